@@ -1,0 +1,21 @@
+"""The exceptions anode raises, all under `AnodeError`; a message is one clear sentence and a way out."""
+
+
+class AnodeError(Exception):
+    """Base of every error anode raises on purpose."""
+
+
+class ShapeError(AnodeError, TypeError):
+    """Operands whose types or shapes do not fit the op; raised when the node is built."""
+
+
+class UnsupportedOp(AnodeError, NotImplementedError):
+    """An op, attribute or name that anode does not have."""
+
+
+class GraphError(AnodeError, ValueError):
+    """A graph that is not well formed: a stray input, a cycle of updates, text that does not parse."""
+
+
+class BackendError(AnodeError, RuntimeError):
+    """A backend that cannot compile, load or run what it was given."""
