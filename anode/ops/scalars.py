@@ -1,4 +1,4 @@
-"""The scalar operations an elementwise op's line may use; NumPy, LLVM and CUDA C each implement them.
+"""The scalar operations an elementwise op's line may use; NumPy, LLVM, CUDA C each implement them.
 
 An elementwise op is one line over this interface (`anode.ops.elementwise`), so every backend that
 implements `Scalars` runs every elementwise op. Operands are f32, f64, integers or bool: the half
@@ -19,8 +19,10 @@ class Scalars(ABC):
     """Operations on scalars (or lanes of scalars); `x`, `y` have the same DType unless stated.
 
     Integer arithmetic wraps; integer division truncates toward zero, and division by zero gives
-    -1 (all bits set) with remainder x, as StableHLO leaves to the implementation. Comparisons give bool; a
-    comparison with NaN is false, but `ne` is true. Shifts by the width or more give 0 (or the sign).
+    -1 (all bits set) with remainder x, as StableHLO leaves to the implementation. Of bool, `add`
+    is or and `mul` is and; `sub`, `div`, `rem`, `neg`, `abs` and `pow` take no bool. Comparisons
+    give bool; a comparison with NaN is false, but `ne` is true; false < true. A shift amount is
+    read as unsigned; the width or more gives 0 (or the sign). Which NaN results is unspecified.
     """
 
     @abstractmethod
@@ -47,11 +49,11 @@ class Scalars(ABC):
     def abs(self, x: Value) -> Value: ...
     @abstractmethod
     def max(self, x: Value, y: Value) -> Value:
-        """The larger; NaN if either is NaN. For bool: or."""
+        """The larger; NaN if either is NaN; of 0 and -0 either. For bool: or."""
 
     @abstractmethod
     def min(self, x: Value, y: Value) -> Value:
-        """The smaller; NaN if either is NaN. For bool: and."""
+        """The smaller; NaN if either is NaN; of 0 and -0 either. For bool: and."""
 
     # floats only
     @abstractmethod
@@ -90,7 +92,10 @@ class Scalars(ABC):
     def atan(self, x: Value) -> Value: ...
     @abstractmethod
     def pow(self, x: Value, y: Value) -> Value:
-        """x to the y with C's special cases; on integers, repeated multiplication, y >= 0."""
+        """x to the y with C's special cases; on integers, repeated multiplication.
+
+        A negative integer y gives 1 / x^-y truncated toward zero, and 0 for x = 0.
+        """
 
     # comparisons -> bool
     @abstractmethod
@@ -134,8 +139,12 @@ class Scalars(ABC):
 
     @abstractmethod
     def convert(self, x: Value, dtype: DType) -> Value:
-        """Change the type: floats to integers truncate and saturate, NaN gives 0; to bool is x != 0."""
+        """Change the type, rounding to nearest; integers wrap; to bool is x != 0.
+
+        Floats to integers truncate toward zero and saturate; NaN gives 0. `dtype` is not a half
+        type: convert to f32, which the backend rounds as it does every result.
+        """
 
     @abstractmethod
     def bitcast(self, x: Value, dtype: DType) -> Value:
-        """The same bits as another type of the same width."""
+        """The same bits as another type of the same width; not bool, and no half type (see above)."""
