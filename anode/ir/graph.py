@@ -1,0 +1,276 @@
+"""Closed graphs: pure functions from inputs and variables to outputs, updates and effects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from anode.errors import GraphError
+from anode.ir.dims import Dim, Size
+from anode.ir.node import (
+    CONSTANT,
+    INPUT,
+    READ,
+    Node,
+    input_node,
+    read,
+    remake,
+    substitute,
+    topological,
+)
+from anode.ir.types import TensorType, TokenType, TupleType, Type
+from anode.ir.variable import Variable
+
+Update = tuple[Variable, Node]
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A closed function. Equal graphs are one object, so a Graph can be an attribute of a Node.
+
+    `types` are the inputs' types; input i is the node `graph.inputs[i]`. `updates` give variables
+    their new values after the run; `effects` are tokens that must be computed though nobody reads
+    them. `names` label the inputs, then the outputs, where the user gave names (else empty).
+    """
+
+    types: tuple[Type, ...]
+    outputs: tuple[Node, ...]
+    updates: tuple[Update, ...] = ()
+    effects: tuple[Node, ...] = ()
+    names: tuple[str, ...] = ()
+
+    @staticmethod
+    def make(
+        types: Iterable[Type],
+        outputs: Iterable[Node],
+        updates: Iterable[Update] = (),
+        effects: Iterable[Node] = (),
+        names: Iterable[str] = (),
+    ) -> Graph:
+        """The graph with these parts: the one that exists already, or a new one."""
+        key = (tuple(types), tuple(outputs), tuple(updates), tuple(effects), tuple(names))
+        found = _graphs.get(key)
+        if found is None:
+            found = _graphs[key] = Graph(*key)
+            found._check()
+        return found
+
+    def _check(self) -> None:
+        written = [variable for variable, _ in self.updates]
+        if len(set(written)) != len(written):
+            raise GraphError("a variable is updated twice in one graph")
+        for variable, value in self.updates:
+            if value.type != variable.type:
+                raise GraphError(
+                    f"the update of {variable.name} has type {value.type}, not {variable.type}"
+                )
+        for node in self.nodes:
+            if node.op is INPUT and (
+                "trace" in node.attrs
+                or node.attrs["index"] >= len(self.types)
+                or node.type != self.types[node.attrs["index"]]
+            ):
+                raise GraphError(
+                    f"a graph uses {node} of another function; pass it in as an operand"
+                )
+
+    @property
+    def inputs(self) -> tuple[Node, ...]:
+        return tuple(input_node(i, type) for i, type in enumerate(self.types))
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        return self.names[: len(self.types)]
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        return self.names[len(self.types) :]
+
+    @property
+    def roots(self) -> tuple[Node, ...]:
+        """Everything a run computes: outputs, new values of variables, effects."""
+        return (*self.outputs, *(value for _, value in self.updates), *self.effects)
+
+    @cached_property
+    def nodes(self) -> tuple[Node, ...]:
+        """The nodes that the roots depend on, operands before users."""
+        return tuple(topological(self.roots))
+
+    @cached_property
+    def variables(self) -> tuple[Variable, ...]:
+        """Variables read or updated, in order of first use."""
+        used = [node.attrs["variable"] for node in self.nodes if node.op is READ]
+        return tuple(dict.fromkeys([*used, *(variable for variable, _ in self.updates)]))
+
+    @cached_property
+    def dims(self) -> frozenset[str]:
+        """Names of the symbolic dims that are still to be bound."""
+        return frozenset(
+            name
+            for node in self.nodes
+            for type in _tensors(node.type)
+            for size in type.shape
+            if isinstance(size, Dim)
+            for name in size.names
+        ).union(
+            name
+            for type in self.types
+            for t in _tensors(type)
+            for size in t.shape
+            if isinstance(size, Dim)
+            for name in size.names
+        )
+
+    def with_roots(self, roots: Sequence[Node]) -> Graph:
+        """The same function with its roots, in the order of `roots`, replaced."""
+        a, b = len(self.outputs), len(self.outputs) + len(self.updates)
+        updates = [(v, new) for (v, _), new in zip(self.updates, roots[a:b], strict=True)]
+        return Graph.make(self.types, roots[:a], updates, roots[b:], self.names)
+
+    def map(self, rewrite: Callable[[Node, tuple[Node, ...]], Node]) -> Graph:
+        """Rebuild every node bottom-up with `rewrite(old, new_args)`."""
+        new: dict[Node, Node] = {}
+        for node in self.nodes:
+            new[node] = rewrite(node, tuple([new[arg] for arg in node.args]))
+        return self.with_roots([new[root] for root in self.roots])
+
+    def bind(self, **sizes: Size) -> Graph:
+        """The graph with symbolic dims replaced by sizes, every node's type inferred anew."""
+        unknown = set(sizes) - self.dims
+        if unknown:
+            raise GraphError(f"the graph has no dim {', '.join(sorted(unknown))}")
+        return self._bind(sizes) if sizes else self
+
+    def _bind(self, sizes: Mapping[str, Size]) -> Graph:
+        new: dict[Node, Node] = {}
+        for node in self.nodes:
+            attrs = {key: _bind_attr(value, sizes) for key, value in node.attrs.items()}
+            new[node] = remake(node, tuple([new[arg] for arg in node.args]), attrs)
+        types = tuple(type.bind(sizes) for type in self.types)
+        roots = [new[root] for root in self.roots]
+        a, b = len(self.outputs), len(self.outputs) + len(self.updates)
+        updates = [(v, value) for (v, _), value in zip(self.updates, roots[a:b], strict=True)]
+        return Graph.make(types, roots[:a], updates, roots[b:], self.names)
+
+    def inline(self, *args: Node) -> tuple[Node, ...]:
+        """The outputs as nodes over `args`: the function's body put in place of a call."""
+        if self.updates or self.effects:
+            raise GraphError("only a function without updates and effects can be inlined")
+        if tuple(arg.type for arg in args) != self.types:
+            raise GraphError(f"called with {[a.type for a in args]}, takes {list(self.types)}")
+        new = substitute(self.outputs, dict(zip(self.inputs, args, strict=True)))
+        return tuple(new[output] for output in self.outputs)
+
+    def __repr__(self) -> str:
+        from anode.ir.text import graph_text
+
+        return graph_text(self)
+
+
+_graphs: dict[Any, Graph] = {}
+
+
+def close(
+    inputs: Sequence[Node],
+    outputs: Iterable[Node],
+    updates: Iterable[Update] = (),
+    effects: Iterable[Node] = (),
+    names: Iterable[str] = (),
+) -> Graph:
+    """The closed graph of a traced function: its unique `inputs` become nominal ones."""
+    types = tuple(node.type for node in inputs)
+    outputs, updates, effects = tuple(outputs), tuple(updates), tuple(effects)
+    roots = (*outputs, *(value for _, value in updates), *effects)
+    nominal = {node: input_node(i, node.type) for i, node in enumerate(inputs)}
+    new = substitute(roots, nominal)
+    return Graph.make(
+        types,
+        [new[node] for node in outputs],
+        [(variable, new[value]) for variable, value in updates],
+        [new[node] for node in effects],
+        names,
+    )
+
+
+def fresh_inputs(*types: Type) -> tuple[Node, ...]:
+    """Unique input nodes for tracing one function."""
+    trace = object()
+    return tuple(input_node(i, type, trace) for i, type in enumerate(types))
+
+
+def trace(function: Callable[..., Any], *types: Type) -> Graph:
+    """The closed graph of a Python function of nodes that returns a node or a tuple of nodes."""
+    inputs = fresh_inputs(*types)
+    return close(inputs, results(function(*inputs)))
+
+
+def trace_lifting(
+    function: Callable[..., Any], types: Sequence[Type], *, hoist: bool = True
+) -> tuple[Graph, tuple[Node, ...]]:
+    """Trace a nested function and lift the values it captures into trailing inputs.
+
+    With `hoist`, whatever does not depend on the function's own inputs is computed outside and
+    captured (right for loop bodies); without, only nodes that existed before tracing began and
+    variables are captured (right for branches, which must not run when not taken). Constants stay inside. 
+    Gives the closed graph and the captured nodes, in the order of the added inputs.
+    """
+    inputs = fresh_inputs(*types)
+    born = max((node.serial for node in inputs), default=-1)
+    marker = fresh_inputs(TokenType())[0].serial if not inputs else born
+    outputs = results(function(*inputs))
+    captured = _captured(inputs, outputs, hoist, marker)
+    lifted = fresh_inputs(*(node.type for node in captured))
+    new = substitute(outputs, dict(zip(captured, lifted, strict=True)))
+    graph = close((*inputs, *lifted), [new[node] for node in outputs])
+    return graph, tuple(captured)
+
+
+def _captured(
+    inputs: Sequence[Node], outputs: Sequence[Node], hoist: bool, marker: int
+) -> list[Node]:
+    inside: dict[Node, bool] = {}
+    order = topological(outputs)
+    for node in order:
+        if node in inputs or node.op is CONSTANT:
+            inside[node] = True
+        elif node.op in (READ, INPUT):
+            inside[node] = False
+        else:
+            depends = [a for a in node.args if inside[a] and a.op is not CONSTANT]
+            inside[node] = bool(depends) or (not hoist and node.serial > marker)
+    wanted: dict[Node, None] = {}
+    for node in order:
+        if inside[node]:
+            wanted.update((arg, None) for arg in node.args if not inside[arg])
+    wanted.update((node, None) for node in outputs if not inside[node])
+    return list(wanted)
+
+
+def results(value: Any) -> tuple[Node, ...]:
+    """What a traced function returned, as a tuple of nodes."""
+    nodes = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    for node in nodes:
+        if not isinstance(node, Node):
+            raise GraphError(f"a traced function must return nodes, not {type(node).__name__}")
+    return nodes
+
+
+def _bind_attr(value: Any, sizes: Mapping[str, Size]) -> Any:
+    if isinstance(value, (Dim, Graph)):
+        return value.bind(sizes) if isinstance(value, Dim) else value._bind(sizes)
+    if isinstance(value, (TensorType, TupleType)):
+        return value.bind(sizes)
+    if isinstance(value, tuple):
+        return tuple([_bind_attr(item, sizes) for item in value])
+    return value
+
+
+def _tensors(type: Type) -> list[TensorType]:
+    if isinstance(type, TupleType):
+        return [t for element in type.elements for t in _tensors(element)]
+    return [type] if isinstance(type, TensorType) else []
+
+
+__all__ = ["Graph", "close", "fresh_inputs", "read", "trace", "trace_lifting"]

@@ -1,0 +1,305 @@
+"""Nodes: immutable, interned values of a graph. Equal nodes are one object, so `==` is identity."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from itertools import count
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
+
+import numpy as np
+
+from anode.errors import GraphError, ShapeError
+from anode.ir.dtypes import DType, bf16, dtype_of, f32_to_bf16
+from anode.ir.op import Op, registry
+from anode.ir.types import Shape, TensorType, TupleType, Type
+from anode.ir.variable import Variable
+
+_PACKAGE = str(Path(__file__).parent.parent)
+_NO_ATTRS: Mapping[str, Any] = MappingProxyType({})
+_interned: WeakValueDictionary[tuple[Any, ...], Node] = WeakValueDictionary()
+_serials = count()
+
+LARGEST_CONSTANT = 1 << 16  # bytes; anything larger is a weight and belongs in a Variable
+
+
+class Origin(tuple[str, int]):
+    """The user's file and line that made a node."""
+
+    def __repr__(self) -> str:
+        return f"{self[0]}:{self[1]}"
+
+
+class Node:
+    """One value: an op applied to nodes. Build nodes by calling ops, never directly.
+
+    `serial` grows with creation; it tells which nodes existed before a nested function was traced.
+    `origin` is the line that made the node first; it is not part of identity.
+    """
+
+    __slots__ = ("__weakref__", "args", "attrs", "op", "origin", "serial", "type")
+
+    op: Op
+    args: tuple[Node, ...]
+    attrs: Mapping[str, Any]
+    type: Type
+    origin: Origin | None
+    serial: int
+
+    @property
+    def shape(self) -> Shape:
+        return self.tensor.shape
+
+    @property
+    def dtype(self) -> DType:
+        return self.tensor.dtype
+
+    @property
+    def tensor(self) -> TensorType:
+        """The type, which must be a tensor's."""
+        if isinstance(self.type, TensorType):
+            return self.type
+        raise ShapeError(f"{self.op.name} gives {self.type}, not one tensor; take an item of it")
+
+    def item(self, index: int) -> Node:
+        """Result `index` of a node with several results."""
+        return make(ITEM, (self,), {"index": index})
+
+    @property
+    def items(self) -> tuple[Node, ...]:
+        """All the results: of a tuple each one, otherwise the node itself."""
+        if isinstance(self.type, TupleType):
+            return tuple(self.item(i) for i in range(len(self.type)))
+        return (self,)
+
+    def __repr__(self) -> str:
+        return f"<{self.op.name} {self.type}>"
+
+    # Operators call the op registered under the name, so that ir need not know the ops.
+    def __add__(self, other: Any) -> Node:
+        return registry["add"](self, other)
+
+    def __radd__(self, other: Any) -> Node:
+        return registry["add"](other, self)
+
+    def __sub__(self, other: Any) -> Node:
+        return registry["subtract"](self, other)
+
+    def __rsub__(self, other: Any) -> Node:
+        return registry["subtract"](other, self)
+
+    def __mul__(self, other: Any) -> Node:
+        return registry["multiply"](self, other)
+
+    def __rmul__(self, other: Any) -> Node:
+        return registry["multiply"](other, self)
+
+    def __truediv__(self, other: Any) -> Node:
+        return registry["divide"](self, other)
+
+    def __rtruediv__(self, other: Any) -> Node:
+        return registry["divide"](other, self)
+
+    def __pow__(self, other: Any) -> Node:
+        return registry["power"](self, other)
+
+    def __neg__(self) -> Node:
+        return registry["negate"](self)
+
+    def __abs__(self) -> Node:
+        return registry["abs"](self)
+
+    def __lt__(self, other: Any) -> Node:
+        return registry["less"](self, other)
+
+    def __le__(self, other: Any) -> Node:
+        return registry["less_equal"](self, other)
+
+    def __gt__(self, other: Any) -> Node:
+        return registry["greater"](self, other)
+
+    def __ge__(self, other: Any) -> Node:
+        return registry["greater_equal"](self, other)
+
+    def __and__(self, other: Any) -> Node:
+        return registry["and"](self, other)
+
+    def __or__(self, other: Any) -> Node:
+        return registry["or"](self, other)
+
+    def __xor__(self, other: Any) -> Node:
+        return registry["xor"](self, other)
+
+    def __invert__(self) -> Node:
+        return registry["not"](self)
+
+    def __matmul__(self, other: Any) -> Node:
+        return registry["matmul"](self, other)
+
+    def __bool__(self) -> bool:
+        raise GraphError(
+            f"a {self.type} of a graph has no truth value while the graph is built; "
+            "use cond, where or while_"
+        )
+
+    if TYPE_CHECKING:  # attached by anode.ops, which knows slicing
+
+        def __getitem__(self, key: Any) -> Node: ...
+
+
+def make(
+    op: Op,
+    args: tuple[Node, ...],
+    attrs: Mapping[str, Any] | None = None,
+    origin: Origin | None = None,
+) -> Node:
+    """The node of `op` on `args`: the one that exists already, or a new one with its type inferred."""
+    if attrs:
+        key: tuple[Any, ...] = (op, args, *map(_key, attrs.items()))
+    else:
+        attrs, key = _NO_ATTRS, (op, args)
+    try:
+        found = _interned.get(key)
+    except TypeError:
+        raise GraphError(f"{op.name}: attributes must be hashable, got {dict(attrs)}") from None
+    if found is not None:
+        return found
+    node = object.__new__(Node)
+    node.op, node.args = op, args
+    node.attrs = MappingProxyType(dict(attrs)) if attrs else _NO_ATTRS
+    node.origin = origin or user_line()
+    node.type = op.infer(tuple([a.type for a in args]), attrs)  # type: ignore[arg-type]
+    node.serial = next(_serials)
+    _interned[key] = node
+    return node
+
+
+def _key(item: tuple[str, Any]) -> Any:
+    """An attribute as part of a key, where 1, 1.0 and True differ, and so do 0.0 and -0.0."""
+    value = item[1]
+    kind = type(value)
+    if kind is float:
+        return (*item[:1], value.hex())
+    return (item[0], kind, value)
+
+
+def user_line() -> Origin | None:
+    """The innermost line on the stack that is not anode's own."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if not name.startswith(_PACKAGE) and not name.startswith("<"):
+            return Origin((name, frame.f_lineno))
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
+
+
+class _Leaf(Op):
+    """A node without operands, whose type is an attribute."""
+
+    def infer(self, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
+        declared: Type = attrs["type"]
+        return declared
+
+
+class _Read(Op):
+    def infer(self, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
+        declared: TensorType = attrs["variable"].type
+        return declared
+
+
+class _Item(Op):
+    def infer(self, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
+        (operand,), index = types, attrs["index"]
+        if not isinstance(operand, TupleType) or not 0 <= index < len(operand):
+            raise GraphError(f"item {index} of a value of type {operand}")
+        return operand.elements[index]
+
+
+INPUT = _Leaf("input")
+CONSTANT = _Leaf("constant")
+READ = _Read("read")
+ITEM = _Item("item")
+
+
+def input_node(index: int, type: Type, trace: object = None) -> Node:
+    """Input `index` of a graph. While a function is traced, `trace` makes its inputs unique."""
+    attrs = {"index": index, "type": type}
+    return make(INPUT, (), attrs if trace is None else {**attrs, "trace": trace})
+
+
+def read(variable: Variable) -> Node:
+    """The value of `variable` when the graph starts."""
+    return make(READ, (), {"variable": variable})
+
+
+def constant(value: Any, dtype: object = None) -> Node:
+    """A small literal as a node; `dtype` defaults to f32 for floats, i32 for ints, bool for bools.
+
+    NumPy arrays and scalars keep their type. More than 64 KiB raises GraphError: use a Variable.
+    """
+    if isinstance(value, (bool, int, float)) and dtype is None:
+        dtype = "bool" if isinstance(value, bool) else "i32" if isinstance(value, int) else "f32"
+    array = np.asarray(value)
+    target = dtype_of(array.dtype if dtype is None else dtype)
+    if array.nbytes > LARGEST_CONSTANT:
+        raise GraphError(f"a constant of {array.nbytes} bytes; keep arrays this large in a Variable")
+    if target is bf16 and array.dtype != bf16.numpy:
+        array = f32_to_bf16(array.astype(np.float32))
+    else:
+        with np.errstate(over="ignore", invalid="ignore"):
+            array = array.astype(target.numpy, copy=False)
+    return make(
+        CONSTANT, (), {"type": TensorType(target, array.shape), "data": array.tobytes()}
+    )
+
+
+def constant_value(node: Node) -> np.ndarray | None:
+    """The array of a constant node, read-only; None for any other node."""
+    if node.op is not CONSTANT:
+        return None
+    type = node.tensor
+    return np.frombuffer(node.attrs["data"], type.dtype.numpy).reshape(type.static)
+
+
+def topological(roots: Iterable[Node]) -> list[Node]:
+    """Every node the roots depend on, operands before users, in an order fixed by the roots."""
+    order: list[Node] = []
+    done: set[Node] = set()
+    stack: list[tuple[Node, bool]] = [(root, False) for root in reversed(list(roots))]
+    while stack:
+        node, ready = stack.pop()
+        if ready:
+            order.append(node)
+        elif node not in done:
+            done.add(node)
+            stack.append((node, True))
+            stack.extend((arg, False) for arg in reversed(node.args) if arg not in done)
+    return order
+
+
+def substitute(roots: Iterable[Node], replacement: Mapping[Node, Node]) -> dict[Node, Node]:
+    """Rebuild what `roots` depend on with some nodes replaced; gives old node -> new node."""
+    new = dict(replacement)
+    stack = [root for root in roots if root not in new]
+    while stack:
+        node = stack[-1]
+        if node in new:
+            stack.pop()
+            continue
+        waiting = [arg for arg in node.args if arg not in new]
+        if waiting:
+            stack.extend(waiting)
+            continue
+        stack.pop()
+        args = tuple([new[arg] for arg in node.args])
+        new[node] = node if args == node.args else remake(node, args)
+    return new
+
+
+def remake(node: Node, args: tuple[Node, ...], attrs: Mapping[str, Any] | None = None) -> Node:
+    """`node` on other operands (and attributes), keeping the line that made it."""
+    return make(node.op, args, node.attrs if attrs is None else attrs, node.origin)
