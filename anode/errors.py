@@ -19,3 +19,7 @@ class GraphError(AnodeError, ValueError):
 
 class BackendError(AnodeError, RuntimeError):
     """A backend that cannot compile, load or run what it was given."""
+
+
+class DataError(AnodeError, ValueError):
+    """Data that cannot be used as asked: a missing, damaged or mismatched file or array."""
