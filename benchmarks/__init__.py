@@ -1,0 +1,1 @@
+"""Measurements of anode beside other frameworks; see README.md. Imports nothing, on purpose."""

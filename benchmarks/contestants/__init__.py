@@ -1,0 +1,1 @@
+"""One file per contestant: `load()` imports the framework and returns its version and its `Build`."""
