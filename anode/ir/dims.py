@@ -15,7 +15,6 @@ from anode.errors import ShapeError
 Monomial = tuple[str, ...]
 
 
-
 @total_ordering
 class Dim:
     """An integer polynomial over named sizes, such as `n`, `2*n+1` or `n*m`. Immutable."""
@@ -129,7 +128,9 @@ class Dim:
         return "+".join(_term_text(m, c) for m, c in self._terms).replace("+-", "-")
 
     def __index__(self) -> int:
-        raise ShapeError(f"the size {self} must be bound first: graph.bind({sorted(self.names)[0]}=…)")
+        raise ShapeError(
+            f"the size {self} must be bound first: graph.bind({sorted(self.names)[0]}=…)"
+        )
 
 
 def _terms(size: Dim | int) -> tuple[tuple[Monomial, int], ...]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from weakref import WeakValueDictionary
 
 from anode.errors import GraphError
 from anode.ir.dims import Dim, Size
@@ -53,8 +54,9 @@ class Graph:
         key = (tuple(types), tuple(outputs), tuple(updates), tuple(effects), tuple(names))
         found = _graphs.get(key)
         if found is None:
-            found = _graphs[key] = Graph(*key)
+            found = Graph(*key)
             found._check()
+            _graphs[key] = found
         return found
 
     def _check(self) -> None:
@@ -169,7 +171,7 @@ class Graph:
         return graph_text(self)
 
 
-_graphs: dict[Any, Graph] = {}
+_graphs: WeakValueDictionary[Any, Graph] = WeakValueDictionary()
 
 
 def close(
@@ -213,7 +215,7 @@ def trace_lifting(
 
     With `hoist`, whatever does not depend on the function's own inputs is computed outside and
     captured (right for loop bodies); without, only nodes that existed before tracing began and
-    variables are captured (right for branches, which must not run when not taken). Constants stay inside. 
+    variables are captured (right for branches, which must not run when not taken). Constants stay inside.
     Gives the closed graph and the captured nodes, in the order of the added inputs.
     """
     inputs = fresh_inputs(*types)

@@ -246,15 +246,15 @@ def constant(value: Any, dtype: object = None) -> Node:
     array = np.asarray(value)
     target = dtype_of(array.dtype if dtype is None else dtype)
     if array.nbytes > LARGEST_CONSTANT:
-        raise GraphError(f"a constant of {array.nbytes} bytes; keep arrays this large in a Variable")
+        raise GraphError(
+            f"a constant of {array.nbytes} bytes; keep arrays this large in a Variable"
+        )
     if target is bf16 and array.dtype != bf16.numpy:
         array = f32_to_bf16(array.astype(np.float32))
     else:
         with np.errstate(over="ignore", invalid="ignore"):
             array = array.astype(target.numpy, copy=False)
-    return make(
-        CONSTANT, (), {"type": TensorType(target, array.shape), "data": array.tobytes()}
-    )
+    return make(CONSTANT, (), {"type": TensorType(target, array.shape), "data": array.tobytes()})
 
 
 def constant_value(node: Node) -> np.ndarray | None:

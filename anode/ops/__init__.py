@@ -1,0 +1,1 @@
+"""The ops: every public name here builds nodes of a graph."""
