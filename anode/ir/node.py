@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import count
 from pathlib import Path
 from types import MappingProxyType
@@ -22,6 +24,7 @@ _PACKAGE = str(Path(__file__).parent.parent)
 _NO_ATTRS: Mapping[str, Any] = MappingProxyType({})
 _interned: WeakValueDictionary[tuple[Any, ...], Node] = WeakValueDictionary()
 _serials = count()
+_line: ContextVar[Origin | None] = ContextVar("line", default=None)
 
 LARGEST_CONSTANT = 1 << 16  # bytes; anything larger is a weight and belongs in a Variable
 
@@ -170,7 +173,7 @@ def make(
     node = object.__new__(Node)
     node.op, node.args = op, args
     node.attrs = MappingProxyType(dict(attrs)) if attrs else _NO_ATTRS
-    node.origin = origin or user_line()
+    node.origin = origin or _line.get() or user_line()
     node.type = op.infer(tuple([a.type for a in args]), attrs)  # type: ignore[arg-type]
     node.serial = next(_serials)
     _interned[key] = node
@@ -195,6 +198,16 @@ def user_line() -> Origin | None:
             return Origin((name, frame.f_lineno))
         frame = frame.f_back  # type: ignore[assignment]
     return None
+
+
+@contextmanager
+def at(origin: Origin | None) -> Iterator[None]:
+    """Nodes made inside take `origin`, as a transform's nodes take the line of what they come from."""
+    token = _line.set(origin)
+    try:
+        yield
+    finally:
+        _line.reset(token)
 
 
 class _Leaf(Op):
@@ -281,8 +294,13 @@ def topological(roots: Iterable[Node]) -> list[Node]:
     return order
 
 
-def substitute(roots: Iterable[Node], replacement: Mapping[Node, Node]) -> dict[Node, Node]:
-    """Rebuild what `roots` depend on with some nodes replaced; gives old node -> new node."""
+def substitute(
+    roots: Iterable[Node], replacement: Mapping[Node, Node], origin: Origin | None = None
+) -> dict[Node, Node]:
+    """Rebuild what `roots` depend on with some nodes replaced; gives old node -> new node.
+
+    New nodes keep the lines of the old ones, or take `origin` where it is given.
+    """
     new = dict(replacement)
     stack = [root for root in roots if root not in new]
     while stack:
@@ -296,7 +314,8 @@ def substitute(roots: Iterable[Node], replacement: Mapping[Node, Node]) -> dict[
             continue
         stack.pop()
         args = tuple([new[arg] for arg in node.args])
-        new[node] = node if args == node.args else remake(node, args)
+        same = args == node.args
+        new[node] = node if same else make(node.op, args, node.attrs, origin or node.origin)
     return new
 
 
