@@ -57,4 +57,5 @@ def test_sizes(path):
 
 def test_every_folder_says_why_it_exists():
     missing = [name(path) for path in PACKAGES if not (path / "README.md").is_file()]
-    assert PACKAGES and not missing
+    assert PACKAGES
+    assert not missing, f"no README.md in {missing}"
