@@ -1,0 +1,428 @@
+"""Matrix products as LLVM code: one function per shape, one call per task, a fused epilogue.
+
+C is cut into micro-tiles of mr rows by a panel of a few vectors. A tile keeps its sums in
+registers while k runs: each step loads one row of the panel from B and multiplies it by mr elements
+of A, each broadcast. mr and the panel's width are chosen per shape to waste the fewest lanes and
+rows; columns left at the right edge get a narrower vector, masked only where it still overhangs.
+
+A task owns whole tiles of C, never a part of a sum, and adds up k in order; so the bits depend on
+neither the blocking nor the number of threads. Deep products run k in passes of kc, so that a panel
+of B stays in the first-level cache and a block of A in the second, and keep partial sums in
+scratch. Operands are used in place where their rows can be streamed; they are packed into scratch
+where columns of B are not contiguous, where strides make lines collide in the cache or pages miss,
+or to widen half types once.
+
+Sums reach the epilogue through a tile in scratch, in a loop over rows: for one store and load per
+vector the epilogue is emitted once per vector of a panel, not once per register, so that large
+epilogues stay cheap to compile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from llvmlite import ir
+
+from anode.backends.cpu.matmul_ir import (
+    I64,
+    POINTER,
+    Index,
+    Values,
+    add,
+    at,
+    counted,
+    element_type,
+    first_lanes,
+    i64,
+    load_scalar,
+    load_vector,
+    loop,
+    mul,
+    multiply_add,
+    smaller,
+    splat,
+    store_vector,
+    when,
+)
+from anode.backends.cpu.matmul_pack import pack_columns, pack_panel, pack_rows, transposer
+from anode.backends.cpu.matmul_plan import MatmulPlan, MatmulSpec, Operand, Panel, plan_matmul
+
+__all__ = ["Epilogue", "MatmulPlan", "MatmulSpec", "Operand", "emit_matmul", "plan_matmul"]
+
+Epilogue = Callable[
+    [ir.IRBuilder, Values, Values, ir.Value, ir.Value, int, ir.Value, ir.Value | None], None
+]
+"""Emits the use of finished sums: (builder, extra parameters, batch indices, m, n, lanes, sums, mask).
+
+`sums` are C[m, n : n + lanes], `<lanes x dtype>`; `mask` is `<lanes x i1>`, None for all lanes.
+"""
+
+
+def emit_matmul(
+    plan: MatmulPlan,
+    module: ir.Module,
+    name: str,
+    extra_params: Sequence[ir.Type],
+    epilogue: Epilogue,
+) -> ir.Function:
+    """Add `void name(a, b, scratch, extra…, i64 task)` to `module`: one task of the product.
+
+    `a` and `b` point at element [0, …, 0] of the operands and `scratch` at `plan.scratch_bytes`
+    bytes, 64-byte aligned, that no other running task uses. Running every task in
+    range(plan.tasks), in any order, calls the code of `epilogue` once for each vector of C.
+    """
+    kind = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, POINTER, *extra_params, I64])
+    function = ir.Function(module, kind, name)
+    function.attributes.add("nounwind")
+    pack = None
+    if plan.pack_b and plan.spec.b.column != 1:
+        pack = transposer(plan, module, f"{name}.pack")
+    emitter = _Emitter(plan, ir.IRBuilder(function.append_basic_block("entry")), epilogue, pack)
+    emitter.emit()
+    return function
+
+
+@dataclass(frozen=True)
+class _Matrices:
+    """One entry of the batch: its indices, and where its A and B begin."""
+
+    indices: Values
+    a: ir.Value
+    b: ir.Value
+
+
+@dataclass(frozen=True)
+class _Block:
+    """What a task covers: tiles [first_tile, last_tile) by panels [first_panel, last_panel)."""
+
+    first_tile: ir.Value
+    last_tile: ir.Value
+    first_panel: ir.Value
+    last_panel: ir.Value
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """One pass over k: where it starts, how deep it is, and whether the sums are then complete."""
+
+    start: ir.Value
+    depth: ir.Value
+    is_last: ir.Value | None
+
+
+@dataclass(frozen=True)
+class _Emitter:
+    """The code of one product under construction."""
+
+    plan: MatmulPlan
+    b: ir.IRBuilder
+    epilogue: Epilogue
+    transpose: ir.Function | None
+
+    @property
+    def scratch(self) -> ir.Value:
+        return self.b.function.args[2]
+
+    def scratch_at(self, offset: int) -> ir.Value:
+        return self.b.gep(self.scratch, [i64(offset)], source_etype=ir.IntType(8))
+
+    @property
+    def packed_b(self) -> ir.Value:
+        return self.scratch_at(self.plan.a_bytes)
+
+    @property
+    def sums(self) -> ir.Value:
+        return self.scratch_at(self.plan.a_bytes + self.plan.b_bytes)
+
+    def emit(self) -> None:
+        """The whole task: decode its number, then run its share of the batch."""
+        plan, b = self.plan, self.b
+        task: ir.Value = b.function.args[-1]
+        task, column = self.split(task, plan.column_blocks)
+        group, row = self.split(task, plan.row_blocks)
+        first_tile, last_tile = self.share(row, plan.row_blocks, plan.row_tiles)
+        first_panel, last_panel = self.share(column, plan.column_blocks, plan.panels)
+        block = _Block(first_tile, last_tile, first_panel, last_panel)
+        first, last = self.share(group, plan.groups, plan.batches)
+        counted(b, first, last, 1, lambda entry: self.product(self.matrices(entry), block))
+        b.ret_void()
+
+    def split(self, number: ir.Value, count: int) -> tuple[ir.Value, ir.Value]:
+        """Quotient and remainder of `number` by a constant."""
+        if count == 1:
+            return number, i64(0)
+        return self.b.udiv(number, i64(count)), self.b.urem(number, i64(count))
+
+    def share(self, part: ir.Value, parts: int, items: int) -> tuple[ir.Value, ir.Value]:
+        """The bounds of one of `parts` even shares of `items`."""
+        if parts == 1:
+            return i64(0), i64(items)
+        if parts == items:
+            return part, add(self.b, part, 1)
+        b = self.b
+        bounds = (part, add(b, part, 1))
+        first, last = (b.udiv(mul(b, x, items), i64(parts)) for x in bounds)
+        return first, last
+
+    def matrices(self, entry: ir.Value) -> _Matrices:
+        """The batch indices of `entry`, and its operands."""
+        b, spec = self.b, self.plan.spec
+        a_pointer, b_pointer = b.function.args[:2]
+        indices: list[ir.Value] = []
+        for axis in reversed(range(len(spec.batch))):
+            entry, index = self.split(entry, spec.batch[axis]) if axis else (entry, entry)
+            indices.insert(0, index)
+            a_pointer = at(b, a_pointer, mul(b, index, spec.a.strides[axis]), spec.a.dtype)
+            b_pointer = at(b, b_pointer, mul(b, index, spec.b.strides[axis]), spec.b.dtype)
+        return _Matrices(indices, a_pointer, b_pointer)
+
+    def product(self, matrices: _Matrices, block: _Block) -> None:
+        """One block of one product: the passes over k."""
+        plan, b = self.plan, self.b
+        if plan.k_blocks == 1:
+            self.one_pass(matrices, block, _Pass(i64(0), i64(plan.spec.k), None))
+            return
+        self.clear_sums()
+
+        def run(start: ir.Value, _: Values) -> Values:
+            rest = b.sub(i64(plan.spec.k), start)
+            is_last = b.icmp_signed("<=", rest, i64(plan.kc))
+            self.one_pass(matrices, block, _Pass(start, smaller(b, rest, plan.kc), is_last))
+            return ()
+
+        loop(b, 0, plan.spec.k, plan.kc, run)
+
+    def clear_sums(self) -> None:
+        """Zero the partial sums, so that every pass may add to them."""
+        b, plan, dtype = self.b, self.plan, self.plan.spec.dtype
+        sums = self.sums
+        zero = ir.Constant(ir.VectorType(element_type(dtype), plan.lanes), None)
+        count = plan.c_bytes // dtype.size
+        counted(b, 0, count, plan.lanes, lambda i: store_vector(b, zero, at(b, sums, i, dtype), dtype))
+
+    def one_pass(self, matrices: _Matrices, block: _Block, depth: _Pass) -> None:
+        """Add one range of k to every tile of the block."""
+        plan, b = self.plan, self.b
+        if plan.pack_a and plan.spec.k:
+            self.pack_a(matrices, block, depth)
+        panel, last = plan.panel, plan.last_panel
+        if last is None:
+            self.each(
+                block.first_panel,
+                block.last_panel,
+                lambda j: self.one_panel(matrices, block, depth, j, panel),
+            )
+            return
+        whole = plan.panels - 1
+        self.each(
+            block.first_panel,
+            smaller(b, block.last_panel, whole),
+            lambda j: self.one_panel(matrices, block, depth, j, panel),
+        )
+        self.at_end(
+            block.last_panel,
+            plan.panels,
+            lambda: self.one_panel(matrices, block, depth, i64(whole), last),
+        )
+
+    def each(self, first: ir.Value, last: ir.Value, body: Callable[[ir.Value], None]) -> None:
+        """A loop over [first, last), which may be known to be one round or empty."""
+        bounds = [x.constant if isinstance(x, ir.Constant) else x for x in (first, last)]
+        if bounds == [0, 1]:
+            body(i64(0))
+        else:
+            counted(self.b, bounds[0], bounds[1], 1, body)
+
+    def at_end(self, last: ir.Value, count: int, body: Callable[[], None]) -> None:
+        """`body()` if a range that ends at `last` holds the last of `count`."""
+        if isinstance(last, ir.Constant):
+            body()
+        else:
+            when(self.b, self.b.icmp_signed("==", last, i64(count)), body)
+
+    def row_tiles(self, block: _Block, body: Callable[[ir.Value, int], None]) -> None:
+        """`body(tile, rows)` for every row tile of the block; the last may have fewer rows."""
+        plan = self.plan
+        rest = plan.spec.m % plan.mr
+        if not rest:
+            self.each(block.first_tile, block.last_tile, lambda i: body(i, plan.mr))
+            return
+        whole = plan.row_tiles - 1
+        last = smaller(self.b, block.last_tile, whole)
+        self.each(block.first_tile, last, lambda i: body(i, plan.mr))
+        self.at_end(block.last_tile, plan.row_tiles, lambda: body(i64(whole), rest))
+
+    def pack_a(self, matrices: _Matrices, block: _Block, depth: _Pass) -> None:
+        """Pack this pass's columns of the block's rows of A."""
+        plan, b, a = self.plan, self.b, self.plan.spec.a
+        source = at(b, matrices.a, mul(b, depth.start, a.column), a.dtype)
+        if plan.a_is_column_major:
+
+            def tile(index: ir.Value, rows: int) -> None:
+                begin = at(b, source, mul(b, index, plan.mr * a.row), a.dtype)
+                pack_columns(b, plan, begin, self.packed_a(block, index), rows, depth.depth)
+
+            self.row_tiles(block, tile)
+            return
+        first = mul(b, block.first_tile, plan.mr)
+        last = smaller(b, mul(b, block.last_tile, plan.mr), plan.spec.m)
+        begin = at(b, source, mul(b, first, a.row), a.dtype)
+        pack_rows(b, plan, begin, self.scratch, b.sub(last, first), depth.depth)
+
+    def packed_a(self, block: _Block, tile: ir.Value) -> ir.Value:
+        """Where the packed rows of `tile` begin."""
+        plan, b = self.plan, self.b
+        pitch = plan.kc if plan.a_is_column_major else plan.a_pitch
+        local = b.sub(tile, block.first_tile)
+        return at(b, self.scratch, mul(b, local, plan.mr * pitch), plan.spec.dtype)
+
+    def one_panel(
+        self, matrices: _Matrices, block: _Block, depth: _Pass, index: ir.Value, panel: Panel
+    ) -> None:
+        """Every row tile of one panel, packing the panel of B first if need be."""
+        plan, b, operand = self.plan, self.b, self.plan.spec.b
+        column = mul(b, index, plan.nr)
+        source = at(b, matrices.b, mul(b, depth.start, operand.row), operand.dtype)
+        source = at(b, source, mul(b, column, operand.column), operand.dtype)
+        if plan.pack_b and plan.spec.k:
+            self.pack_b(source, panel, depth)
+            source = self.packed_b
+        local = b.sub(index, block.first_panel)
+        rows_of_tiles = b.sub(block.last_tile, block.first_tile)
+
+        def tile(i: ir.Value, rows: int) -> None:
+            sums = self.sums
+            if plan.k_blocks > 1:
+                number = b.add(b.mul(local, rows_of_tiles), b.sub(i, block.first_tile))
+                sums = at(b, sums, mul(b, number, plan.tile_elements), plan.spec.dtype)
+            a = self.tile_of_a(matrices, block, depth, i)
+            _Tile(self, panel, rows, a, source, sums).emit(depth)
+            self.finish(matrices, depth, panel, rows, i, column, sums)
+
+        self.row_tiles(block, tile)
+
+    def pack_b(self, source: ir.Value, panel: Panel, depth: _Pass) -> None:
+        if self.transpose is None:
+            pack_panel(self.b, self.plan, source, self.packed_b, panel, depth.depth)
+        else:
+            arguments = [source, self.packed_b, i64(panel.columns), depth.depth]
+            self.b.call(self.transpose, arguments)
+
+    def tile_of_a(
+        self, matrices: _Matrices, block: _Block, depth: _Pass, tile: ir.Value
+    ) -> ir.Value:
+        """Where the rows of A that `tile` multiplies begin, packed or in place."""
+        plan, b, a = self.plan, self.b, self.plan.spec.a
+        if plan.pack_a:
+            return self.packed_a(block, tile)
+        place = at(b, matrices.a, mul(b, depth.start, a.column), a.dtype)
+        return at(b, place, mul(b, tile, plan.mr * a.row), a.dtype)
+
+    def finish(
+        self,
+        matrices: _Matrices,
+        depth: _Pass,
+        panel: Panel,
+        rows: int,
+        tile: ir.Value,
+        column: ir.Value,
+        sums: ir.Value,
+    ) -> None:
+        """Hand a finished tile to the epilogue, row by row."""
+        plan, b, dtype = self.plan, self.b, self.plan.spec.dtype
+        extra = b.function.args[3:-1]
+
+        def row(r: ir.Value) -> None:
+            m = b.add(mul(b, tile, plan.mr), r)
+            line = at(b, sums, mul(b, r, plan.nr), dtype)
+            for index, lanes in enumerate(panel.lanes):
+                offset = panel.offset(index)
+                value = load_vector(b, at(b, line, offset, dtype), lanes, dtype, dtype)
+                mask = first_lanes(panel.valid(index), lanes)
+                n = add(b, column, offset)
+                self.epilogue(b, extra, matrices.indices, m, n, lanes, value, mask)
+
+        if depth.is_last is None:
+            counted(b, 0, rows, 1, row)
+        else:
+            when(b, depth.is_last, lambda: counted(b, 0, rows, 1, row))
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """One micro-tile: `rows` of A from `a` on, times `panel` of B from `b` on, added to `sums`."""
+
+    emitter: _Emitter
+    panel: Panel
+    rows: int
+    a: ir.Value
+    b: ir.Value
+    sums: ir.Value
+
+    def emit(self, depth: _Pass) -> None:
+        """Run k through the tile, its sums in registers."""
+        builder, spec = self.emitter.b, self.emitter.plan.spec
+        totals = self.initial()
+        if spec.k:
+            totals = loop(builder, 0, depth.depth, 1, self.step, totals)
+        for (row, vector), total in zip(self.places(), totals, strict=True):
+            store_vector(builder, total, self.place(row, vector), spec.dtype)
+
+    def places(self) -> list[tuple[int, int]]:
+        return [(r, v) for r in range(self.rows) for v in range(len(self.panel.lanes))]
+
+    def place(self, row: int, vector: int) -> ir.Value:
+        """Where in scratch the sums of a row and vector of the tile are kept."""
+        plan = self.emitter.plan
+        offset = row * plan.nr + self.panel.offset(vector)
+        return at(self.emitter.b, self.sums, offset, plan.spec.dtype)
+
+    def initial(self) -> Values:
+        """Zeros, or the sums of earlier passes."""
+        plan, b = self.emitter.plan, self.emitter.b
+        dtype, lanes = plan.spec.dtype, self.panel.lanes
+        if plan.k_blocks == 1:
+            kinds = [ir.VectorType(element_type(dtype), size) for size in lanes]
+            return [ir.Constant(kinds[v], None) for _, v in self.places()]
+        return [load_vector(b, self.place(r, v), lanes[v], dtype, dtype) for r, v in self.places()]
+
+    def step(self, k: ir.Value, totals: Values) -> Values:
+        """One step of k: a row of the panel times a column of A."""
+        b, spec = self.emitter.b, self.emitter.plan.spec
+        vectors = self.row_of_b(k)
+        results = []
+        for row in range(self.rows):
+            element = self.element_of_a(row, k)
+            for index, vector in enumerate(vectors):
+                factor = splat(b, element, self.panel.lanes[index])
+                total = totals[row * len(vectors) + index]
+                results.append(multiply_add(b, factor, vector, total))
+        return results
+
+    def row_of_b(self, k: Index) -> Values:
+        plan, b, panel = self.emitter.plan, self.emitter.b, self.panel
+        pitch, dtype, mask = plan.nr, plan.spec.dtype, False
+        if not plan.pack_b:
+            pitch, dtype, mask = plan.spec.b.row, plan.spec.b.dtype, True
+        line = at(b, self.b, mul(b, i64(k), pitch), dtype)
+        return [
+            load_vector(
+                b,
+                at(b, line, panel.offset(v), dtype),
+                lanes,
+                dtype,
+                plan.spec.dtype,
+                first_lanes(panel.valid(v), lanes) if mask else None,
+            )
+            for v, lanes in enumerate(panel.lanes)
+        ]
+
+    def element_of_a(self, row: int, k: ir.Value) -> ir.Value:
+        plan, b, a = self.emitter.plan, self.emitter.b, self.emitter.plan.spec.a
+        along, across, dtype = a.column, a.row, a.dtype
+        if plan.pack_a:
+            dtype = plan.spec.dtype
+            along, across = (plan.mr, 1) if plan.a_is_column_major else (1, plan.a_pitch)
+        column = at(b, self.a, mul(b, k, along), dtype)
+        return load_scalar(b, at(b, column, row * across, dtype), dtype, plan.spec.dtype)

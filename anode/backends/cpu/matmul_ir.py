@@ -1,0 +1,216 @@
+"""The few LLVM idioms matrix products are written in: counted loops, typed loads, multiply-add."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from llvmlite import ir
+
+from anode.errors import BackendError
+from anode.ir.dtypes import DType, bf16
+
+I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
+POINTER = ir.PointerType()
+_FLOATS: dict[str, ir.Type] = {"f16": ir.HalfType(), "f32": ir.FloatType(), "f64": ir.DoubleType()}
+
+Values = Sequence[ir.Value]
+Index = ir.Value | int
+
+
+def i64(value: Index) -> ir.Value:
+    """`value` as an i64; a Python int becomes a constant."""
+    return ir.Constant(I64, value) if isinstance(value, int) else value
+
+
+def element_type(dtype: DType) -> ir.Type:
+    """How one element lies in memory; bf16 as its 16 bits, bool as a byte."""
+    if dtype.name in _FLOATS:
+        return _FLOATS[dtype.name]
+    return I8 if dtype.kind == "bool" else ir.IntType(dtype.bits)
+
+
+def add(b: ir.IRBuilder, x: Index, y: Index) -> ir.Value:
+    """x + y of two indices; nothing is emitted for a constant zero or two constants."""
+    if isinstance(x, int) and isinstance(y, int):
+        return i64(x + y)
+    if 0 in (x if isinstance(x, int) else None, y if isinstance(y, int) else None):
+        return i64(y if isinstance(x, int) else x)
+    return b.add(i64(x), i64(y), flags=("nuw", "nsw"))
+
+
+def mul(b: ir.IRBuilder, x: ir.Value, factor: int) -> ir.Value:
+    """x · factor of an index and a constant."""
+    if factor in (0, 1):
+        return x if factor else i64(0)
+    return b.mul(x, i64(factor), flags=("nsw",))
+
+
+def smaller(b: ir.IRBuilder, x: Index, y: Index) -> ir.Value:
+    """The smaller of two indices."""
+    x, y = i64(x), i64(y)
+    return b.select(b.icmp_signed("<", x, y), x, y)
+
+
+def at(b: ir.IRBuilder, pointer: ir.Value, offset: Index, dtype: DType) -> ir.Value:
+    """The address `offset` elements after `pointer`."""
+    if isinstance(offset, int) and offset == 0:
+        return pointer
+    return b.gep(pointer, [i64(offset)], source_etype=element_type(dtype))
+
+
+def loop(
+    b: ir.IRBuilder,
+    start: Index,
+    stop: Index,
+    step: int,
+    body: Callable[[ir.Value, Values], Values],
+    carried: Values = (),
+) -> Values:
+    """`body(i, carried)` for i = start, start + step, … below stop; at least once.
+
+    The body returns the next values of `carried`; the loop returns the last ones.
+    """
+    before, block = b.block, b.append_basic_block("loop")
+    b.branch(block)
+    b.position_at_end(block)
+    index = b.phi(I64)
+    phis = [b.phi(value.type) for value in carried]
+    results = body(index, phis)
+    following = b.add(index, i64(step), flags=("nuw", "nsw"))
+    again = b.icmp_signed("<", following, i64(stop))
+    after = b.append_basic_block("after")
+    for phi, first, later in zip(
+        [index, *phis], [i64(start), *carried], [following, *results], strict=True
+    ):
+        phi.add_incoming(first, before)
+        phi.add_incoming(later, b.block)
+    b.cbranch(again, block, after)
+    b.position_at_end(after)
+    return results
+
+
+def counted(
+    b: ir.IRBuilder, start: Index, stop: Index, step: int, body: Callable[[ir.Value], None]
+) -> None:
+    """`body(i)` for i = start, start + step, … below stop; perhaps never."""
+
+    def once(index: ir.Value, _: Values) -> Values:
+        body(index)
+        return ()
+
+    if isinstance(start, int) and isinstance(stop, int):
+        if start < stop:
+            loop(b, start, stop, step, once)
+        return
+    when(b, b.icmp_signed("<", i64(start), i64(stop)), lambda: loop(b, start, stop, step, once))
+
+
+def when(b: ir.IRBuilder, condition: ir.Value, body: Callable[[], object]) -> None:
+    """`body()` if `condition` holds."""
+    block, after = b.append_basic_block("then"), b.append_basic_block("after")
+    b.cbranch(condition, block, after)
+    b.position_at_end(block)
+    body()
+    b.branch(after)
+    b.position_at_end(after)
+
+
+def first_lanes(valid: int, lanes: int) -> ir.Value | None:
+    """The constant mask of the first `valid` of `lanes` lanes; None for all of them."""
+    if valid == lanes:
+        return None
+    return ir.Constant(ir.VectorType(I1, lanes), [int(lane < valid) for lane in range(lanes)])
+
+
+def lanes_below(b: ir.IRBuilder, count: ir.Value, lanes: int) -> ir.Value:
+    """The mask of the lanes whose number is below the i64 `count`."""
+    ramp = ir.Constant(ir.VectorType(I32, lanes), list(range(lanes)))
+    return b.icmp_signed("<", ramp, splat(b, b.trunc(count, I32), lanes))
+
+
+def splat(b: ir.IRBuilder, scalar: ir.Value, lanes: int) -> ir.Value:
+    """`scalar` in every lane."""
+    vector = ir.VectorType(scalar.type, lanes)
+    single = b.insert_element(ir.Constant(vector, ir.Undefined), scalar, ir.Constant(I32, 0))
+    zeros = ir.Constant(ir.VectorType(I32, lanes), None)
+    return b.shuffle_vector(single, ir.Constant(vector, ir.Undefined), zeros)
+
+
+def load_vector(
+    b: ir.IRBuilder,
+    pointer: ir.Value,
+    lanes: int,
+    source: DType,
+    dtype: DType,
+    mask: ir.Value | None = None,
+) -> ir.Value:
+    """`lanes` contiguous elements of type `source`, as `dtype`; masked lanes are not touched."""
+    vector = ir.VectorType(element_type(source), lanes)
+    if mask is None:
+        loaded = b.load(pointer, align=source.size, typ=vector)
+    else:
+        name = f"llvm.masked.load.{_suffix(vector)}.p0"
+        kind = ir.FunctionType(vector, [POINTER, I32, mask.type, vector])
+        align, none = ir.Constant(I32, source.size), ir.Constant(vector, None)
+        loaded = b.call(_intrinsic(b, name, kind), [pointer, align, mask, none])
+    return _widen(b, loaded, source, dtype)
+
+
+def load_scalar(b: ir.IRBuilder, pointer: ir.Value, source: DType, dtype: DType) -> ir.Value:
+    """One element of type `source`, as `dtype`."""
+    loaded = b.load(pointer, align=source.size, typ=element_type(source))
+    return _widen(b, loaded, source, dtype)
+
+
+def store_vector(
+    b: ir.IRBuilder, value: ir.Value, pointer: ir.Value, dtype: DType, mask: ir.Value | None = None
+) -> None:
+    """Store `value` at elements of `dtype`, the lanes of `mask` only where there is one."""
+    if mask is None:
+        b.store(value, pointer, align=dtype.size)
+        return
+    name = f"llvm.masked.store.{_suffix(value.type)}.p0"
+    kind = ir.FunctionType(ir.VoidType(), [value.type, POINTER, I32, mask.type])
+    b.call(_intrinsic(b, name, kind), [value, pointer, ir.Constant(I32, dtype.size), mask])
+
+
+def multiply_add(b: ir.IRBuilder, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
+    """x·y + z; floats round once where the processor can, integers wrap."""
+    element = x.type.element if isinstance(x.type, ir.VectorType) else x.type
+    if isinstance(element, ir.IntType):
+        return b.add(b.mul(x, y), z)
+    kind = ir.FunctionType(x.type, [x.type] * 3)
+    return b.call(_intrinsic(b, f"llvm.fmuladd.{_suffix(x.type)}", kind), [x, y, z])
+
+
+def _widen(b: ir.IRBuilder, value: ir.Value, source: DType, dtype: DType) -> ir.Value:
+    if source is dtype:
+        return value
+    shape = value.type
+    lanes = shape.count if isinstance(shape, ir.VectorType) else 0
+
+    def like(element: ir.Type) -> ir.Type:
+        return ir.VectorType(element, lanes) if lanes else element
+
+    if source is bf16 and dtype.name == "f32":
+        bits = b.zext(value, like(I32))
+        sixteen = ir.Constant(like(I32), [16] * lanes if lanes else 16)
+        return b.bitcast(b.shl(bits, sixteen), like(_FLOATS["f32"]))
+    wider = like(element_type(dtype))
+    if source.name in ("f16", "f32") and dtype.is_float and dtype.bits > source.bits:
+        return b.fpext(value, wider)
+    if not source.is_float and dtype.is_integer and dtype.size > source.size:
+        return b.sext(value, wider) if source.kind == "signed" else b.zext(value, wider)
+    raise BackendError(f"matmul: no exact conversion from {source} to {dtype}")
+
+
+def _suffix(kind: ir.Type) -> str:
+    """How intrinsics spell a type in their names: v16f32, i32, …"""
+    if isinstance(kind, ir.VectorType):
+        return f"v{kind.count}{_suffix(kind.element)}"
+    return str(kind) if isinstance(kind, ir.IntType) else str(kind.intrinsic_name)
+
+
+def _intrinsic(b: ir.IRBuilder, name: str, kind: ir.FunctionType) -> ir.Function:
+    known = b.module.globals.get(name)
+    return known if known is not None else ir.Function(b.module, kind, name)

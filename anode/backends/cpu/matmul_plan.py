@@ -1,0 +1,347 @@
+"""How one matrix product is cut up: micro-tile, cache blocks, packing and the grid of tasks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from anode.backends.cpu.target import Target
+from anode.ir.dtypes import DType
+
+_TASK_CYCLES = 24_000  # about 7 µs: long against the cost of handing out a task
+_TASKS_PER_THREAD = 4  # lets work stealing even out threads that run at different speeds
+
+
+@dataclass(frozen=True)
+class Operand:
+    """A matrix (or batch of them) in memory: element type, and strides in elements.
+
+    Strides are those of the batch dimensions, then of the row, then of the column.
+    """
+
+    dtype: DType
+    strides: tuple[int, ...]
+
+    @property
+    def row(self) -> int:
+        return self.strides[-2]
+
+    @property
+    def column(self) -> int:
+        return self.strides[-1]
+
+
+@dataclass(frozen=True)
+class MatmulSpec:
+    """The product C[b, m, n] = Σ_k A[b, m, k] · B[b, k, n] of static sizes and strides.
+
+    `dtype` is the type of the sum (f32, f64 or an integer type). `threads` only sizes tasks: the
+    bits of the result do not depend on it.
+    """
+
+    m: int
+    n: int
+    k: int
+    a: Operand
+    b: Operand
+    dtype: DType
+    threads: int
+    batch: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Columns of C that one micro-tile covers: the lanes of each vector, and the columns that exist.
+
+    All vectors are full ones but the last, which is as narrow as the columns left allow.
+    """
+
+    lanes: tuple[int, ...]
+    columns: int
+
+    def offset(self, vector: int) -> int:
+        return sum(self.lanes[:vector])
+
+    def valid(self, vector: int) -> int:
+        """How many lanes of `vector` are columns of C."""
+        return min(self.lanes[vector], self.columns - self.offset(vector))
+
+
+@dataclass(frozen=True)
+class MatmulPlan:
+    """The blocking of one product; everything the emitter needs to know.
+
+    A micro-tile is `mr` rows by one panel of `nr` columns; `row_tiles` and `panels` count them.
+    `kc` is the depth of one pass over k. The tasks are `groups` × `row_blocks` × `column_blocks`,
+    the groups sharing out the batch. `scratch_bytes` is what one running task needs, 64-byte aligned.
+    """
+
+    spec: MatmulSpec
+    target: Target
+    mr: int
+    nr: int
+    kc: int
+    pack_a: bool
+    pack_b: bool
+    groups: int
+    row_blocks: int
+    column_blocks: int
+
+    @property
+    def tasks(self) -> int:
+        return self.groups * self.row_blocks * self.column_blocks
+
+    @property
+    def lanes(self) -> int:
+        return self.target.lanes(self.spec.dtype.size)
+
+    @property
+    def batches(self) -> int:
+        return prod(self.spec.batch)
+
+    @property
+    def row_tiles(self) -> int:
+        return ceil_div(self.spec.m, self.mr)
+
+    @property
+    def panels(self) -> int:
+        return ceil_div(self.spec.n, self.nr)
+
+    @property
+    def k_blocks(self) -> int:
+        return max(1, ceil_div(self.spec.k, self.kc))
+
+    @property
+    def panel(self) -> Panel:
+        """The panel that most of C is made of."""
+        return _panel(min(self.nr, self.spec.n), self.lanes)
+
+    @property
+    def last_panel(self) -> Panel | None:
+        """The panel at the right edge, where it differs."""
+        rest = self.spec.n % self.nr
+        return _panel(rest, self.lanes) if rest and self.spec.n > self.nr else None
+
+    @property
+    def block_rows(self) -> int:
+        """Rows of the largest task."""
+        return ceil_div(self.row_tiles, self.row_blocks) * self.mr
+
+    @property
+    def block_panels(self) -> int:
+        """Panels of the largest task."""
+        return ceil_div(self.panels, self.column_blocks)
+
+    @property
+    def a_is_column_major(self) -> bool:
+        """Whether A is packed as [tile][k][mr], from contiguous columns; else as [m][k]."""
+        return self.spec.a.row == 1 and self.spec.a.column != 1
+
+    @property
+    def a_pitch(self) -> int:
+        """Elements from one row of packed A to the next: whole vectors, and no power of two."""
+        return round_up(self.kc, self.lanes) + 16
+
+    @property
+    def a_bytes(self) -> int:
+        if not self.pack_a:
+            return 0
+        rows = self.block_rows * (self.kc if self.a_is_column_major else self.a_pitch)
+        return round_up(rows * self.spec.dtype.size + 64, 64)
+
+    @property
+    def b_pitch(self) -> int:
+        """Elements from one row of packed B to the next."""
+        return self.nr
+
+    @property
+    def b_bytes(self) -> int:
+        rows = round_up(self.kc, self.lanes)
+        return round_up(rows * self.b_pitch * self.spec.dtype.size, 64) if self.pack_b else 0
+
+    @property
+    def tile_elements(self) -> int:
+        return self.mr * self.b_pitch
+
+    @property
+    def c_bytes(self) -> int:
+        """Sums kept between passes over k; one tile, on its way to the epilogue, for one pass."""
+        tiles = 1
+        if self.k_blocks > 1:
+            tiles = ceil_div(self.row_tiles, self.row_blocks) * self.block_panels
+        return round_up(tiles * self.tile_elements * self.spec.dtype.size, 64)
+
+    @property
+    def scratch_bytes(self) -> int:
+        return self.a_bytes + self.b_bytes + self.c_bytes
+
+
+def plan_matmul(spec: MatmulSpec, target: Target) -> MatmulPlan:
+    """The blocking for `spec` on `target`; pure arithmetic, a fraction of a millisecond."""
+    lanes = target.lanes(spec.dtype.size)
+    mr, vectors = _tile(spec.m, spec.n, lanes, target.registers)
+    kc = _depth(spec, vectors * lanes, target)
+    row_tiles = ceil_div(spec.m, mr)
+    pack_a = _packs_a(spec, mr, vectors)
+    pack_b = _packs_b(spec, row_tiles)
+    cycles = _Cost(spec, lanes, mr, vectors, pack_a, pack_b)
+    groups, row_blocks, column_blocks = _grid(cycles, kc, target)
+    return MatmulPlan(
+        spec, target, mr, vectors * lanes, kc, pack_a, pack_b, groups, row_blocks, column_blocks
+    )
+
+
+def ceil_div(a: int, b: int) -> int:
+    return -(-a // b)
+
+
+def round_up(a: int, multiple: int) -> int:
+    return ceil_div(a, multiple) * multiple
+
+
+def _panel(columns: int, lanes: int) -> Panel:
+    full, rest = divmod(columns, lanes)
+    tail = (1 << (rest - 1).bit_length(),) if rest else ()
+    return Panel((lanes,) * full + tail, columns)
+
+
+def _width(panel: Panel, lanes: int) -> float:
+    """Cost of one row of FMAs: half vectors issue two a cycle where full ones issue one."""
+    return sum(1.0 if size == lanes else 0.5 for size in panel.lanes)
+
+
+def _tile(m: int, n: int, lanes: int, registers: int) -> tuple[int, int]:
+    """Rows and vectors of the micro-tile that waste least, as (mr, vectors).
+
+    The sums must fit the registers beside one row of B and one broadcast element of A. Rows are
+    dealt out evenly, so 128 rows are 9 tiles of 13 and one of 11 rather than 9 of 14 and one of 2.
+    """
+    best = (float("inf"), 1, 1)
+    for vectors in range(1, min(ceil_div(n, lanes), registers - 3) + 1):
+        most = registers - 2 if vectors == 1 else (registers - 1) // vectors - 1
+        most = max(most, 1)
+        mr = ceil_div(m, ceil_div(m, most))
+        best = min(best, (_tile_cycles(m, n, lanes, mr, vectors), mr, vectors))
+    return best[1], best[2]
+
+
+def _tile_cycles(m: int, n: int, lanes: int, mr: int, vectors: int) -> float:
+    """Cycles of one step of k over all of C, from the issue limits of FMAs and loads."""
+    full, rest = divmod(n, vectors * lanes)
+    kinds = [(full, _panel(vectors * lanes, lanes)), (min(rest, 1), _panel(rest, lanes))]
+    rows = [(m // mr, mr), (min(m % mr, 1), m % mr)]
+    return sum(
+        panels * tiles * _step_cycles(height, panel, lanes)
+        for panels, panel in kinds
+        if panels
+        for tiles, height in rows
+        if tiles
+    )
+
+
+def _step_cycles(mr: int, panel: Panel, lanes: int) -> float:
+    """Cycles of one step of k in one micro-tile; at least the latency of an FMA."""
+    arithmetic = mr * _width(panel, lanes)
+    loads = 1.5 * len(panel.lanes) + 0.5 * mr
+    return max(arithmetic, loads, 4.0) + 0.1 * loads
+
+
+def _depth(spec: MatmulSpec, nr: int, target: Target) -> int:
+    """The depth of a pass over k: a panel of B fills at most the first-level cache."""
+    size = spec.dtype.size
+    most = max(256, target.l2 // 8 // (nr * size))
+    if spec.k <= most:
+        return max(spec.k, 1)
+    return round_up(ceil_div(spec.k, ceil_div(spec.k, most)), 16)
+
+
+def _aliases(stride: int, size: int) -> bool:
+    """Whether lines `stride` elements apart crowd into a few sets of the first-level cache."""
+    return (stride * size) % 1024 == 0
+
+
+def _packs_a(spec: MatmulSpec, mr: int, vectors: int) -> bool:
+    """Whether A is copied first: it needs widening or its rows or columns collide in the cache."""
+    reused = spec.n > 2 * vectors * 16 or spec.n > 64
+    if spec.a.dtype is not spec.dtype:
+        return spec.n > 16
+    strided = spec.a.row if spec.a.column == 1 else spec.a.column
+    if 1 not in (spec.a.row, spec.a.column):
+        return reused
+    rows = mr if spec.a.column == 1 else spec.k
+    return reused and rows > 4 and _aliases(strided, spec.dtype.size)
+
+
+def _packs_b(spec: MatmulSpec, row_tiles: int) -> bool:
+    """Whether panels of B are copied first: always when columns are not contiguous."""
+    if spec.b.column != 1 and spec.n > 1:
+        return True
+    if spec.b.dtype is not spec.dtype:
+        return row_tiles > 2
+    wide = spec.b.row * spec.dtype.size >= 4096 and spec.k > 64
+    return row_tiles > 2 and (wide or (spec.k > 16 and _aliases(spec.b.row, spec.dtype.size)))
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """Estimated cycles of parts of one product."""
+
+    spec: MatmulSpec
+    lanes: int
+    mr: int
+    vectors: int
+    pack_a: bool
+    pack_b: bool
+
+    @property
+    def row_tiles(self) -> int:
+        return ceil_div(self.spec.m, self.mr)
+
+    @property
+    def panels(self) -> int:
+        return ceil_div(self.spec.n, self.vectors * self.lanes)
+
+    def block(self, tiles: int, panels: int) -> float:
+        """Cycles of a task of `tiles` row tiles by `panels` panels, packing included."""
+        rows = min(tiles * self.mr, self.spec.m)
+        vectors = min(panels * self.vectors, ceil_div(self.spec.n, self.lanes))
+        pack_b = self.pack_b * vectors * (6.0 if self.spec.b.column != 1 else 3.0)
+        pack_a = self.pack_a * rows * 0.3
+        return (rows * vectors * 1.1 + pack_a + pack_b) * self.spec.k + 10.0 * rows * vectors
+
+
+def _grid(cost: _Cost, kc: int, target: Target) -> tuple[int, int, int]:
+    """The task grid (batch groups, row blocks, column blocks) that should finish first."""
+    spec = cost.spec
+    batches = prod(spec.batch)
+    whole = cost.block(cost.row_tiles, cost.panels)
+    if batches > 1 and (whole < _TASK_CYCLES or batches >= _TASKS_PER_THREAD * spec.threads):
+        per_group = max(1, int(_TASK_CYCLES / whole))
+        if batches // per_group < _TASKS_PER_THREAD * spec.threads:
+            return ceil_div(batches, per_group), 1, 1
+        return min(batches, max(8 * spec.threads, 1)), 1, 1
+    least_rows = ceil_div(cost.row_tiles * cost.mr * kc * spec.dtype.size, target.l2 // 2)
+    rows = max(1, min(least_rows, cost.row_tiles))
+    return batches, *_blocks(cost, rows, batches)
+
+
+def _blocks(cost: _Cost, least_rows: int, batches: int) -> tuple[int, int]:
+    """Row and column blocks of one product, the cheapest by a simulated run of the team."""
+    threads = cost.spec.threads
+    if threads == 1:
+        return least_rows, 1
+    whole = cost.block(cost.row_tiles, cost.panels)
+    most = int(max(1, min(whole * batches / _TASK_CYCLES, 2 * _TASKS_PER_THREAD * threads)))
+    best = (float("inf"), least_rows, 1)
+    for rows in range(least_rows, min(cost.row_tiles, max(most, least_rows)) + 1):
+        limit = max(1, ceil_div(most, rows * batches))
+        for columns in range(1, min(cost.panels, limit) + 1):
+            best = min(best, (_makespan(cost, rows, columns, batches), rows, columns))
+    return best[1], best[2]
+
+
+def _makespan(cost: _Cost, rows: int, columns: int, batches: int) -> float:
+    """When the last thread ends, plus a share of a task for threads that run unevenly."""
+    task = cost.block(ceil_div(cost.row_tiles, rows), ceil_div(cost.panels, columns))
+    rounds = ceil_div(rows * columns * batches, cost.spec.threads)
+    return rounds * (task + 1000.0) + 0.5 * task

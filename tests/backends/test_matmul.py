@@ -1,0 +1,255 @@
+"""Matrix-product kernels against NumPy in float64, over shapes, strides, types and epilogues."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from dataclasses import replace
+
+import llvmlite.binding as llvm
+import numpy as np
+import pytest
+from llvmlite import ir
+
+from anode.backends.cpu.matmul import (
+    Epilogue,
+    MatmulPlan,
+    MatmulSpec,
+    Operand,
+    emit_matmul,
+    plan_matmul,
+)
+from anode.backends.cpu.matmul_ir import POINTER, at, load_vector, mul, store_vector
+from anode.backends.cpu.target import host_target, target_machine
+from anode.ir.dtypes import DTYPES, DType, bf16, bf16_to_f32, f32, f32_to_bf16, f64
+
+TARGET = host_target()
+Kernel = Callable[..., None]
+
+
+def store(spec: MatmulSpec) -> Epilogue:
+    """C[b, m, n] = sum, row-major and dense; parameters (c,)."""
+
+    def emit(b, extra, batch, m, n, lanes, value, mask):
+        index = ir.Constant(ir.IntType(64), 0)
+        for size, i in zip((*spec.batch, spec.m, spec.n), (*batch, m, n), strict=True):
+            index = b.add(mul(b, index, size), i)
+        store_vector(b, value, at(b, extra[0], index, spec.dtype), spec.dtype, mask)
+
+    return emit
+
+
+def bias_relu(spec: MatmulSpec) -> Epilogue:
+    """C[m, n] = max(sum + bias[n], 0); parameters (c, bias)."""
+    plain = store(spec)
+
+    def emit(b, extra, batch, m, n, lanes, value, mask):
+        bias = load_vector(b, at(b, extra[1], n, spec.dtype), lanes, spec.dtype, spec.dtype, mask)
+        total = b.fadd(value, bias)
+        zero = ir.Constant(total.type, None)
+        positive = b.select(b.fcmp_ordered(">", total, zero), total, zero)
+        plain(b, extra, batch, m, n, lanes, positive, mask)
+
+    return emit
+
+
+def compile_plan(plan: MatmulPlan, epilogue: Epilogue, extra: int) -> tuple[Kernel, object]:
+    module = ir.Module()
+    module.triple = TARGET.triple
+    emit_matmul(plan, module, "product", [POINTER] * extra, epilogue)
+    parsed = llvm.parse_assembly(str(module))
+    parsed.verify()
+    engine = llvm.create_mcjit_compiler(parsed, target_machine(TARGET))
+    engine.finalize_object()
+    arguments = [ctypes.c_void_p] * (3 + extra) + [ctypes.c_int64]
+    function = ctypes.CFUNCTYPE(None, *arguments)(engine.get_function_address("product"))
+    return function, engine
+
+
+def run(plan: MatmulPlan, a: np.ndarray, b: np.ndarray, *extra: np.ndarray, epilogue=store):
+    """C of every task, run in reverse order, in NaN-filled memory with guard elements behind it."""
+    spec = plan.spec
+    size = int(np.prod((*spec.batch, spec.m, spec.n)))
+    guarded = np.full(size + 64, 77, spec.dtype.numpy)
+    scratch = np.full(plan.scratch_bytes + 64 + 64, 0xFF, np.uint8)
+    base = -(-scratch.ctypes.data // 64) * 64
+    end = base - scratch.ctypes.data + plan.scratch_bytes
+    kernel, engine = compile_plan(plan, epilogue(spec), 1 + len(extra))
+    pointers = [a.ctypes.data, b.ctypes.data, base, guarded.ctypes.data]
+    for task in reversed(range(plan.tasks)):
+        kernel(*pointers, *[x.ctypes.data for x in extra], task)
+    assert (guarded[size:] == 77).all(), "stored past the end of C"
+    assert (scratch[end:] == 0xFF).all(), "used more scratch than planned"
+    del engine
+    return guarded[:size].reshape((*spec.batch, spec.m, spec.n))
+
+
+def strides(array: np.ndarray) -> tuple[int, ...]:
+    return tuple(s // array.itemsize for s in array.strides)
+
+
+def draw(shape: tuple[int, ...], dtype: DType, seed: int) -> np.ndarray:
+    """Random elements of `dtype`, as the host stores them."""
+    random = np.random.default_rng(seed)
+    if dtype is bf16:
+        return f32_to_bf16(random.standard_normal(shape).astype(np.float32))
+    if dtype.is_float:
+        return random.standard_normal(shape).astype(dtype.numpy)
+    return random.integers(0, 100, shape).astype(dtype.numpy)
+
+
+def wide(array: np.ndarray) -> np.ndarray:
+    if array.dtype == bf16.numpy:
+        return bf16_to_f32(np.ascontiguousarray(array)).astype(np.float64)
+    return array.astype(np.float64 if array.dtype.kind == "f" else np.int64)
+
+
+def spec_of(a: np.ndarray, b: np.ndarray, source: DType, dtype: DType, threads: int) -> MatmulSpec:
+    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    left = np.broadcast_to(a, batch + a.shape[-2:])
+    right = np.broadcast_to(b, batch + b.shape[-2:])
+    return MatmulSpec(
+        m=a.shape[-2],
+        n=b.shape[-1],
+        k=a.shape[-1],
+        a=Operand(source, strides(left)),
+        b=Operand(source, strides(right)),
+        dtype=dtype,
+        threads=threads,
+        batch=batch,
+    )
+
+
+def check(a: np.ndarray, b: np.ndarray, source: DType = f32, dtype: DType = f32) -> None:
+    """C is right, and the same to the bit for one thread and two."""
+    spec = spec_of(a, b, source, dtype, 2)
+    results = [
+        run(plan_matmul(replace(spec, threads=threads), TARGET), a, b) for threads in (1, 2, 7)
+    ]
+    assert results[0].tobytes() == results[1].tobytes() == results[2].tobytes()
+    expected = wide(a) @ wide(b)
+    if dtype.is_float:
+        bound = (np.abs(wide(a)) @ np.abs(wide(b))) * (a.shape[-1] + 2)
+        error = np.abs(results[0] - expected)
+        assert (error <= bound * np.finfo(dtype.numpy).eps).all()
+    else:
+        assert (results[0] == expected.astype(dtype.numpy)).all()
+
+
+def operands(m: int, k: int, n: int, transposed: str, dtype: DType = f32):
+    a = draw((k, m), dtype, 1).T if "a" in transposed else draw((m, k), dtype, 1)
+    b = draw((n, k), dtype, 2).T if "b" in transposed else draw((k, n), dtype, 2)
+    return a, b
+
+
+SHAPES = [
+    (1, 1, 1),
+    (2, 3, 4),
+    (5, 17, 10),
+    (128, 100, 10),
+    (70, 10, 100),
+    (33, 70, 129),
+    (128, 784, 100),
+    (1, 300, 100),
+    (100, 300, 1),
+    (1, 1, 200),
+    (3, 1100, 35),
+    (16, 16, 16),
+    (64, 1030, 64),
+    (40, 2100, 80),
+]
+
+
+@pytest.mark.parametrize("transposed", ["", "a", "b", "ab"])
+@pytest.mark.parametrize(("m", "k", "n"), SHAPES)
+def test_every_shape_and_transposition(m, k, n, transposed):
+    check(*operands(m, k, n, transposed))
+
+
+@pytest.mark.parametrize("n", [*range(1, 20), 31, 47, 65])
+def test_every_width(n):
+    check(*operands(9, 21, n, ""))
+
+
+@pytest.mark.parametrize("m", [*range(1, 34), 61])
+def test_every_height(m):
+    check(*operands(m, 5, 33, "a"))
+
+
+@pytest.mark.parametrize("transposed", ["", "a", "b", "ab"])
+@pytest.mark.parametrize("name", ["f64", "i64", "i32", "u32", "i16", "u8"])
+def test_types(name, transposed):
+    dtype = DTYPES[name]
+    check(*operands(37, 50, 43, transposed, dtype), dtype, dtype)
+
+
+@pytest.mark.parametrize("transposed", ["", "a", "b", "ab"])
+@pytest.mark.parametrize("name", ["f16", "bf16"])
+@pytest.mark.parametrize(("m", "k", "n"), [(37, 50, 43), (2, 9, 5), (70, 33, 130)])
+def test_half_types_sum_in_f32(m, k, n, name, transposed):
+    dtype = DTYPES[name]
+    check(*operands(m, k, n, transposed, dtype), dtype, f32)
+
+
+def test_f32_sums_in_f64():
+    check(*operands(20, 30, 40, "b"), f32, f64)
+
+
+def test_empty_sum_is_zero():
+    check(np.zeros((5, 0), np.float32), np.zeros((0, 21), np.float32))
+
+
+@pytest.mark.parametrize("size", [4, 30])
+def test_batch_of_matrices(size):
+    check(draw((3, 5, size, 7), f32, 1), draw((3, 5, 7, size), f32, 2))
+
+
+def test_batch_shares_an_operand():
+    check(draw((6, 10, 12), f32, 1), draw((1, 12, 50), f32, 2))
+    check(draw((2, 1, 10, 12), f32, 1), draw((1, 3, 12, 50), f32, 2))
+
+
+def test_large_batch_is_grouped():
+    a, b = draw((500, 4, 4), f32, 1), draw((500, 4, 4), f32, 2)
+    assert plan_matmul(spec_of(a, b, f32, f32, 2), TARGET).tasks < 100
+    check(a, b)
+
+
+def test_strides_that_skip_elements():
+    a, b = draw((40, 60), f32, 1)[::2, ::3], draw((40, 120), f32, 2)[::2, ::2]
+    check(a, b)
+    check(a.T.copy().T, b)
+    check(draw((40, 60), f32, 1)[:, ::3], draw((40, 50), f32, 2)[::2, :21])
+
+
+def test_broadcast_rows_and_columns():
+    row = np.broadcast_to(draw((1, 30), f32, 1), (20, 30))
+    column = np.broadcast_to(draw((30, 1), f32, 2), (30, 40))
+    check(row, column)
+
+
+@pytest.mark.parametrize("transposed", ["", "a", "b", "ab"])
+def test_strides_that_collide_in_the_cache(transposed):
+    a, b = operands(70, 1024, 70, transposed)
+    check(a, b)
+    a, b = operands(256, 70, 1024, transposed)
+    check(a, b)
+
+
+@pytest.mark.parametrize(("m", "k", "n"), [(128, 100, 10), (7, 33, 130), (30, 2100, 37)])
+def test_bias_and_relu(m, k, n):
+    a, b = operands(m, k, n, "")
+    bias = draw((n,), f32, 3)
+    plan = plan_matmul(spec_of(a, b, f32, f32, 2), TARGET)
+    result = run(plan, a, b, bias, epilogue=bias_relu)
+    np.testing.assert_allclose(result, np.maximum(wide(a) @ wide(b) + bias, 0), 1e-3, 1e-3)
+
+
+@pytest.mark.parametrize(("vector_bytes", "registers"), [(32, 16), (16, 32)])
+@pytest.mark.parametrize("transposed", ["", "ab"])
+def test_narrower_vectors(vector_bytes, registers, transposed, monkeypatch):
+    narrow = replace(TARGET, vector_bytes=vector_bytes, registers=registers)
+    monkeypatch.setitem(globals(), "TARGET", narrow)
+    for shape in [(37, 50, 43), (5, 17, 10), (20, 1100, 35)]:
+        check(*operands(*shape, transposed))
+    check(*operands(19, 20, 21, transposed, f64), f64, f64)
