@@ -1,4 +1,4 @@
-"""The exceptions anode raises, all under `AnodeError`; a message is one clear sentence and a way out."""
+"""The exceptions anode raises, all `AnodeError`; a message is one sentence and a way out."""
 
 
 class AnodeError(Exception):
@@ -14,7 +14,7 @@ class UnsupportedOp(AnodeError, NotImplementedError):
 
 
 class GraphError(AnodeError, ValueError):
-    """A graph that is not well formed: a stray input, a cycle of updates, text that does not parse."""
+    """A graph not well formed: a stray input, a cycle of updates, text that does not parse."""
 
 
 class BackendError(AnodeError, RuntimeError):
