@@ -1,4 +1,4 @@
-"""The measured models: sizes, arithmetic, fixed data, and the arrays file every contestant loads."""
+"""The measured models: sizes, arithmetic, fixed data, and the file every contestant loads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.floating[Any]]
+Floats = npt.NDArray[Any]  # float32, or float64 in the oracle
 Layers = list[tuple[Floats, Floats]]
 
 
@@ -19,7 +19,7 @@ class MLP:
     """A multilayer perceptron: ReLU hidden layers, softmax cross entropy, SGD with momentum.
 
     `widths` starts with the number of features and ends with the number of classes. One step is
-    `v = momentum * v + gradient; w = w - rate * v`, the gradient being that of the batch's mean loss.
+    `v = momentum * v + gradient; w = w - rate * v`, with the gradient of the batch's mean loss.
     """
 
     widths: tuple[int, ...]
@@ -38,8 +38,8 @@ MODELS = {
 def step_flops(mlp: MLP) -> int:
     """Floating-point operations in the matrix products of one step.
 
-    Each m×k by k×n product counts 2·m·n·k. A layer has three (value, gradient by weights, gradient by
-    input); the first layer needs no gradient by input. Everything that is not a product is left out.
+    Each m×k by k×n product counts 2·m·n·k. A layer has three (value, gradient by weights, gradient
+    by input); the first layer needs no gradient by input. What is not a product is left out.
     """
     products = [2 * mlp.batch * rows * columns for rows, columns in pairwise(mlp.widths)]
     return 3 * sum(products) - products[0]
@@ -72,7 +72,7 @@ def save_arrays(mlp: MLP, path: Path) -> None:
         for index, layer in enumerate(initial_layers(mlp))
         for kind, array in zip(("weight", "bias"), layer, strict=True)
     }
-    np.savez(path, images=images, labels=labels, **layers)
+    np.savez(path, **{"images": images, "labels": labels, **layers})
 
 
 def load_arrays(mlp: MLP, path: Path) -> tuple[Layers, Floats, npt.NDArray[np.int64]]:

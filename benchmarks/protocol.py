@@ -6,7 +6,7 @@
     {"stats": true}  -> {"peak_mb"}                   the process's peak resident memory
     anything failing -> {"error"}, and the process ends
 
-Only the standard library is imported before the contestant's own imports, so that these are timed whole.
+Only the standard library is imported before the contestant's own imports: these are timed whole.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CHECKED_STEPS = 5
 
 
 def serve(load: Callable[[], tuple[str, Build]]) -> None:
-    """Answer requests until stdin closes; `load` imports the framework: (its version, its `Build`)."""
+    """Answer requests until stdin closes; `load` imports the framework: version and `Build`."""
     replies = _private_stdout()
     try:
         for reply in _replies(load):

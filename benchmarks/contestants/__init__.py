@@ -1,1 +1,1 @@
-"""One file per contestant: `load()` imports the framework and returns its version and its `Build`."""
+"""One file per contestant: `load()` imports the framework, returns its version and its `Build`."""

@@ -1,4 +1,4 @@
-"""PyTorch: `nn.Sequential`, `cross_entropy` and `SGD`, eager, or compiled when called with --compile."""
+"""PyTorch: `nn.Sequential`, `cross_entropy` and `SGD`, eager, or with --compile compiled."""
 
 from __future__ import annotations
 

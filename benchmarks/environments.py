@@ -1,0 +1,113 @@
+"""The contestants, and the virtual environment each one runs in."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = Path.home() / ".cache" / "anode-bench"
+
+
+class ContestantError(Exception):
+    """A contestant that cannot be installed, started or run; the message is one sentence."""
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A framework's way to run the step, and what it needs.
+
+    `variables` are set in its process, `{cache}` in a value being the folder that is empty for a
+    cold and full for a warm first step. `source` is a folder of ours that counts as installed.
+    """
+
+    name: str
+    module: str
+    environment: str
+    requirements: tuple[str, ...]
+    arguments: tuple[str, ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
+    source: Path | None = None
+
+
+NUMPY = "numpy==2.4.*"
+# The +cpu version is asked for by name because the plain one brings gigabytes of CUDA on Linux.
+TORCH = ("torch==2.13.0+cpu", NUMPY)
+CONTESTANTS = (
+    Contestant(
+        "anode",
+        "anode_mlp",
+        "anode",
+        ("--editable", str(ROOT)),
+        variables=(("ANODE_CACHE", "{cache}"),),
+        source=ROOT / "anode",
+    ),
+    Contestant(
+        "jax",
+        "jax_mlp",
+        "jax",
+        ("jax==0.10.2", "jaxlib==0.10.2", NUMPY),
+        variables=(
+            ("JAX_COMPILATION_CACHE_DIR", "{cache}"),
+            ("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0"),
+            ("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1"),
+        ),
+    ),
+    Contestant("torch", "torch_mlp", "torch", TORCH),
+    Contestant(
+        "torch.compile",
+        "torch_mlp",
+        "torch",
+        TORCH,
+        arguments=("--compile",),
+        variables=(("TORCHINDUCTOR_CACHE_DIR", "{cache}"),),
+    ),
+    Contestant(
+        "tensorflow",
+        "tensorflow_mlp",
+        "tensorflow",
+        (
+            "tensorflow-cpu==2.21.*; platform_machine == 'x86_64'",
+            "tensorflow==2.21.*; platform_machine != 'x86_64'",
+            NUMPY,
+        ),
+    ),
+    Contestant("numpy", "numpy_mlp", "numpy", (NUMPY,)),
+)
+
+
+def prepare(contestant: Contestant) -> Path:
+    """The Python of the contestant's environment, created when missing or of other requirements.
+
+    Raises ContestantError when something cannot be installed.
+    """
+    folder = CACHE / contestant.environment
+    python, stamp = folder / "bin" / "python", folder / "requirements.txt"
+    wanted = "\n".join((sys.version, *contestant.requirements))
+    if not stamp.exists() or stamp.read_text() != wanted:
+        print(f"installing {contestant.name} into {folder}", file=sys.stderr)
+        venv.create(folder, clear=True, symlinks=True)
+        _install(contestant, python)
+        stamp.write_text(wanted)
+    return python
+
+
+def _install(contestant: Contestant, python: Path) -> None:
+    """Install with this interpreter's pip, so that the environment holds only the requirements."""
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+    done = subprocess.run([*pip, *contestant.requirements], capture_output=True, text=True)
+    if done.returncode:
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+        reason = (errors or done.stderr.splitlines() or ["no message"])[-1]
+        raise ContestantError(f"{contestant.name} cannot be installed: {reason}")
+
+
+def installed_bytes(contestant: Contestant) -> int:
+    """Bytes of the files in the environment's site-packages, compiled bytecode included."""
+    folders = [*(CACHE / contestant.environment).glob("lib/python*/site-packages")]
+    folders += [contestant.source] if contestant.source else []
+    files = (file for folder in folders for file in folder.rglob("*") if file.is_file())
+    return sum(file.lstat().st_size for file in files)
