@@ -23,3 +23,7 @@ class BackendError(AnodeError, RuntimeError):
 
 class DataError(AnodeError, ValueError):
     """Data that cannot be used as asked: a missing, damaged or mismatched file or array."""
+
+
+class CheckpointError(AnodeError, ValueError):
+    """A checkpoint that cannot be written, read, or does not fit the model."""

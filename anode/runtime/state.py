@@ -1,0 +1,147 @@
+"""State: the arrays of a model's, a trainer's or a session's variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from anode.backends.base import Variables
+from anode.errors import GraphError, ShapeError
+from anode.ir.dtypes import DType, bf16, bool_, dtype_of, f32_to_bf16
+from anode.ir.types import TensorType
+from anode.ir.variable import Variable
+
+ALIGNMENT = 64  # bytes: a cache line, and the widest vector
+
+_versions = count(1)
+
+
+class State(Variables):
+    """Maps variables to arrays that stay at their addresses: 64-byte aligned and C-contiguous.
+
+    `state[v]` is the buffer itself; `state[v] = array` copies into it, checking type and shape.
+    """
+
+    def __init__(self, values: Mapping[Variable, Any] | None = None) -> None:
+        self._arrays: dict[Variable, np.ndarray] = {}
+        self._names: dict[str, Variable] = {}
+        self.version = next(_versions)
+        for variable, value in (values or {}).items():
+            self[variable] = value
+
+    @staticmethod
+    def initial(
+        variables: Iterable[Variable],
+        seed: int = 0,
+        values: Mapping[Variable, Any] | None = None,
+    ) -> State:
+        """A state whose variables have their initial values; see `State.add`."""
+        state = State()
+        state.add(variables, seed, values)
+        return state
+
+    def add(
+        self,
+        variables: Iterable[Variable],
+        seed: int = 0,
+        values: Mapping[Variable, Any] | None = None,
+    ) -> None:
+        """Give every variable that has no array yet its value in `values`, or else run its `init`.
+
+        The random key of the variable at position i of the state is (seed, i). A variable with
+        neither raises GraphError.
+        """
+        given = values or {}
+        for variable in variables:
+            if variable in self._arrays:
+                continue
+            key = initial_key(seed, len(self._arrays))
+            self[variable] = given[variable] if variable in given else _initialise(variable, key)
+
+    def named(self, name: str) -> np.ndarray:
+        """The array of the variable called `name`."""
+        return self._arrays[self.variable(name)]
+
+    def variable(self, name: str) -> Variable:
+        """The variable called `name`; an unknown name raises GraphError."""
+        if name not in self._names:
+            raise GraphError(f"no variable is called {name!r}; there are {', '.join(self._names)}")
+        return self._names[name]
+
+    def __getitem__(self, variable: Variable) -> np.ndarray:
+        return self._arrays[variable]
+
+    def __setitem__(self, variable: Variable, value: Any) -> None:
+        array = checked(variable, value)
+        if variable not in self._arrays:
+            self._insert(variable)
+        self._arrays[variable][...] = array
+
+    def _insert(self, variable: Variable) -> None:
+        if variable.name in self._names:
+            raise GraphError(f"two variables are called {variable.name!r}; rename one")
+        self._arrays[variable] = aligned_empty(variable.type)
+        self._names[variable.name] = variable
+        self.version = next(_versions)
+
+    def __iter__(self) -> Iterator[Variable]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{v.name}: {v.type}" for v in self._arrays)
+
+
+def initial_key(seed: int, position: int) -> np.ndarray:
+    """The random key u32[4] of the variable at a position: (seed low, seed high, position, 0)."""
+    if not 0 <= seed < 2**64:
+        raise GraphError(f"seed={seed}: choose an integer from 0 to 2**64 - 1")
+    return np.array([seed & 0xFFFFFFFF, seed >> 32, position, 0], np.uint32)
+
+
+def aligned_empty(type: TensorType) -> np.ndarray:
+    """An uninitialised array of a static type whose address is a multiple of `ALIGNMENT`."""
+    raw = np.empty(type.bytes + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + type.bytes].view(type.dtype.numpy).reshape(type.static)
+
+
+def checked(variable: Variable, value: Any) -> np.ndarray:
+    """`value` as an array that fits the variable, or ShapeError."""
+    type, array = variable.type, np.asarray(value)
+    if array.shape != type.static:
+        raise ShapeError(f"{variable.name} is {type}; it cannot hold the shape {array.shape}")
+    if array.dtype == type.dtype.numpy:
+        return array
+    if isinstance(value, (bool, int, float, list, tuple)):
+        return from_numbers(value, type.dtype, variable.name)
+    if dtype_of(array.dtype) is type.dtype:  # a foreign bfloat16
+        return array.view(type.dtype.numpy)
+    raise ShapeError(f"{variable.name} is {type}; it cannot hold {array.dtype}, convert it first")
+
+
+def from_numbers(value: Any, dtype: DType, name: str) -> np.ndarray:
+    """Python numbers, or lists of them, as elements of a type they fit; else ShapeError."""
+    array = np.asarray(value)
+    fits = {"b": True, "i": dtype is not bool_, "u": dtype is not bool_, "f": dtype.is_float}
+    if fits.get(array.dtype.kind, False):
+        try:
+            wide = np.asarray(value, dtype.compute.numpy)
+            return f32_to_bf16(wide) if dtype is bf16 else wide.astype(dtype.numpy)
+        except OverflowError:
+            pass
+    raise ShapeError(f"{name} is of type {dtype}; it cannot hold {value!r}")
+
+
+def _initialise(variable: Variable, key: np.ndarray) -> np.ndarray:
+    from anode.ops.evaluate import evaluate
+
+    if variable.init is None:
+        raise GraphError(f"{variable.name} has no initialiser; give its value")
+    (value,), _ = evaluate(variable.init, [key])
+    return np.asarray(value)
