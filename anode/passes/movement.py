@@ -1,0 +1,94 @@
+"""Ops that only move elements, seen as index maps: which operand element a result element is.
+
+`Coordinates` say, for each dim of a value, which axis of the loop nest indexes it; None for a dim
+of size 1. They follow a value backward through broadcast, transpose and reshape; through the other
+movement ops (slice, pad, …) the index is no longer an axis, and the value must be stored to be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from anode.ir.node import CONSTANT, INPUT, READ, Node
+from anode.ir.types import TensorType
+from anode.ops.declare import Elementwise
+
+Coordinates = tuple[int | None, ...]
+
+MOVEMENT = frozenset(
+    "broadcast_in_dim reshape transpose slice reverse pad concatenate iota bitcast gather "
+    "dynamic_slice dynamic_update_slice".split()
+)
+
+
+def is_movement(node: Node) -> bool:
+    return node.op.name in MOVEMENT
+
+
+def is_leaf(node: Node) -> bool:
+    return node.op in (INPUT, READ, CONSTANT)
+
+
+def is_inline(node: Node) -> bool:
+    """Whether a node is recomputed by each user rather than stored: movement and scalar arithmetic."""
+    if is_movement(node):
+        return True
+    if not isinstance(node.type, TensorType) or node.type.size != 1:
+        return False
+    return node.op is CONSTANT or (isinstance(node.op, Elementwise) and node.type.rank == 0)
+
+
+def identity(shape: tuple[int, ...]) -> Coordinates:
+    """The coordinates of a value that spans the whole loop nest."""
+    return tuple(None if size == 1 else i for i, size in enumerate(shape))
+
+
+def through(node: Node, coordinates: Coordinates | None) -> Iterator[tuple[Node, Coordinates | None]]:
+    """The operands of an inline node with their coordinates; None where they are not axes."""
+    name = node.op.name
+    for arg in node.args:
+        if coordinates is None or arg.tensor.rank == 0:
+            yield arg, None if coordinates is None else ()
+        elif name == "broadcast_in_dim":
+            yield arg, _broadcast(node, arg, coordinates)
+        elif name == "transpose":
+            placed = dict(zip(node.attrs["permutation"], coordinates, strict=True))
+            yield arg, tuple(placed[i] for i in range(len(coordinates)))
+        elif name == "reshape":
+            yield arg, _reshape(node, arg, coordinates)
+        else:
+            yield arg, None
+
+
+def _broadcast(node: Node, arg: Node, coordinates: Coordinates) -> Coordinates:
+    axes = node.attrs["axes"]
+    return tuple(
+        None if size == 1 else coordinates[axis]
+        for size, axis in zip(arg.tensor.shape, axes, strict=True)
+    )
+
+
+def _reshape(node: Node, arg: Node, coordinates: Coordinates) -> Coordinates | None:
+    """A reshape that only adds or removes dims of size 1 keeps the axes."""
+    wide = [c for c, size in zip(coordinates, node.tensor.shape, strict=True) if size != 1]
+    if [s for s in arg.tensor.shape if s != 1] != [s for s in node.tensor.shape if s != 1]:
+        return None
+    remaining = iter(wide)
+    return tuple(None if size == 1 else next(remaining) for size in arg.tensor.shape)
+
+
+def stored_operands(
+    node: Node, coordinates: Coordinates | None, stored: frozenset[Node] = frozenset()
+) -> Iterator[tuple[Node, Coordinates | None]]:
+    """The values behind `node`'s operand chain that are not inline, each with its coordinates."""
+    seen: set[tuple[Node, Coordinates | None]] = set()
+    stack = [(node, coordinates)]
+    while stack:
+        item = stack.pop()
+        if item in seen:
+            continue
+        seen.add(item)
+        if is_inline(item[0]) and item[0] not in stored:
+            stack.extend(through(*item))
+        else:
+            yield item
