@@ -3,7 +3,8 @@
     python benchmarks/matmul_kernel.py [--shapes SUBSTRING] [--threads N] [--large]
 
 Every row interleaves our kernel (all tasks, one after the other) with `numpy.matmul` held to one
-thread, and reports medians. `peak` is a loop of independent fused multiply-adds on registers.
+thread (whose calls from Python cost it about 1 µs each), and reports medians. `peak` is a loop of
+independent fused multiply-adds on registers.
 `build`, `llvm` are milliseconds to emit the IR and to make machine code of it.
 """
 
@@ -103,15 +104,16 @@ def store_c(n: int) -> Epilogue:
 
 
 def run_all(module: ir.Module, task: ir.Function, tasks: int) -> None:
-    """`run(a, b, scratch, c)`: every task of a product, so that Python is not in the timing."""
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER] * 4), "run")
+    """`run(a, b, scratch, c, repeats)`: every task; no calls from Python are timed."""
+    kind = ir.FunctionType(ir.VoidType(), [POINTER] * 4 + [I64])
+    function = ir.Function(module, kind, "run")
     b = ir.IRBuilder(function.append_basic_block("entry"))
 
-    def body(index, _):
-        b.call(task, [*function.args, index])
+    def one_task(index, _):
+        b.call(task, [*function.args[:4], index])
         return ()
 
-    loop(b, 0, tasks, 1, body)
+    loop(b, 0, function.args[4], 1, lambda *_: loop(b, 0, tasks, 1, one_task))
     b.ret_void()
 
 
@@ -123,7 +125,7 @@ def build(spec: MatmulSpec, target: Target) -> Kernel:
     built = time.perf_counter()
     engine = compile_module(module, target)
     done = time.perf_counter()
-    kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)
+    kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4, ctypes.c_int64)
     function = kind(engine.get_function_address("run"))
     return Kernel(plan, function, engine, built - start, done - built)
 
@@ -182,7 +184,7 @@ def measure(m: int, k: int, n: int, transposed: str, threads: int, target: Targe
     repeats = max(1, int(3e7 / flops))
     ours, theirs = [], []
     for _ in range(9 if flops > 1e8 else 25):
-        ours.append(seconds(lambda: kernel.run(*pointers), repeats))
+        ours.append(seconds(lambda: kernel.run(*pointers, repeats)) / repeats)
         theirs.append(seconds(lambda: np.matmul(left, right, out=expected), repeats))
     assert np.allclose(c, expected, 1e-2, 1e-2), "wrong product"
     del keep

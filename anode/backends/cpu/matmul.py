@@ -27,7 +27,6 @@ from llvmlite import ir
 from anode.backends.cpu.matmul_ir import (
     I64,
     POINTER,
-    Index,
     Values,
     add,
     at,
@@ -35,25 +34,23 @@ from anode.backends.cpu.matmul_ir import (
     element_type,
     first_lanes,
     i64,
-    load_scalar,
     load_vector,
     loop,
     mul,
-    multiply_add,
     smaller,
-    splat,
     store_vector,
     when,
 )
 from anode.backends.cpu.matmul_pack import pack_columns, pack_panel, pack_rows, transposer
 from anode.backends.cpu.matmul_plan import MatmulPlan, MatmulSpec, Operand, Panel, plan_matmul
+from anode.backends.cpu.matmul_tile import Tile
 
 __all__ = ["Epilogue", "MatmulPlan", "MatmulSpec", "Operand", "emit_matmul", "plan_matmul"]
 
 Epilogue = Callable[
     [ir.IRBuilder, Values, Values, ir.Value, ir.Value, int, ir.Value, ir.Value | None], None
 ]
-"""Emits the use of finished sums: (builder, extra parameters, batch indices, m, n, lanes, sums, mask).
+"""Emits the use of sums: (builder, extra parameters, batch indices, m, n, lanes, sums, mask).
 
 `sums` are C[m, n : n + lanes], `<lanes x dtype>`; `mask` is `<lanes x i1>`, None for all lanes.
 """
@@ -199,7 +196,9 @@ class _Emitter:
         sums = self.sums
         zero = ir.Constant(ir.VectorType(element_type(dtype), plan.lanes), None)
         count = plan.c_bytes // dtype.size
-        counted(b, 0, count, plan.lanes, lambda i: store_vector(b, zero, at(b, sums, i, dtype), dtype))
+        counted(
+            b, 0, count, plan.lanes, lambda i: store_vector(b, zero, at(b, sums, i, dtype), dtype)
+        )
 
     def one_pass(self, matrices: _Matrices, block: _Block, depth: _Pass) -> None:
         """Add one range of k to every tile of the block."""
@@ -297,7 +296,7 @@ class _Emitter:
                 number = b.add(b.mul(local, rows_of_tiles), b.sub(i, block.first_tile))
                 sums = at(b, sums, mul(b, number, plan.tile_elements), plan.spec.dtype)
             a = self.tile_of_a(matrices, block, depth, i)
-            _Tile(self, panel, rows, a, source, sums).emit(depth)
+            Tile(b, plan, panel, rows, a, source, sums).emit(depth.depth)
             self.finish(matrices, depth, panel, rows, i, column, sums)
 
         self.row_tiles(block, tile)
@@ -347,82 +346,3 @@ class _Emitter:
             counted(b, 0, rows, 1, row)
         else:
             when(b, depth.is_last, lambda: counted(b, 0, rows, 1, row))
-
-
-@dataclass(frozen=True)
-class _Tile:
-    """One micro-tile: `rows` of A from `a` on, times `panel` of B from `b` on, added to `sums`."""
-
-    emitter: _Emitter
-    panel: Panel
-    rows: int
-    a: ir.Value
-    b: ir.Value
-    sums: ir.Value
-
-    def emit(self, depth: _Pass) -> None:
-        """Run k through the tile, its sums in registers."""
-        builder, spec = self.emitter.b, self.emitter.plan.spec
-        totals = self.initial()
-        if spec.k:
-            totals = loop(builder, 0, depth.depth, 1, self.step, totals)
-        for (row, vector), total in zip(self.places(), totals, strict=True):
-            store_vector(builder, total, self.place(row, vector), spec.dtype)
-
-    def places(self) -> list[tuple[int, int]]:
-        return [(r, v) for r in range(self.rows) for v in range(len(self.panel.lanes))]
-
-    def place(self, row: int, vector: int) -> ir.Value:
-        """Where in scratch the sums of a row and vector of the tile are kept."""
-        plan = self.emitter.plan
-        offset = row * plan.nr + self.panel.offset(vector)
-        return at(self.emitter.b, self.sums, offset, plan.spec.dtype)
-
-    def initial(self) -> Values:
-        """Zeros, or the sums of earlier passes."""
-        plan, b = self.emitter.plan, self.emitter.b
-        dtype, lanes = plan.spec.dtype, self.panel.lanes
-        if plan.k_blocks == 1:
-            kinds = [ir.VectorType(element_type(dtype), size) for size in lanes]
-            return [ir.Constant(kinds[v], None) for _, v in self.places()]
-        return [load_vector(b, self.place(r, v), lanes[v], dtype, dtype) for r, v in self.places()]
-
-    def step(self, k: ir.Value, totals: Values) -> Values:
-        """One step of k: a row of the panel times a column of A."""
-        b, spec = self.emitter.b, self.emitter.plan.spec
-        vectors = self.row_of_b(k)
-        results = []
-        for row in range(self.rows):
-            element = self.element_of_a(row, k)
-            for index, vector in enumerate(vectors):
-                factor = splat(b, element, self.panel.lanes[index])
-                total = totals[row * len(vectors) + index]
-                results.append(multiply_add(b, factor, vector, total))
-        return results
-
-    def row_of_b(self, k: Index) -> Values:
-        plan, b, panel = self.emitter.plan, self.emitter.b, self.panel
-        pitch, dtype, mask = plan.nr, plan.spec.dtype, False
-        if not plan.pack_b:
-            pitch, dtype, mask = plan.spec.b.row, plan.spec.b.dtype, True
-        line = at(b, self.b, mul(b, i64(k), pitch), dtype)
-        return [
-            load_vector(
-                b,
-                at(b, line, panel.offset(v), dtype),
-                lanes,
-                dtype,
-                plan.spec.dtype,
-                first_lanes(panel.valid(v), lanes) if mask else None,
-            )
-            for v, lanes in enumerate(panel.lanes)
-        ]
-
-    def element_of_a(self, row: int, k: ir.Value) -> ir.Value:
-        plan, b, a = self.emitter.plan, self.emitter.b, self.emitter.plan.spec.a
-        along, across, dtype = a.column, a.row, a.dtype
-        if plan.pack_a:
-            dtype = plan.spec.dtype
-            along, across = (plan.mr, 1) if plan.a_is_column_major else (1, plan.a_pitch)
-        column = at(b, self.a, mul(b, k, along), dtype)
-        return load_scalar(b, at(b, column, row * across, dtype), dtype, plan.spec.dtype)

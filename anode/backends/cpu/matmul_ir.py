@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from llvmlite import ir
 
@@ -181,6 +181,25 @@ def multiply_add(b: ir.IRBuilder, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.V
         return b.add(b.mul(x, y), z)
     kind = ir.FunctionType(x.type, [x.type] * 3)
     return b.call(_intrinsic(b, f"llvm.fmuladd.{_suffix(x.type)}", kind), [x, y, z])
+
+
+def add_up(b: ir.IRBuilder, vectors: Values) -> ir.Value:
+    """The vector whose lane i is the sum of the lanes of `vectors[i]`, added up in pairs."""
+    while len(vectors) > 1:
+        vectors = [_add_pairs(b, x, y) for x, y in zip(vectors[::2], vectors[1::2], strict=True)]
+    return vectors[0]
+
+
+def _add_pairs(b: ir.IRBuilder, x: ir.Value, y: ir.Value) -> ir.Value:
+    """The sums of neighbouring lanes of `x`, then those of `y`."""
+    even, odd = (shuffle(b, x, y, range(first, 2 * x.type.count, 2)) for first in (0, 1))
+    return b.add(even, odd) if isinstance(x.type.element, ir.IntType) else b.fadd(even, odd)
+
+
+def shuffle(b: ir.IRBuilder, x: ir.Value, y: ir.Value, indices: Iterable[int]) -> ir.Value:
+    """The lanes of `x` followed by `y` that `indices` name."""
+    order = list(indices)
+    return b.shuffle_vector(x, y, ir.Constant(ir.VectorType(I32, len(order)), order))
 
 
 def _widen(b: ir.IRBuilder, value: ir.Value, source: DType, dtype: DType) -> ir.Value:

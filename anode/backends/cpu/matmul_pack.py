@@ -1,11 +1,10 @@
-"""Copying blocks of A and panels of B into scratch, contiguous and widened to the type of the sum."""
+"""Copying blocks of A and panels of B into scratch: contiguous, and of the type of the sum."""
 
 from __future__ import annotations
 
 from llvmlite import ir
 
 from anode.backends.cpu.matmul_ir import (
-    I32,
     I64,
     POINTER,
     Index,
@@ -20,11 +19,11 @@ from anode.backends.cpu.matmul_ir import (
     load_vector,
     loop,
     mul,
+    shuffle,
     smaller,
     store_vector,
 )
 from anode.backends.cpu.matmul_plan import MatmulPlan, Operand, Panel
-from anode.ir.dtypes import DType
 
 
 def pack_rows(
@@ -90,12 +89,12 @@ def pack_panel(
     panel: Panel,
     depth: ir.Value,
 ) -> None:
-    """Copy `depth` rows of a panel of B whose columns are contiguous, as [k][b_pitch]."""
+    """Copy `depth` rows of a panel of B whose columns are contiguous, as [k][nr]."""
     operand, dtype = plan.spec.b, plan.spec.dtype
 
     def row(k: ir.Value, _: Values) -> Values:
         line = at(b, source, mul(b, k, operand.row), operand.dtype)
-        copy = at(b, target, mul(b, k, plan.b_pitch), dtype)
+        copy = at(b, target, mul(b, k, plan.nr), dtype)
         for index, lanes in enumerate(panel.lanes):
             start = panel.offset(index)
             mask = first_lanes(panel.valid(index), lanes)
@@ -121,7 +120,7 @@ def transposer(plan: MatmulPlan, module: ir.Module, name: str) -> ir.Function:
     b = ir.IRBuilder(function.append_basic_block("entry"))
     source, target, columns, depth = function.args
     dtype, lanes = plan.spec.dtype, plan.lanes
-    in_registers = plan.spec.b.row == 1 and dtype.size >= 4 and lanes > 1
+    in_registers = plan.spec.b.row == 1 and dtype.size >= 4
 
     def block(start: ir.Value, _: Values) -> Values:
         copy = at(b, target, start, dtype)
@@ -148,20 +147,26 @@ def _column(
 def _transpose_blocks(
     b: ir.IRBuilder, plan: MatmulPlan, lines: Values, copy: ir.Value, depth: ir.Value
 ) -> None:
-    """Pack one vector's width of columns, contiguous along k, a square block at a time."""
-    source, dtype, lanes = plan.spec.b.dtype, plan.spec.dtype, plan.lanes
+    """Pack one vector's width of columns, contiguous along k, 16 bytes of k at a time.
+
+    Vector i gathers, in 16-byte parts, the columns i, i + unit, i + 2 unit, …; then transposing
+    inside each part is all it takes, and the gathering needs no shuffles but loads.
+    """
+    source, dtype = plan.spec.b.dtype, plan.spec.dtype
+    unit = 16 // dtype.size
 
     def block(k: ir.Value, _: Values) -> Values:
-        mask = lanes_below(b, b.sub(depth, k), lanes)
-        columns = [
-            load_vector(b, at(b, line, k, source), lanes, source, dtype, mask) for line in lines
+        mask = lanes_below(b, b.sub(depth, k), unit)
+        parts = [
+            load_vector(b, at(b, line, k, source), unit, source, dtype, mask) for line in lines
         ]
-        row = at(b, copy, mul(b, k, plan.b_pitch), dtype)
-        for index, value in enumerate(transpose(b, columns, dtype)):
-            store_vector(b, value, at(b, row, index * plan.b_pitch, dtype), dtype)
+        columns = [_concatenate(b, parts[i::unit]) for i in range(unit)]
+        row = at(b, copy, mul(b, k, plan.nr), dtype)
+        for index, value in enumerate(_interleave(b, columns, unit)):
+            store_vector(b, value, at(b, row, index * plan.nr, dtype), dtype)
         return ()
 
-    loop(b, 0, depth, lanes, block)
+    loop(b, 0, depth, unit, block)
 
 
 def _copy_elements(
@@ -171,7 +176,7 @@ def _copy_elements(
     operand, dtype = plan.spec.b, plan.spec.dtype
 
     def row(k: ir.Value, _: Values) -> Values:
-        place = at(b, copy, mul(b, k, plan.b_pitch), dtype)
+        place = at(b, copy, mul(b, k, plan.nr), dtype)
         along = mul(b, k, operand.row)
         for lane, line in enumerate(lines):
             value = load_scalar(b, at(b, line, along, operand.dtype), operand.dtype, dtype)
@@ -181,20 +186,12 @@ def _copy_elements(
     loop(b, 0, depth, 1, row)
 
 
-def transpose(b: ir.IRBuilder, rows: Values, dtype: DType) -> list[ir.Value]:
-    """The columns of a square block held as one vector per row.
-
-    Two kinds of shuffle suffice, both single instructions on x86: interleaving inside 16-byte
-    parts of two vectors, then picking every other part of two vectors.
-    """
-    unit = min(len(rows), 16 // dtype.size)
-    groups = [_interleave(b, rows[i : i + unit], unit) for i in range(0, len(rows), unit)]
-    columns: list[ir.Value] = [rows[0]] * len(rows)
-    for within in range(unit):
-        parts = _pick_parts(b, [group[within] for group in groups], unit)
-        for part, column in enumerate(parts):
-            columns[part * unit + within] = column
-    return columns
+def _concatenate(b: ir.IRBuilder, parts: Values) -> ir.Value:
+    """One vector of all `parts`, a power of two of them, in order."""
+    while len(parts) > 1:
+        indices = list(range(2 * parts[0].type.count))
+        parts = [shuffle(b, x, y, indices) for x, y in zip(parts[::2], parts[1::2], strict=True)]
+    return parts[0]
 
 
 def _interleave(b: ir.IRBuilder, rows: Values, unit: int) -> list[ir.Value]:
@@ -205,9 +202,7 @@ def _interleave(b: ir.IRBuilder, rows: Values, unit: int) -> list[ir.Value]:
     return [_zip(b, pairs[i], pairs[i + 2], 4, 2, high) for i in (0, 1) for high in (0, 1)]
 
 
-def _zip(
-    b: ir.IRBuilder, x: ir.Value, y: ir.Value, unit: int, run: int, high: int
-) -> ir.Value:
+def _zip(b: ir.IRBuilder, x: ir.Value, y: ir.Value, unit: int, run: int, high: int) -> ir.Value:
     """Runs of the low (or high) half of each part of `x`, alternating with those of `y`."""
     lanes = x.type.count
     indices: list[int] = []
@@ -215,28 +210,4 @@ def _zip(
         for start in range(part + high * unit // 2, part + (high + 1) * unit // 2, run):
             indices += range(start, start + run)
             indices += range(lanes + start, lanes + start + run)
-    return _shuffle(b, x, y, indices)
-
-
-def _pick_parts(b: ir.IRBuilder, rows: Values, unit: int) -> list[ir.Value]:
-    """Vector p of the result holds part p of every row, in order."""
-    count = len(rows)
-    results = [list(rows)]
-    while len(results) < count:
-        results = [
-            [_every_other(b, x, y, unit, odd) for x, y in zip(some[::2], some[1::2], strict=True)]
-            for some in results
-            for odd in (0, 1)
-        ]
-    bits = count.bit_length() - 1
-    order = [int(f"{part:0{bits}b}"[::-1], 2) if bits else 0 for part in range(count)]
-    return [results[part][0] for part in order]
-
-
-def _every_other(b: ir.IRBuilder, x: ir.Value, y: ir.Value, unit: int, odd: int) -> ir.Value:
-    starts = range(odd * unit, 2 * x.type.count, 2 * unit)
-    return _shuffle(b, x, y, [start + lane for start in starts for lane in range(unit)])
-
-
-def _shuffle(b: ir.IRBuilder, x: ir.Value, y: ir.Value, indices: list[int]) -> ir.Value:
-    return b.shuffle_vector(x, y, ir.Constant(ir.VectorType(I32, len(indices)), indices))
+    return shuffle(b, x, y, indices)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from typing import Literal
 
 from anode.backends.cpu.target import Target
 from anode.ir.dtypes import DType
@@ -49,9 +50,13 @@ class MatmulSpec:
     batch: tuple[int, ...] = ()
 
 
+Form = Literal["outer", "dots", "column"]
+"""How a micro-tile is computed; see `matmul_tile`."""
+
+
 @dataclass(frozen=True)
 class Panel:
-    """Columns of C that one micro-tile covers: the lanes of each vector, and the columns that exist.
+    """Columns of C that one micro-tile covers: the lanes of each vector, and how many exist.
 
     All vectors are full ones but the last, which is as narrow as the columns left allow.
     """
@@ -73,11 +78,12 @@ class MatmulPlan:
 
     A micro-tile is `mr` rows by one panel of `nr` columns; `row_tiles` and `panels` count them.
     `kc` is the depth of one pass over k. The tasks are `groups` × `row_blocks` × `column_blocks`,
-    the groups sharing out the batch. `scratch_bytes` is what one running task needs, 64-byte aligned.
+    the groups sharing out the batch. `scratch_bytes` is what one running task needs.
     """
 
     spec: MatmulSpec
     target: Target
+    form: Form
     mr: int
     nr: int
     kc: int
@@ -150,25 +156,19 @@ class MatmulPlan:
         return round_up(rows * self.spec.dtype.size + 64, 64)
 
     @property
-    def b_pitch(self) -> int:
-        """Elements from one row of packed B to the next."""
-        return self.nr
-
-    @property
     def b_bytes(self) -> int:
         rows = round_up(self.kc, self.lanes)
-        return round_up(rows * self.b_pitch * self.spec.dtype.size, 64) if self.pack_b else 0
+        return round_up(rows * self.nr * self.spec.dtype.size, 64) if self.pack_b else 0
 
     @property
     def tile_elements(self) -> int:
-        return self.mr * self.b_pitch
+        return self.mr * self.nr
 
     @property
     def c_bytes(self) -> int:
         """Sums kept between passes over k; one tile, on its way to the epilogue, for one pass."""
-        tiles = 1
-        if self.k_blocks > 1:
-            tiles = ceil_div(self.row_tiles, self.row_blocks) * self.block_panels
+        tiles = ceil_div(self.row_tiles, self.row_blocks) * self.block_panels
+        tiles = tiles if self.k_blocks > 1 else 1
         return round_up(tiles * self.tile_elements * self.spec.dtype.size, 64)
 
     @property
@@ -179,16 +179,13 @@ class MatmulPlan:
 def plan_matmul(spec: MatmulSpec, target: Target) -> MatmulPlan:
     """The blocking for `spec` on `target`; pure arithmetic, a fraction of a millisecond."""
     lanes = target.lanes(spec.dtype.size)
-    mr, vectors = _tile(spec.m, spec.n, lanes, target.registers)
-    kc = _depth(spec, vectors * lanes, target)
-    row_tiles = ceil_div(spec.m, mr)
-    pack_a = _packs_a(spec, mr, vectors)
-    pack_b = _packs_b(spec, row_tiles)
-    cycles = _Cost(spec, lanes, mr, vectors, pack_a, pack_b)
-    groups, row_blocks, column_blocks = _grid(cycles, kc, target)
-    return MatmulPlan(
-        spec, target, mr, vectors * lanes, kc, pack_a, pack_b, groups, row_blocks, column_blocks
-    )
+    form = _form(spec, lanes)
+    mr, nr = _tile_of_form(spec, form, lanes, target)
+    kc = _depth(spec, nr, target) if form == "outer" else max(spec.k, 1)
+    pack_a = form == "outer" and _packs_a(spec, mr, nr)
+    pack_b = form == "outer" and _packs_b(spec, ceil_div(spec.m, mr))
+    cost = _Cost(spec, lanes, mr, nr, pack_a, pack_b)
+    return MatmulPlan(spec, target, form, mr, nr, kc, pack_a, pack_b, *_grid(cost, kc, target))
 
 
 def ceil_div(a: int, b: int) -> int:
@@ -208,6 +205,24 @@ def _panel(columns: int, lanes: int) -> Panel:
 def _width(panel: Panel, lanes: int) -> float:
     """Cost of one row of FMAs: half vectors issue two a cycle where full ones issue one."""
     return sum(1.0 if size == lanes else 0.5 for size in panel.lanes)
+
+
+def _form(spec: MatmulSpec, lanes: int) -> Form:
+    """Vectors along k or m where C or B has no rows to load."""
+    along_k = spec.a.column == 1 and spec.b.row == 1 and spec.k >= lanes
+    if along_k and spec.dtype.size >= 4 and (spec.n == 1 or spec.m <= 4):
+        return "dots"
+    return "column" if spec.n == 1 and spec.a.row == 1 else "outer"
+
+
+def _tile_of_form(spec: MatmulSpec, form: Form, lanes: int, target: Target) -> tuple[int, int]:
+    """Rows and columns of the micro-tile."""
+    if form == "dots":
+        return (lanes, 1) if spec.n == 1 else (spec.m, lanes)
+    if form == "column":
+        return min(8, ceil_div(spec.m, lanes)) * lanes, 1
+    mr, vectors = _tile(spec.m, spec.n, lanes, target.registers)
+    return mr, vectors * lanes
 
 
 def _tile(m: int, n: int, lanes: int, registers: int) -> tuple[int, int]:
@@ -247,39 +262,40 @@ def _step_cycles(mr: int, panel: Panel, lanes: int) -> float:
 
 
 def _depth(spec: MatmulSpec, nr: int, target: Target) -> int:
-    """The depth of a pass over k: a panel of B fills at most the first-level cache."""
-    size = spec.dtype.size
-    most = max(256, target.l2 // 8 // (nr * size))
+    """The depth of a pass over k: a panel of B fills at most a fifth of the second-level cache."""
+    most = max(256, target.l2 // 5 // (nr * spec.dtype.size))
     if spec.k <= most:
         return max(spec.k, 1)
     return round_up(ceil_div(spec.k, ceil_div(spec.k, most)), 16)
 
 
-def _aliases(stride: int, size: int) -> bool:
-    """Whether lines `stride` elements apart crowd into a few sets of the first-level cache."""
-    return (stride * size) % 1024 == 0
+def _collides(stride: int, spec: MatmulSpec) -> bool:
+    """Whether lines `stride` elements apart fall into one set of the first-level cache."""
+    return (stride * spec.dtype.size) % 4096 == 0
 
 
-def _packs_a(spec: MatmulSpec, mr: int, vectors: int) -> bool:
-    """Whether A is copied first: it needs widening or its rows or columns collide in the cache."""
-    reused = spec.n > 2 * vectors * 16 or spec.n > 64
-    if spec.a.dtype is not spec.dtype:
-        return spec.n > 16
-    strided = spec.a.row if spec.a.column == 1 else spec.a.column
-    if 1 not in (spec.a.row, spec.a.column):
-        return reused
-    rows = mr if spec.a.column == 1 else spec.k
-    return reused and rows > 4 and _aliases(strided, spec.dtype.size)
+def _packs_a(spec: MatmulSpec, mr: int, nr: int) -> bool:
+    """Whether A is copied first: it needs widening, is strided, or its lines collide."""
+    a = spec.a
+    if spec.n <= 2 * nr and spec.n <= 64:
+        return False  # too little use of each element
+    if a.dtype is not spec.dtype or 1 not in (a.row, a.column):
+        return True
+    lines, stride = (mr, a.row) if a.column == 1 else (spec.k, a.column)
+    return lines > 4 and _collides(stride, spec)
 
 
 def _packs_b(spec: MatmulSpec, row_tiles: int) -> bool:
-    """Whether panels of B are copied first: always when columns are not contiguous."""
+    """Whether panels of B are copied first: always when columns are not contiguous.
+
+    Otherwise rows are streamed in place, which measured faster even with a page per row, unless
+    they collide in the cache.
+    """
     if spec.b.column != 1 and spec.n > 1:
         return True
-    if spec.b.dtype is not spec.dtype:
-        return row_tiles > 2
-    wide = spec.b.row * spec.dtype.size >= 4096 and spec.k > 64
-    return row_tiles > 2 and (wide or (spec.k > 16 and _aliases(spec.b.row, spec.dtype.size)))
+    if row_tiles <= 2:
+        return False
+    return spec.b.dtype is not spec.dtype or (spec.k > 64 and _collides(spec.b.row, spec))
 
 
 @dataclass(frozen=True)
@@ -289,7 +305,7 @@ class _Cost:
     spec: MatmulSpec
     lanes: int
     mr: int
-    vectors: int
+    nr: int
     pack_a: bool
     pack_b: bool
 
@@ -299,12 +315,14 @@ class _Cost:
 
     @property
     def panels(self) -> int:
-        return ceil_div(self.spec.n, self.vectors * self.lanes)
+        return ceil_div(self.spec.n, self.nr)
 
     def block(self, tiles: int, panels: int) -> float:
         """Cycles of a task of `tiles` row tiles by `panels` panels, packing included."""
+        if self.spec.n == 1:
+            return 8.0 + tiles * self.mr * self.spec.k * 2.0 / self.lanes
         rows = min(tiles * self.mr, self.spec.m)
-        vectors = min(panels * self.vectors, ceil_div(self.spec.n, self.lanes))
+        vectors = ceil_div(min(panels * self.nr, self.spec.n), self.lanes)
         pack_b = self.pack_b * vectors * (6.0 if self.spec.b.column != 1 else 3.0)
         pack_a = self.pack_a * rows * 0.3
         return (rows * vectors * 1.1 + pack_a + pack_b) * self.spec.k + 10.0 * rows * vectors
