@@ -215,7 +215,8 @@ def trace_lifting(
 
     With `hoist`, whatever does not depend on the function's own inputs is computed outside and
     captured (right for loop bodies); without, only nodes that existed before tracing began and
-    variables are captured (right for branches, which must not run when not taken). Constants stay inside.
+    variables are captured (right for branches, which must not run when not taken). Constants stay
+    inside.
     Gives the closed graph and the captured nodes, in the order of the added inputs.
     """
     inputs = fresh_inputs(*types)

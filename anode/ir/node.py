@@ -16,7 +16,7 @@ import numpy as np
 
 from anode.errors import GraphError, ShapeError
 from anode.ir.dtypes import DType, bf16, dtype_of, f32_to_bf16
-from anode.ir.op import Op, registry
+from anode.ir.op import REQUIRED, Op, registry
 from anode.ir.types import Shape, TensorType, TupleType, Type
 from anode.ir.variable import Variable
 
@@ -159,7 +159,7 @@ def make(
     attrs: Mapping[str, Any] | None = None,
     origin: Origin | None = None,
 ) -> Node:
-    """The node of `op` on `args`: the one that exists already, or a new one with its type inferred."""
+    """The node of `op` on `args`: the one that exists already, or a new one, its type inferred."""
     if attrs:
         key: tuple[Any, ...] = (op, args, *map(_key, attrs.items()))
     else:
@@ -202,7 +202,7 @@ def user_line() -> Origin | None:
 
 @contextmanager
 def at(origin: Origin | None) -> Iterator[None]:
-    """Nodes made inside take `origin`, as a transform's nodes take the line of what they come from."""
+    """Nodes made inside take `origin`: a transform's take the line of what they come from."""
     token = _line.set(origin)
     try:
         yield
@@ -225,6 +225,9 @@ class _Read(Op):
 
 
 class _Item(Op):
+    operands = ("x",)
+    attributes = MappingProxyType({"index": REQUIRED})
+
     def infer(self, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
         (operand,), index = types, attrs["index"]
         if not isinstance(operand, TupleType) or not 0 <= index < len(operand):

@@ -94,4 +94,26 @@ def tensor(dtype: object, *shape: Size) -> TensorType:
     return TensorType(dtype_of(dtype), shape)
 
 
-__all__ = ["Dim", "Shape", "Size", "TensorType", "TokenType", "TupleType", "Type", "tensor"]
+def well_formed(type: Type) -> bool:
+    """Whether every size is a dim or an int that is not negative."""
+    if isinstance(type, TupleType):
+        return all(map(well_formed, type.elements))
+    sizes = type.shape if isinstance(type, TensorType) else ()
+    return all(isinstance(size, Dim) or (_is_int(size) and size >= 0) for size in sizes)
+
+
+def _is_int(size: object) -> bool:
+    return type(size) is int  # neither bool nor a NumPy integer, which print differently
+
+
+__all__ = [
+    "Dim",
+    "Shape",
+    "Size",
+    "TensorType",
+    "TokenType",
+    "TupleType",
+    "Type",
+    "tensor",
+    "well_formed",
+]

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class Variable:
     """A descriptor of one piece of state; two descriptors with equal fields are the same variable.
 
-    `init` is a closed graph from a random key (u32[4]) to the initial value, or None where the value
-    must be given. `collections` are names to select by ("weights", "optimizer", …).
+    `init` is a closed graph from a random key (u32[4]) to the initial value, or None where the
+    value must be given. `collections` are names to select by ("weights", "optimizer", …).
     """
 
     name: str
