@@ -147,4 +147,4 @@ class Scalars(ABC):
 
     @abstractmethod
     def bitcast(self, x: Value, dtype: DType) -> Value:
-        """The same bits as another type of the same width; not bool, and no half type (see above)."""
+        """The same bits as another type of the same width; not bool and not a half type."""
