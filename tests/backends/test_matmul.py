@@ -66,6 +66,15 @@ def compile_plan(plan: MatmulPlan, epilogue: Epilogue, extra: int) -> tuple[Kern
     return function, engine
 
 
+def assembly(m: int, k: int, n: int, transposed: str) -> str:
+    a, b = operands(m, k, n, transposed)
+    spec = spec_of(a, b, f32, f32, 2)
+    module = ir.Module()
+    module.triple = TARGET.triple
+    emit_matmul(plan_matmul(spec, TARGET), module, "product", [POINTER], store(spec))
+    return target_machine(TARGET).emit_assembly(llvm.parse_assembly(str(module)))
+
+
 def run(plan: MatmulPlan, a: np.ndarray, b: np.ndarray, *extra: np.ndarray, epilogue=store):
     """C of every task, run in reverse order, in NaN-filled memory with guard elements behind it."""
     spec = plan.spec
@@ -244,6 +253,24 @@ def test_bias_and_relu(m, k, n):
     plan = plan_matmul(spec_of(a, b, f32, f32, 2), TARGET)
     result = run(plan, a, b, bias, epilogue=bias_relu)
     np.testing.assert_allclose(result, np.maximum(wide(a) @ wide(b) + bias, 0), 1e-3, 1e-3)
+
+
+@pytest.mark.skipif(TARGET.vector_bytes != 64, reason="reads the assembly of AVX-512")
+@pytest.mark.parametrize(
+    ("m", "k", "n", "transposed"),
+    [
+        (128, 784, 100, ""),
+        (128, 100, 10, ""),
+        (784, 70, 1568, "a"),
+        (70, 1568, 500, ""),
+        (70, 2100, 130, "b"),
+        (1, 500, 1568, "b"),
+    ],
+)
+def test_sums_stay_in_wide_registers(m, k, n, transposed):
+    lines = assembly(m, k, n, transposed).splitlines()
+    assert any("vfmadd" in line and "zmm" in line for line in lines)
+    assert not [line for line in lines if "zmm" in line and "(%rsp)" in line]
 
 
 @pytest.mark.parametrize(("vector_bytes", "registers"), [(32, 16), (16, 32)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
 
 from llvmlite import ir
 
@@ -13,8 +14,8 @@ I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 POINTER = ir.PointerType()
 _FLOATS: dict[str, ir.Type] = {"f16": ir.HalfType(), "f32": ir.FloatType(), "f64": ir.DoubleType()}
 
-Values = Sequence[ir.Value]
-Index = ir.Value | int
+Values: TypeAlias = "Sequence[ir.Value]"
+Index: TypeAlias = "ir.Value | int"
 
 
 def i64(value: Index) -> ir.Value:

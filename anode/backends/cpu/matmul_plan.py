@@ -228,15 +228,14 @@ def _tile_of_form(spec: MatmulSpec, form: Form, lanes: int, target: Target) -> t
 def _tile(m: int, n: int, lanes: int, registers: int) -> tuple[int, int]:
     """Rows and vectors of the micro-tile that waste least, as (mr, vectors).
 
-    The sums must fit the registers beside one row of B and one broadcast element of A. Rows are
-    dealt out evenly, so 128 rows are 9 tiles of 13 and one of 11 rather than 9 of 14 and one of 2.
+    The sums must fit the registers beside one row of B and one broadcast element of A. A tile of
+    another shape at an edge costs compile time, so a size that divides evenly wins a close race.
     """
     best = (float("inf"), 1, 1)
     for vectors in range(1, min(ceil_div(n, lanes), registers - 3) + 1):
         most = registers - 2 if vectors == 1 else (registers - 1) // vectors - 1
-        most = max(most, 1)
-        mr = ceil_div(m, ceil_div(m, most))
-        best = min(best, (_tile_cycles(m, n, lanes, mr, vectors), mr, vectors))
+        for mr in range(min(m, max(1, most // 2)), min(m, max(1, most)) + 1):
+            best = min(best, (_tile_cycles(m, n, lanes, mr, vectors), mr, vectors))
     return best[1], best[2]
 
 
@@ -245,26 +244,31 @@ def _tile_cycles(m: int, n: int, lanes: int, mr: int, vectors: int) -> float:
     full, rest = divmod(n, vectors * lanes)
     kinds = [(full, _panel(vectors * lanes, lanes)), (min(rest, 1), _panel(rest, lanes))]
     rows = [(m // mr, mr), (min(m % mr, 1), m % mr)]
-    return sum(
+    steps = [
         panels * tiles * _step_cycles(height, panel, lanes)
         for panels, panel in kinds
         if panels
         for tiles, height in rows
         if tiles
-    )
+    ]
+    return sum(steps) * (1 + 0.01 * len(steps))
 
 
 def _step_cycles(mr: int, panel: Panel, lanes: int) -> float:
     """Cycles of one step of k in one micro-tile; at least the latency of an FMA."""
     arithmetic = mr * _width(panel, lanes)
     loads = 1.5 * len(panel.lanes) + 0.5 * mr
-    return max(arithmetic, loads, 4.0) + 0.1 * loads
+    return max(arithmetic, loads, 4.0) + 0.25 * loads
 
 
 def _depth(spec: MatmulSpec, nr: int, target: Target) -> int:
-    """The depth of a pass over k: a panel of B fills at most a fifth of the second-level cache."""
-    most = max(256, target.l2 // 5 // (nr * spec.dtype.size))
-    if spec.k <= most:
+    """The depth of a pass over k: a panel of B fills a sixteenth of the second-level cache.
+
+    One pass is cheaper still while all of A fits that cache, beside a panel that fills a quarter.
+    """
+    size = spec.dtype.size
+    most = max(256, target.l2 // 16 // (nr * size))
+    if spec.k <= most or (spec.k <= 4 * most and spec.m * spec.k * size <= target.l2):
         return max(spec.k, 1)
     return round_up(ceil_div(spec.k, ceil_div(spec.k, most)), 16)
 
