@@ -284,7 +284,7 @@ def _broadcast(node: Node, shape: Shape) -> Node:
 def widen(array: np.ndarray) -> np.ndarray:
     """Stored elements in the type arithmetic is done in."""
     if array.dtype == bf16.numpy:
-        return bf16_to_f32(np.ascontiguousarray(array))
+        return np.asarray(bf16_to_f32(array))
     return array.astype(np.float32) if array.dtype == np.float16 else array
 
 
