@@ -109,6 +109,11 @@ def measure(threads: int = 2) -> dict[str, list[float]]:
     }
 
 
+def better(one: dict[str, list[float]], other: dict[str, list[float]]) -> dict[str, list[float]]:
+    """The larger of two measurements in every place: what was free of other programs' work."""
+    return {name: list(map(max, values, other[name])) for name, values in one.items()}
+
+
 def describe(peak: dict[str, list[float]]) -> str:
     """One line per thread count."""
     rows = zip(peak["fma_gflops"], peak["copy_gbs"], strict=True)

@@ -79,7 +79,6 @@ def main() -> None:
     effort = Effort(**{name: getattr(options, name) for name in vars(Effort())})
     print(machine(effort.threads) + "\n")
     limits = peak.measure(effort.threads)
-    print(peak.describe(limits) + "\n")
     chosen = [contestant for contestant in CONTESTANTS if contestant.name in options.contestants]
     pythons, installations, skipped = install(chosen, effort)
     print(installations_table(installations) + "\n")
@@ -87,7 +86,10 @@ def main() -> None:
     for name in options.models:
         print(f"measuring {name}", file=sys.stderr)
         rows[name] = skipped + measure_model(MODELS[name], pythons, effort)
-        print(model_table(name, MODELS[name], rows[name], options.baseline, limits) + "\n")
+    limits = peak.better(limits, peak.measure(effort.threads))
+    print(peak.describe(limits) + "\n")
+    for name, found in rows.items():
+        print(model_table(name, MODELS[name], found, options.baseline, limits) + "\n")
     print(summary(rows, options.baseline))
     if options.json:
         document = {
