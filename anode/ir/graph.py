@@ -13,6 +13,7 @@ from anode.ir.dims import Dim, Size
 from anode.ir.node import (
     CONSTANT,
     INPUT,
+    ITEM,
     READ,
     Node,
     input_node,
@@ -240,6 +241,8 @@ def _captured(
             inside[node] = True
         elif node.op in (READ, INPUT):
             inside[node] = False
+        elif node.op is ITEM:  # captures are single results, never a whole tuple
+            inside[node] = inside[node.args[0]]
         else:
             depends = [a for a in node.args if inside[a] and a.op is not CONSTANT]
             inside[node] = bool(depends) or (not hoist and node.serial > marker)

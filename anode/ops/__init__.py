@@ -2,6 +2,17 @@
 
 # ruff: noqa: F401 (everything here is exported)
 
+from anode.ops.control import (
+    COND,
+    SCAN,
+    WHILE,
+    cond,
+    fori_loop,
+    map_,
+    scan,
+    switch,
+    while_loop,
+)
 from anode.ops.elementwise import (
     abs,
     acos,
@@ -74,6 +85,31 @@ from anode.ops.elementwise import (
     where,
     xor,
 )
+from anode.ops.evaluate import (
+    evaluate,
+)
+from anode.ops.getitem import (
+    getitem,
+)
+from anode.ops.index import (
+    add_along_axis,
+    embedding,
+    gather,
+    is_second,
+    one_hot,
+    scatter,
+    second,
+    take,
+    take_along_axis,
+)
+from anode.ops.linalg import (
+    dot,
+    dot_general,
+    einsum,
+    matmul,
+    outer,
+    tensordot,
+)
 from anode.ops.nn import (
     batch_norm_grad,
     batch_norm_inference,
@@ -108,4 +144,62 @@ from anode.ops.random import (
     random_fold,
     truncated_normal,
     uniform,
+)
+from anode.ops.reduce import (
+    all,
+    any,
+    argmax,
+    argmin,
+    argsort,
+    cumlogsumexp,
+    cummax,
+    cummin,
+    cumprod,
+    cumsum,
+    cumulate,
+    identity,
+    logsumexp,
+    max,
+    mean,
+    min,
+    monoid,
+    monoid_of,
+    prod,
+    reduce,
+    scalar_graph,
+    size_of,
+    sort,
+    std,
+    sum,
+    top_k,
+    var,
+)
+from anode.ops.shape import (
+    bitcast,
+    broadcast_in_dim,
+    broadcast_to,
+    concatenate,
+    dynamic_slice,
+    dynamic_update_slice,
+    expand_dims,
+    flatten,
+    full,
+    iota,
+    moveaxis,
+    ones,
+    ones_like,
+    pad,
+    repeat,
+    reshape,
+    reverse,
+    roll,
+    slice,
+    split,
+    squeeze,
+    stack,
+    swapaxes,
+    tile,
+    transpose,
+    zeros,
+    zeros_like,
 )

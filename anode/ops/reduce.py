@@ -34,7 +34,7 @@ Array = np.ndarray
 Ints = tuple[int, ...]
 Axis = int | Sequence[int] | None
 
-_UFUNCS: dict[str, tuple[np.ufunc, np.ufunc]] = {  # of numbers and of bools
+UFUNCS: dict[str, tuple[np.ufunc, np.ufunc]] = {  # of numbers and of bools
     "add": (np.add, np.logical_or),
     "multiply": (np.multiply, np.logical_and),
     "maximum": (np.maximum, np.logical_or),
@@ -54,8 +54,8 @@ def monoid(name: str, dtype: DType) -> Graph:
 
     Equal graphs are one object, so a pass may compare by identity.
     """
-    if name not in _UFUNCS:
-        raise UnsupportedOp(f"there is no monoid {name!r}; there are {', '.join(_UFUNCS)}")
+    if name not in UFUNCS:
+        raise UnsupportedOp(f"there is no monoid {name!r}; there are {', '.join(UFUNCS)}")
     return scalar_graph(registry[name], dtype, dtype)
 
 
@@ -64,7 +64,7 @@ def monoid_of(graph: Graph) -> str | None:
     if len(graph.types) != 2 or len(graph.outputs) != 1:
         return None
     (output,) = graph.outputs
-    known = output.op.name in _UFUNCS and set(output.args) == set(graph.inputs)
+    known = output.op.name in UFUNCS and set(output.args) == set(graph.inputs)
     return output.op.name if known else None
 
 
@@ -137,7 +137,7 @@ def _(*operands: Array, body: Graph, axes: Ints) -> Any:
 
 
 def _reduced(name: str, x: Array, init: Array, axes: Ints) -> Array:
-    ufunc = _UFUNCS[name][x.dtype == np.bool_]
+    ufunc = UFUNCS[name][x.dtype == np.bool_]
     wide = widen(x)
     with np.errstate(all="ignore"):
         value = ufunc.reduce(wide, axis=axes, dtype=wide.dtype, initial=widen(init)[()])
@@ -225,7 +225,7 @@ def _running(rows: Array, body: Graph) -> Array:
     if name is not None:
         wide = widen(rows)
         with np.errstate(all="ignore"):
-            running = _UFUNCS[name][rows.dtype == np.bool_].accumulate(wide, 0, wide.dtype)
+            running = UFUNCS[name][rows.dtype == np.bool_].accumulate(wide, 0, wide.dtype)
         return narrow(running, dtype_of(rows.dtype))
     running = rows.copy()
     for i in range(1, len(rows)):
@@ -489,10 +489,14 @@ def _as(x: Node, dtype: DType) -> Node:
 
 
 def _count(x: Node, axis: Axis) -> Node:
-    """The number of elements along `axis`; a sum of ones where it is symbolic."""
-    sizes = tuple(x.shape[a] for a in axes_of("mean", axis, len(x.shape)))
-    count: Size = product(sizes)
-    return constant(count, x.dtype) if isinstance(count, int) else sum(full(sizes, 1, x.dtype))
+    """The number of elements along `axis`."""
+    axes = axes_of("mean", axis, len(x.shape))
+    return size_of(product(tuple(x.shape[a] for a in axes)), x.dtype)
+
+
+def size_of(size: Size, dtype: DType) -> Node:
+    """A size as a scalar; one that is not bound yet is a sum of ones."""
+    return constant(size, dtype) if isinstance(size, int) else sum(full((size,), 1, dtype))
 
 
 def _cumulate_by(name: str, x: Node, axis: int, reverse: bool) -> Node:

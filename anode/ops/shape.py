@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from anode.errors import ShapeError
 from anode.ir.dims import product
 from anode.ir.dtypes import DType, bool_, dtype_of
 from anode.ir.node import Node, constant
-from anode.ir.types import Dim, Shape, Size, TensorType, TupleType
+from anode.ir.types import Dim, Shape, Size, TensorType
 from anode.ops.declare import narrow, primitive
 from anode.ops.rules import (
     axes_of,
@@ -62,7 +61,7 @@ def _(ct: Node, y: Node, x: Node, *, shape: Shape, axes: Ints) -> tuple[Node]:
     from anode.ops.reduce import sum
 
     same = {axis for axis, size in zip(axes, x.shape, strict=True) if size == shape[axis]}
-    return (_reshaped(sum(ct, [a for a in range(len(shape)) if a not in same]), x.shape),)
+    return (reshaped(sum(ct, [a for a in range(len(shape)) if a not in same]), x.shape),)
 
 
 @primitive
@@ -387,11 +386,11 @@ def squeeze(x: Node, axis: int | Sequence[int] | None = None) -> Node:
     """`x` without the dims `axis`, which must have size 1; by default without all of size 1."""
     sizes = x.shape
     if axis is None:
-        return _reshaped(x, tuple(size for size in sizes if size != 1))
+        return reshaped(x, tuple(size for size in sizes if size != 1))
     axes = axes_of("squeeze", axis, len(sizes))
     if any(sizes[a] != 1 for a in axes):
         raise mismatch("squeeze", f"axes {axes} have a size other than 1", [x.type])
-    return _reshaped(x, tuple(size for a, size in enumerate(sizes) if a not in axes))
+    return reshaped(x, tuple(size for a, size in enumerate(sizes) if a not in axes))
 
 
 def expand_dims(x: Node, axis: int | Sequence[int]) -> Node:
@@ -399,13 +398,13 @@ def expand_dims(x: Node, axis: int | Sequence[int]) -> Node:
     listed = [axis] if isinstance(axis, int) else axis
     rank = len(x.shape) + len(listed)
     axes, sizes = axes_of("expand_dims", axis, rank), iter(x.shape)
-    return _reshaped(x, tuple(1 if a in axes else next(sizes) for a in range(rank)))
+    return reshaped(x, tuple(1 if a in axes else next(sizes) for a in range(rank)))
 
 
 def flatten(x: Node, start: int = 0) -> Node:
     """`x` with all dims from `start` on merged into one."""
     kept = x.shape[:start]
-    return _reshaped(x, (*kept, product(x.shape[len(kept) :])))
+    return reshaped(x, (*kept, product(x.shape[len(kept) :])))
 
 
 def stack(xs: Sequence[Node], axis: int = 0) -> Node:
@@ -435,9 +434,9 @@ def tile(x: Node, repeats: Sequence[int]) -> Node:
     sizes = (1,) * (rank - len(x.shape)) + x.shape
     counts = (1,) * (rank - len(repeats)) + tuple(repeats)
     pairs = list(zip(counts, sizes, strict=True))
-    apart = _reshaped(x, tuple(n for _, size in pairs for n in (1, size)))
+    apart = reshaped(x, tuple(n for _, size in pairs for n in (1, size)))
     spread = broadcast_to(apart, tuple(n for pair in pairs for n in pair))
-    return _reshaped(spread, tuple(size * count for count, size in pairs))
+    return reshaped(spread, tuple(size * count for count, size in pairs))
 
 
 def repeat(x: Node, count: int, axis: int) -> Node:
@@ -445,7 +444,7 @@ def repeat(x: Node, count: int, axis: int) -> Node:
     axis = axis_of("repeat", axis, len(x.shape))
     before, size, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
     spread = broadcast_to(expand_dims(x, axis + 1), (*before, size, count, *after))
-    return _reshaped(spread, (*before, size * count, *after))
+    return reshaped(spread, (*before, size * count, *after))
 
 
 def roll(x: Node, shift: int, axis: int) -> Node:
@@ -456,8 +455,8 @@ def roll(x: Node, shift: int, axis: int) -> Node:
         shift = shift % size if size else 0
     if shift == 0:
         return x
-    cut = size - shift if shift > 0 else -shift
-    front, back = _split_at(x, [cut, size - cut], axis)
+    first = size - shift if shift > 0 else -shift
+    front, back = _split_at(x, [first, size - first], axis)
     return concatenate(back, front, axis=axis)
 
 
@@ -481,7 +480,8 @@ def _zero(x: Node) -> Node:
     return constant(0, x.dtype)
 
 
-def _reshaped(x: Node, shape: Shape) -> Node:
+def reshaped(x: Node, shape: Shape) -> Node:
+    """`x` under another shape; itself if it has it already."""
     return x if x.shape == shape else reshape(x, shape=shape)
 
 
@@ -504,11 +504,11 @@ def _dilated(size: Any, interior: int) -> Any:
 def _split_at(x: Node, sizes: Sequence[Size], axis: int) -> Iterator[Node]:
     start: Size = 0
     for size in sizes:
-        yield _cut(x, axis, start, start + size)
+        yield cut(x, axis, start, start + size)
         start = start + size
 
 
-def _cut(x: Node, axis: int, start: Size, limit: Size, stride: int = 1) -> Node:
+def cut(x: Node, axis: int, start: Size, limit: Size, stride: int = 1) -> Node:
     """`x` restricted to start:limit:stride along one axis."""
     starts: list[Size] = [0] * len(x.shape)
     limits, strides = list(x.shape), [1] * len(x.shape)
@@ -531,90 +531,3 @@ def _box(shape: Ints, starts: Sequence[Array], sizes: Ints) -> tuple[builtins.sl
         for start, whole, size in zip(starts, shape, sizes, strict=True)
     ]
     return tuple(builtins.slice(a, a + size) for a, size in zip(clamped, sizes, strict=True))
-
-
-def getitem(x: Node, key: Any) -> Node:
-    """`x[key]` by NumPy's basic indexing: integers, slices, `...` and None.
-
-    A node of several results gives result `key`. Arrays of indices are for `take` and `gather`,
-    run-time ones for `dynamic_slice`; an index outside raises ShapeError.
-    """
-    if isinstance(x.type, TupleType):
-        return x.item(key)
-    keys = _full_key(x, key if isinstance(key, tuple) else (key,))
-    axis = 0
-    shape: list[Size] = []
-    for part in keys:
-        if part is None:
-            shape.append(1)
-        elif isinstance(part, builtins.slice):
-            x = _sliced(x, axis, part)
-            shape.append(x.shape[axis])
-            axis += 1
-        else:
-            index = part if part >= 0 else x.shape[axis] + part
-            if not 0 <= index < x.shape[axis]:
-                raise mismatch("getitem", f"index {part} along axis {axis}", [x.type])
-            x = _cut(x, axis, index, index + 1)
-            axis += 1
-    return _reshaped(x, tuple(shape))
-
-
-def _full_key(x: Node, keys: tuple[Any, ...]) -> list[Any]:
-    """One entry per dim (an int or a slice), and the Nones."""
-    parts: list[Any] = [k.__index__() if isinstance(k, np.integer) else k for k in keys]
-    for part in parts:
-        if isinstance(part, (bool, Node)) or not (
-            part is None or part is Ellipsis or isinstance(part, (int, Dim, builtins.slice))
-        ):
-            raise mismatch(
-                "getitem",
-                f"cannot index with {part!r}",
-                [x.type],
-                "take(x, indices, axis=…) or dynamic_slice",
-            )
-    used = sum(part is not None and part is not Ellipsis for part in parts)
-    dots = sum(part is Ellipsis for part in parts)
-    if used > len(x.shape) or dots > 1:
-        raise mismatch("getitem", f"{used} indices and {dots} ellipses", [x.type])
-    at = next((i for i, part in enumerate(parts) if part is Ellipsis), len(parts))
-    return parts[:at] + [builtins.slice(None)] * (len(x.shape) - used) + parts[at + 1 :]
-
-
-def _sliced(x: Node, axis: int, key: builtins.slice) -> Node:
-    """`x` cut by a Python slice along `axis`."""
-    size, step = x.shape[axis], 1 if key.step is None else key.step
-    if step == 0:
-        raise mismatch("getitem", "a slice's step is zero", [x.type])
-    if isinstance(size, int):
-        indices = range(*key.indices(size))
-        if not indices:
-            return _cut(x, axis, 0, 0)
-        ordered = indices if step > 0 else indices[::-1]
-        cut = _cut(x, axis, ordered[0], ordered[-1] + 1, abs(step))
-        return cut if step > 0 else reverse(cut, axes=(axis,))
-    if step < 0:
-        if key.start is not None or key.stop is not None or step != -1:
-            raise mismatch("getitem", f"{key} of the symbolic size {size}", [x.type])
-        return reverse(x, axes=(axis,))
-    return _cut(x, axis, _bound(key.start, 0, size), _bound(key.stop, size, size), step)
-
-
-def _bound(bound: Any, default: Size, size: Size) -> Size:
-    """The end of a slice along a symbolic size, counted from the front."""
-    if bound is None:
-        return default
-    return bound if isinstance(bound, Dim) or bound >= 0 else size + bound
-
-
-def _iterate(x: Node) -> Iterator[Node]:
-    """The results of a node with several, or the rows of a tensor."""
-    if isinstance(x.type, TupleType):
-        return iter(x.items)
-    if not x.shape:
-        raise ShapeError(f"cannot iterate over the scalar {x}")
-    return iter([getitem(x, i) for i in range(x.shape[0].__index__())])
-
-
-Node.__getitem__ = getitem  # type: ignore[method-assign]
-Node.__iter__ = _iterate  # type: ignore[attr-defined]
