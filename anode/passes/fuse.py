@@ -51,9 +51,7 @@ class Group:
     @property
     def kept(self) -> Coordinates:
         """The space's axes (of more than one element) that are not reduced."""
-        return tuple(
-            i for i, size in enumerate(self.space) if size != 1 and i not in self.axes
-        )
+        return tuple(i for i, size in enumerate(self.space) if size != 1 and i not in self.axes)
 
     @property
     def current(self) -> Group:
@@ -221,7 +219,9 @@ class _Fusion:
             return "the users reduce over its result"
         if any(n.op.name == "random_bits" for n in group.members):
             return "random numbers are drawn in a kernel of their own"
-        if tuple(s for s in group.space if s != 1) != tuple(s for s in node.tensor.static if s != 1):
+        if tuple(s for s in group.space if s != 1) != tuple(
+            s for s in node.tensor.static if s != 1
+        ):
             return "the users' loops are not the product's"
         return None
 
@@ -250,7 +250,9 @@ class _Fusion:
         elif name == "reduce" and not group.axes:
             self._widen(group, node.args[0].tensor.static, node.attrs["axes"])
             at = self._kept_coordinates(node, group)
-        self.trace.hits.append(Hit("fuse", node, f"into the kernel of its users over {group.space}"))
+        self.trace.hits.append(
+            Hit("fuse", node, f"into the kernel of its users over {group.space}")
+        )
         self._add(group, node, at)
         group.users |= {g for g in self._user_groups(node) if g is not group}
         if any(self.group_of[use.user].current is not group for use in self.uses[node]):
@@ -338,7 +340,7 @@ class _Fusion:
     def _in_order(self) -> list[Group]:
         """Groups, producers first; among the ready ones the order of the graph."""
         groups = dict.fromkeys(g.current for g in self.group_of.values())
-        needs = {group: 0 for group in groups}
+        needs = dict.fromkeys(groups, 0)
         users = {g: {u.current for u in g.users if u.current is not g} for g in groups}
         for group in groups:
             for user in users[group]:

@@ -16,8 +16,20 @@ from anode.ops.declare import Elementwise
 Coordinates = tuple[int | None, ...]
 
 MOVEMENT = frozenset(
-    "broadcast_in_dim reshape transpose slice reverse pad concatenate iota bitcast gather "
-    "dynamic_slice dynamic_update_slice".split()
+    [
+        "broadcast_in_dim",
+        "reshape",
+        "transpose",
+        "slice",
+        "reverse",
+        "pad",
+        "concatenate",
+        "iota",
+        "bitcast",
+        "gather",
+        "dynamic_slice",
+        "dynamic_update_slice",
+    ]
 )
 
 
@@ -43,7 +55,9 @@ def identity(shape: tuple[int, ...]) -> Coordinates:
     return tuple(None if size == 1 else i for i, size in enumerate(shape))
 
 
-def through(node: Node, coordinates: Coordinates | None) -> Iterator[tuple[Node, Coordinates | None]]:
+def through(
+    node: Node, coordinates: Coordinates | None
+) -> Iterator[tuple[Node, Coordinates | None]]:
     """The operands of an inline node with their coordinates; None where they are not axes."""
     name = node.op.name
     for arg in node.args:
