@@ -106,8 +106,10 @@ def _install(contestant: Contestant, python: Path) -> None:
 
 
 def installed_bytes(contestant: Contestant) -> int:
-    """Bytes of the files in the environment's site-packages, compiled bytecode included."""
-    folders = [*(CACHE / contestant.environment).glob("lib/python*/site-packages")]
-    folders += [contestant.source] if contestant.source else []
-    files = (file for folder in folders for file in folder.rglob("*") if file.is_file())
-    return sum(file.lstat().st_size for file in files)
+    """Bytes of all files in the environment, bytecode included; Python itself is only linked there.
+
+    Not site-packages alone: some wheels put their libraries beside it.
+    """
+    folders = [CACHE / contestant.environment, contestant.source]
+    files = (file for folder in folders if folder for file in folder.rglob("*"))
+    return sum(file.lstat().st_size for file in files if file.is_file() and not file.is_symlink())

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 
 from benchmarks.contestants.numpy_mlp import gradients
-from benchmarks.environments import ROOT
+from benchmarks.environments import CONTESTANTS, ROOT, ContestantError
 from benchmarks.measure import Row, expected_losses
 from benchmarks.models import MLP, batch_of, initial_layers, load_arrays, save_arrays, step_flops
+from benchmarks.process import ContestantProcess
 from benchmarks.report import model_table
 
 TINY = MLP((6, 5, 4, 3), batch=7, rate=0.1)
@@ -95,3 +97,28 @@ def test_a_skipped_contestant_is_one_sentence() -> None:
     text = model_table("tiny", TINY, rows, "absent", {"fma_gflops": [100.0]})
     assert text.endswith("Skipped: absent cannot be installed: no wheel")
     assert "/ numpy" in text
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[ContestantProcess]:
+    """The NumPy contestant, run by this interpreter."""
+    contestant = next(found for found in CONTESTANTS if found.name == "numpy")
+    with ContestantProcess(contestant, Path(sys.executable), tmp_path / "cache", 1) as process:
+        yield process
+
+
+def test_a_failing_request_raises_the_contestants_sentence(process: ContestantProcess) -> None:
+    with pytest.raises(ContestantError, match="numpy failed with ValueError: cannot answer"):
+        process.ask(run=3)
+
+
+def test_a_process_that_was_killed_is_a_contestant_that_failed(process: ContestantProcess) -> None:
+    process._process.kill()
+    process._process.wait()
+    with pytest.raises(ContestantError, match="numpy failed with exit status -9"):
+        process.ask(run=3)
+
+
+def test_the_float64_oracle_learns() -> None:
+    losses = expected_losses(TINY)
+    assert losses[-1] < losses[0]
