@@ -202,28 +202,33 @@ class _Emitter:
 
     def one_pass(self, matrices: _Matrices, block: _Block, depth: _Pass) -> None:
         """Add one range of k to every tile of the block."""
-        plan, b = self.plan, self.b
+        plan = self.plan
         if plan.pack_a and plan.spec.k:
             self.pack_a(matrices, block, depth)
-        panel, last = plan.panel, plan.last_panel
-        if last is None:
-            self.each(
-                block.first_panel,
-                block.last_panel,
-                lambda j: self.one_panel(matrices, block, depth, j, panel),
-            )
+        if plan.rows_first:
+
+            def row(i: ir.Value, rows: int) -> None:
+                self.each_panel(block, lambda j, panel: tile(i, rows, j, panel))
+
+            def tile(i: ir.Value, rows: int, j: ir.Value, panel: Panel) -> None:
+                source = self.panel_of_b(matrices, depth, j)
+                self.tile(matrices, block, depth, (i, j), (rows, panel), source)
+
+            self.each_row_tile(block, row)
+        else:
+            self.each_panel(block, lambda j, panel: self.column(matrices, block, depth, j, panel))
+
+    def each_panel(self, block: _Block, body: Callable[[ir.Value, Panel], None]) -> None:
+        """`body(index, panel)` for every panel of the block; the last may be another kind."""
+        plan = self.plan
+        panel, rest = plan.panel, plan.last_panel
+        if rest is None:
+            self.each(block.first_panel, block.last_panel, lambda j: body(j, panel))
             return
         whole = plan.panels - 1
-        self.each(
-            block.first_panel,
-            smaller(b, block.last_panel, whole),
-            lambda j: self.one_panel(matrices, block, depth, j, panel),
-        )
-        self.at_end(
-            block.last_panel,
-            plan.panels,
-            lambda: self.one_panel(matrices, block, depth, i64(whole), last),
-        )
+        last = smaller(self.b, block.last_panel, whole)
+        self.each(block.first_panel, last, lambda j: body(j, panel))
+        self.at_end(block.last_panel, plan.panels, lambda: body(i64(whole), rest))
 
     def each(self, first: ir.Value, last: ir.Value, body: Callable[[ir.Value], None]) -> None:
         """A loop over [first, last), which may be known to be one round or empty."""
@@ -240,7 +245,7 @@ class _Emitter:
         else:
             when(self.b, self.b.icmp_signed("==", last, i64(count)), body)
 
-    def row_tiles(self, block: _Block, body: Callable[[ir.Value, int], None]) -> None:
+    def each_row_tile(self, block: _Block, body: Callable[[ir.Value, int], None]) -> None:
         """`body(tile, rows)` for every row tile of the block; the last may have fewer rows."""
         plan = self.plan
         rest = plan.spec.m % plan.mr
@@ -262,7 +267,7 @@ class _Emitter:
                 begin = at(b, source, mul(b, index, plan.mr * a.row), a.dtype)
                 pack_columns(b, plan, begin, self.packed_a(block, index), rows, depth.depth)
 
-            self.row_tiles(block, tile)
+            self.each_row_tile(block, tile)
             return
         first = mul(b, block.first_tile, plan.mr)
         last = smaller(b, mul(b, block.last_tile, plan.mr), plan.spec.m)
@@ -276,30 +281,46 @@ class _Emitter:
         local = b.sub(tile, block.first_tile)
         return at(b, self.scratch, mul(b, local, plan.mr * pitch), plan.spec.dtype)
 
-    def one_panel(
+    def column(
         self, matrices: _Matrices, block: _Block, depth: _Pass, index: ir.Value, panel: Panel
     ) -> None:
         """Every row tile of one panel, packing the panel of B first if need be."""
-        plan, b, operand = self.plan, self.b, self.plan.spec.b
-        column = mul(b, index, plan.nr)
-        source = at(b, matrices.b, mul(b, depth.start, operand.row), operand.dtype)
-        source = at(b, source, mul(b, column, operand.column), operand.dtype)
-        if plan.pack_b and plan.spec.k:
+        source = self.panel_of_b(matrices, depth, index)
+        if self.plan.pack_b and self.plan.spec.k:
             self.pack_b(source, panel, depth)
             source = self.packed_b
-        local = b.sub(index, block.first_panel)
-        rows_of_tiles = b.sub(block.last_tile, block.first_tile)
+        self.each_row_tile(
+            block,
+            lambda i, rows: self.tile(matrices, block, depth, (i, index), (rows, panel), source),
+        )
 
-        def tile(i: ir.Value, rows: int) -> None:
-            sums = self.sums
-            if plan.k_blocks > 1:
-                number = b.add(b.mul(local, rows_of_tiles), b.sub(i, block.first_tile))
-                sums = at(b, sums, mul(b, number, plan.tile_elements), plan.spec.dtype)
-            a = self.tile_of_a(matrices, block, depth, i)
-            Tile(b, plan, panel, rows, a, source, sums).emit(depth.depth)
-            self.finish(matrices, depth, panel, rows, i, column, sums)
+    def panel_of_b(self, matrices: _Matrices, depth: _Pass, index: ir.Value) -> ir.Value:
+        """Where in B this pass's rows of a panel begin."""
+        b, operand = self.b, self.plan.spec.b
+        source = at(b, matrices.b, mul(b, depth.start, operand.row), operand.dtype)
+        return at(b, source, mul(b, index, self.plan.nr * operand.column), operand.dtype)
 
-        self.row_tiles(block, tile)
+    def tile(
+        self,
+        matrices: _Matrices,
+        block: _Block,
+        depth: _Pass,
+        place: tuple[ir.Value, ir.Value],
+        shape: tuple[int, Panel],
+        source: ir.Value,
+    ) -> None:
+        """One micro-tile at row tile and panel `place`, of `shape`, its panel of B at `source`."""
+        plan, b = self.plan, self.b
+        (i, j), (rows, panel) = place, shape
+        sums = self.sums
+        if plan.k_blocks > 1:
+            tiles = b.sub(block.last_tile, block.first_tile)
+            number = b.mul(b.sub(j, block.first_panel), tiles)
+            number = b.add(number, b.sub(i, block.first_tile))
+            sums = at(b, sums, mul(b, number, plan.tile_elements), plan.spec.dtype)
+        a = self.tile_of_a(matrices, block, depth, i)
+        Tile(b, plan, panel, rows, a, source, sums).emit(depth.depth)
+        self.finish(matrices, depth, shape, i, mul(b, j, plan.nr), sums)
 
     def pack_b(self, source: ir.Value, panel: Panel, depth: _Pass) -> None:
         if self.transpose is None:
@@ -322,8 +343,7 @@ class _Emitter:
         self,
         matrices: _Matrices,
         depth: _Pass,
-        panel: Panel,
-        rows: int,
+        shape: tuple[int, Panel],
         tile: ir.Value,
         column: ir.Value,
         sums: ir.Value,
@@ -331,6 +351,7 @@ class _Emitter:
         """Hand a finished tile to the epilogue, row by row."""
         plan, b, dtype = self.plan, self.b, self.plan.spec.dtype
         extra = b.function.args[3:-1]
+        rows, panel = shape
 
         def row(r: ir.Value) -> None:
             m = b.add(mul(b, tile, plan.mr), r)

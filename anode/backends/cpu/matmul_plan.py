@@ -139,6 +139,15 @@ class MatmulPlan:
         return ceil_div(self.panels, self.column_blocks)
 
     @property
+    def rows_first(self) -> bool:
+        """Whether a task finishes rows of C before it goes down: short sums make C the traffic.
+
+        It then writes C, and whatever the epilogue reads beside it, in order. Packing B forbids it.
+        """
+        b_bytes = self.spec.k * self.spec.n * self.spec.b.dtype.size
+        return not self.pack_b and self.kc <= 256 and b_bytes <= self.target.l2
+
+    @property
     def a_is_column_major(self) -> bool:
         """Whether A is packed as [tile][k][mr], from contiguous columns; else as [m][k]."""
         return self.spec.a.row == 1 and self.spec.a.column != 1
@@ -181,7 +190,7 @@ def plan_matmul(spec: MatmulSpec, target: Target) -> MatmulPlan:
     lanes = target.lanes(spec.dtype.size)
     form = _form(spec, lanes)
     mr, nr = _tile_of_form(spec, form, lanes, target)
-    kc = _depth(spec, nr, target) if form == "outer" else max(spec.k, 1)
+    kc = _depth(spec, target) if form == "outer" else max(spec.k, 1)
     pack_a = form == "outer" and _packs_a(spec, mr, nr)
     pack_b = form == "outer" and _packs_b(spec, ceil_div(spec.m, mr))
     cost = _Cost(spec, lanes, mr, nr, pack_a, pack_b)
@@ -251,7 +260,7 @@ def _tile_cycles(m: int, n: int, lanes: int, mr: int, vectors: int) -> float:
         for tiles, height in rows
         if tiles
     ]
-    return sum(steps) * (1 + 0.01 * len(steps))
+    return sum(steps) + 10.0 * len(steps)
 
 
 def _step_cycles(mr: int, panel: Panel, lanes: int) -> float:
@@ -261,13 +270,13 @@ def _step_cycles(mr: int, panel: Panel, lanes: int) -> float:
     return max(arithmetic, loads, 4.0) + 0.25 * loads
 
 
-def _depth(spec: MatmulSpec, nr: int, target: Target) -> int:
-    """The depth of a pass over k: a panel of B fills a sixteenth of the second-level cache.
+def _depth(spec: MatmulSpec, target: Target) -> int:
+    """The depth of a pass over k: 256 rows of A fill half the second-level cache.
 
-    One pass is cheaper still while all of A fits that cache, beside a panel that fills a quarter.
+    One pass is cheaper still while all of A fits that cache.
     """
     size = spec.dtype.size
-    most = max(256, target.l2 // 16 // (nr * size))
+    most = max(256, target.l2 // 512 // size)
     if spec.k <= most or (spec.k <= 4 * most and spec.m * spec.k * size <= target.l2):
         return max(spec.k, 1)
     return round_up(ceil_div(spec.k, ceil_div(spec.k, most)), 16)
