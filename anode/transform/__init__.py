@@ -1,0 +1,6 @@
+"""Transforms: functions from graphs to graphs that change what is computed."""
+
+from anode.transform import control as _control  # noqa: F401 (attaches the gradients of loops)
+from anode.transform.grad import grad, gradients
+
+__all__ = ["grad", "gradients"]

@@ -1,21 +1,24 @@
 """Reverse-mode differentiation: the gradients of nodes as nodes, to any order.
 
 `gradients` is pure and works in the middle of a trace; `grad` is the same as a transform of graphs.
-An op's own rule (`op.gradient`) comes first; a composite without one is differentiated through its body.
+An op's own rule (`op.gradient`) comes first; a composite without one is differentiated through its
+body.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TypeGuard
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeGuard, TypeVar
 
 from anode.errors import GraphError, ShapeError, UnsupportedOp
 from anode.ir.graph import Graph
-from anode.ir.node import ITEM, Node, at, constant, input_node, read, substitute, topological
+from anode.ir.node import INPUT, ITEM, Node, at, constant, input_node, read, substitute, topological
 from anode.ir.types import TensorType, TupleType, Type
 from anode.ir.variable import Variable
 from anode.ops.declare import Composite
 from anode.ops.shape import broadcast_in_dim
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def gradients(
@@ -44,7 +47,7 @@ def gradients(
 
 
 def grad(graph: Graph, wrt: Sequence[int | Variable], output: int = 0) -> Graph:
-    """`graph` with the gradients of the scalar `output` added after its outputs, one for each `wrt`.
+    """`graph` with the gradients of the scalar `output`, one for each `wrt`, after its outputs.
 
     `wrt` are indices of inputs, or variables. Where the graph has names, the gradient by `w` is
     named `d_w`.
@@ -78,10 +81,33 @@ def cotangents(
         with at(node.origin):
             incoming = tuple([collected.get(result) for result in node.items])
             if any(ct is not None for ct in incoming):
-                for arg, ct in zip(node.args, _pull_back(node, incoming, active), strict=True):
+                wanted = [arg in active for arg in node.args]
+                for arg, ct in zip(node.args, _pull_back(node, incoming, wanted), strict=True):
                     if ct is not None and arg in active:
                         _accumulate(collected, arg, ct)
     return tuple(collected.get(x) for x in xs)
+
+
+def selective(rule: F) -> F:
+    """Decorator: `rule` takes a keyword `wanted`, a bool for each operand, and may give None else.
+
+    For rules that build one large node, such as a loop, for all the operands.
+    """
+    rule.selective = True  # type: ignore[attr-defined]
+    return rule
+
+
+def influence(graph: Graph) -> tuple[frozenset[int], ...]:
+    """For each output the indices of the inputs that a derivative can reach from it."""
+    sets: dict[Node, frozenset[int]] = {}
+    for node in graph.nodes:
+        if not _passes(node):
+            sets[node] = frozenset()
+        elif node.op is INPUT:
+            sets[node] = frozenset([node.attrs["index"]])
+        else:
+            sets[node] = frozenset().union(*[sets[arg] for arg in node.args])
+    return tuple(sets[output] for output in graph.outputs)
 
 
 def filled(type: Type, value: float) -> Node:
@@ -117,14 +143,15 @@ def _accumulate(collected: dict[Node, Node], node: Node, ct: Node) -> None:
 
 
 def _pull_back(
-    node: Node, cts: tuple[Node | None, ...], active: set[Node]
+    node: Node, cts: tuple[Node | None, ...], wanted: Sequence[bool]
 ) -> tuple[Node | None, ...]:
     """The operands' cotangents from the results' ones."""
     rule = getattr(node.op, "gradient", None)
     if rule is not None:
         several = isinstance(node.type, TupleType)
         ct, y = (cts, node.items) if several else (cts[0], node)
-        found = tuple(rule(ct, y, *node.args, **node.attrs))
+        options = {"wanted": wanted} if getattr(rule, "selective", False) else {}
+        found = tuple(rule(ct, y, *node.args, **node.attrs, **options))
         if len(found) != len(node.args):
             raise GraphError(
                 f"{node.op.name}: the gradient gives {len(found)} cotangents for "
@@ -132,7 +159,7 @@ def _pull_back(
             )
         return found
     if isinstance(node.op, Composite):
-        return _through_body(node.op, node, cts, active)
+        return _through_body(node.op, node, cts, wanted)
     raise UnsupportedOp(
         f"{node.op.name} has no gradient{_line(node)}; "
         "declare one with .vjp, or put stop_gradient around the value"
@@ -140,16 +167,16 @@ def _pull_back(
 
 
 def _through_body(
-    op: Composite, node: Node, cts: tuple[Node | None, ...], active: set[Node]
+    op: Composite, node: Node, cts: tuple[Node | None, ...], wanted: Sequence[bool]
 ) -> tuple[Node | None, ...]:
     """Differentiate the body once, over its own inputs, then put the operands in their place.
 
-    What the derivative needs of the body's results it takes from `node`, which computes them anyway.
+    What the derivative needs of the body's results it takes from `node`, which has them anyway.
     """
     body = op.body(tuple([arg.type for arg in node.args]), node.attrs)
     given = {k: ct for k, ct in enumerate(cts) if ct is not None}
     seeds = [input_node(len(body.types) + k, ct.type) for k, ct in given.items()]
-    xs = [x for x, arg in zip(body.inputs, node.args, strict=True) if arg in active]
+    xs = [x for x, flag in zip(body.inputs, wanted, strict=True) if flag]
     found = cotangents([body.outputs[k] for k in given], xs, seeds)
     known = {o: result for o, result in zip(body.outputs, node.items, strict=True) if o.args}
     known.update(zip(body.inputs, node.args, strict=True))
