@@ -1,3 +1,39 @@
 """anode, a small deep-learning compiler: a whole training step becomes one native function."""
 
+from importlib import import_module
+from typing import Any
+
 __version__ = "0.1.0"
+
+_MODULES = ("data", "errors", "layers", "ops")  # imported on first use
+_NAMES = {
+    "AnodeError": "anode.errors",
+    "BackendError": "anode.errors",
+    "CheckpointError": "anode.errors",
+    "DataError": "anode.errors",
+    "Executable": "anode.runtime.executable",
+    "Graph": "anode.ir.graph",
+    "GraphError": "anode.errors",
+    "ShapeError": "anode.errors",
+    "State": "anode.runtime.state",
+    "UnsupportedOp": "anode.errors",
+    "Variable": "anode.ir.variable",
+    "compile": "anode.runtime.executable",
+    "grad": "anode.transform.grad",
+    "gradients": "anode.transform.grad",
+    "read": "anode.ir.node",
+    "tensor": "anode.ir.types",
+    "trace": "anode.ir.graph",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"anode.{name}")
+    if name in _NAMES:
+        return getattr(import_module(_NAMES[name]), name)
+    raise AttributeError(f"module 'anode' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*_MODULES, *_NAMES, "__version__"])

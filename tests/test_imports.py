@@ -20,6 +20,7 @@ ORDER = (
     "runtime",
     "data",
     "frontends",
+    "layers",
     "inspect",
     "export",
     "cli",

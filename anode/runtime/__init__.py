@@ -1,0 +1,1 @@
+"""Arrays, executables and checkpoints: what runs a compiled graph."""

@@ -169,11 +169,14 @@ def compile(
     `backend` is a name or a Backend, by default the environment's ANODE_BACKEND, else "cpu";
     `threads` defaults to ANODE_THREADS, else the backend chooses.
     """
+    return Executable(graph, chosen_backend(backend), _threads() if threads is None else threads)
+
+
+def chosen_backend(backend: str | Backend | None) -> Backend:
+    """The backend itself, the one of that name, or for None the environment's or "cpu"."""
     if backend is None:
         backend = os.environ.get("ANODE_BACKEND") or "cpu"
-    if isinstance(backend, str):
-        backend = backend_named(backend)
-    return Executable(graph, backend, _threads() if threads is None else threads)
+    return backend_named(backend) if isinstance(backend, str) else backend
 
 
 def _threads() -> int | None:

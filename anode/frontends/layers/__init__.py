@@ -1,0 +1,84 @@
+"""The layers frontend, public as `anode.layers`: models as lists of layers, in neon's terms."""
+
+# ruff: noqa: F401 (everything here is exported)
+
+from anode.frontends.layers.activations import (
+    Explin,
+    Gelu,
+    Identity,
+    Logistic,
+    Normalizer,
+    Rectlin,
+    Rectlinclip,
+    Selu,
+    Sign,
+    Silu,
+    Softmax,
+    Softplus,
+    Tanh,
+)
+from anode.frontends.layers.callbacks import (
+    Callback,
+    Checkpoint,
+    EarlyStop,
+    Evaluate,
+    History,
+    Progress,
+)
+from anode.frontends.layers.costs import (
+    Cost,
+    CrossEntropyBinary,
+    CrossEntropyMulti,
+    MeanSquared,
+    SmoothL1,
+    SquareHinge,
+    SumSquared,
+)
+from anode.frontends.layers.initializers import (
+    Array,
+    Constant,
+    Fans,
+    Gaussian,
+    GlorotUniform,
+    IdentityInit,
+    Initializer,
+    Kaiming,
+    Orthonormal,
+    Uniform,
+    Xavier,
+)
+from anode.frontends.layers.layers import (
+    Activation,
+    Affine,
+    BatchNorm,
+    Bias,
+    Dropout,
+    Layer,
+    Linear,
+    Reshape,
+)
+from anode.frontends.layers.metrics import (
+    Accuracy,
+    LogLoss,
+    Metric,
+    Misclassification,
+    PrecisionRecall,
+    TopKMisclassification,
+)
+from anode.frontends.layers.model import Model, unit_range
+from anode.frontends.layers.optimizers import (
+    Adadelta,
+    Adagrad,
+    Adam,
+    GradientDescentMomentum,
+    Optimizer,
+    RMSProp,
+)
+from anode.frontends.layers.schedules import (
+    ExpSchedule,
+    PolySchedule,
+    PowerSchedule,
+    Schedule,
+    StepSchedule,
+)
+from anode.frontends.layers.training import Training, TrainingStep

@@ -1,0 +1,161 @@
+"""Costs: what training makes small, one number for each row, and its mean over the batch.
+
+Targets have the output's shape or, for classes, are integer labels without its last dim. A cost
+that knows the activation before it takes the activation's input, so that it stays finite.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from anode import ops
+from anode.errors import ShapeError
+from anode.frontends.layers.activations import Logistic, Softmax
+from anode.ir.node import Node
+
+LEAST = math.exp(-50)  # neon's safelog takes no smaller argument
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A model's output and, where its last layer is an activation, that and its input."""
+
+    value: Node
+    activation: Callable[[Node], Node] | None = None
+    logits: Node | None = None
+
+
+class Cost:
+    """A cost. A subclass has `__call__`, from outputs and targets to one number for each row."""
+
+    def __call__(self, y: Node, t: Node) -> Node:
+        """The cost f32[batch] of the outputs `y`, where `t` has the type of `y`."""
+        raise NotImplementedError
+
+    def fused(self, prediction: Prediction, t: Node) -> Node | None:
+        """The same from the last activation's input; None where it has no form for it."""
+        return None
+
+    def rows(self, prediction: Prediction, t: Node) -> Node:
+        """The cost of each row for targets of any accepted form."""
+        fused = self.fused(prediction, t)
+        return self(prediction.value, dense(prediction.value, t)) if fused is None else fused
+
+
+@dataclass(frozen=True)
+class CrossEntropyBinary(Cost):
+    """Σ −t · log y − (1 − t) · log(1 − y); after Logistic, computed from the logits."""
+
+    def __call__(self, y: Node, t: Node) -> Node:
+        return per_row(-t * safelog(y) - (1.0 - t) * safelog(1.0 - y))
+
+    def fused(self, prediction: Prediction, t: Node) -> Node | None:
+        if not isinstance(prediction.activation, Logistic) or prediction.logits is None:
+            return None
+        logits = prediction.logits
+        return per_row(ops.sigmoid_cross_entropy(logits, dense(logits, t)))
+
+
+@dataclass(frozen=True)
+class CrossEntropyMulti(Cost):
+    """−Σ t · log y, in bits with `usebits`; after Softmax, computed from the logits."""
+
+    usebits: bool = False
+
+    def __call__(self, y: Node, t: Node) -> Node:
+        return self._scaled(per_row(-t * safelog(y)))
+
+    def fused(self, prediction: Prediction, t: Node) -> Node | None:
+        activation, logits = prediction.activation, prediction.logits
+        if not isinstance(activation, Softmax) or logits is None:
+            return None
+        axis = activation.axis % len(logits.shape)
+        if is_labels(logits, t) and axis == len(logits.shape) - 1:
+            found = ops.sparse_softmax_cross_entropy(logits, labels(logits, t))
+        else:
+            found = ops.softmax_cross_entropy(logits, dense(logits, t), axis=axis)
+        return self._scaled(per_row(found))
+
+    def _scaled(self, rows: Node) -> Node:
+        return rows * (1 / math.log(2)) if self.usebits else rows
+
+
+@dataclass(frozen=True)
+class SumSquared(Cost):
+    """½ Σ (y − t)²."""
+
+    def __call__(self, y: Node, t: Node) -> Node:
+        return per_row(ops.square(y - t)) * 0.5
+
+
+@dataclass(frozen=True)
+class MeanSquared(Cost):
+    """½ mean (y − t)²."""
+
+    def __call__(self, y: Node, t: Node) -> Node:
+        return row_mean(ops.square(y - t)) * 0.5
+
+
+@dataclass(frozen=True)
+class SmoothL1(Cost):
+    """Σ ½ (σ·d)² where |d| < 1/σ², else |d| − ½/σ², with d = y − t. Source: Girshick 2015."""
+
+    sigma: float = 1.0
+
+    def __call__(self, y: Node, t: Node) -> Node:
+        squared, distance = self.sigma**2, abs(y - t)
+        inside = ops.less(distance, 1 / squared)
+        quadratic = ops.square(y - t) * (0.5 * squared)
+        return per_row(ops.select(inside, quadratic, distance - 0.5 / squared))
+
+
+@dataclass(frozen=True)
+class SquareHinge(Cost):
+    """mean max(margin − t·y, 0)² for targets 0 and 1, which count as t = −1 and 1."""
+
+    margin: float = 1.0
+
+    def __call__(self, y: Node, t: Node) -> Node:
+        signed = t * 2.0 - 1.0
+        return row_mean(ops.square(ops.maximum(float(self.margin) - signed * y, 0.0)))
+
+
+def safelog(x: Node) -> Node:
+    """log(max(x, e^−50)): finite for probabilities that have become zero."""
+    return ops.log(ops.maximum(x, LEAST))
+
+
+def per_row(x: Node) -> Node:
+    """The sum over all dims but the batch."""
+    return ops.sum(x, axis=tuple(range(1, len(x.shape)))) if len(x.shape) > 1 else x
+
+
+def row_mean(x: Node) -> Node:
+    """The mean over all dims but the batch."""
+    return ops.mean(x, axis=tuple(range(1, len(x.shape)))) if len(x.shape) > 1 else x
+
+
+def is_labels(y: Node, t: Node) -> bool:
+    """Whether `t` holds the index of a class for each row of `y`, not a value for each element."""
+    return t.dtype.is_integer and t.shape in (y.shape[:-1], (*y.shape[:-1], 1)) and y.shape[-1] != 1
+
+
+def labels(y: Node, t: Node) -> Node:
+    """The targets as indices, of 32 bits or more, of classes, the last dim of `y`."""
+    if not is_labels(y, t):
+        return ops.argmax(dense(y, t), axis=len(y.shape) - 1)
+    found = ops.reshape(t, shape=y.shape[:-1])
+    return found if t.dtype.bits >= 32 else ops.convert(found, dtype="i32")
+
+
+def dense(y: Node, t: Node) -> Node:
+    """The targets as values of the type of `y`; labels become one-hot rows."""
+    if is_labels(y, t):
+        return ops.one_hot(labels(y, t), depth=y.shape[-1], dtype=y.dtype)
+    if t.shape != y.shape:
+        if t.shape != y.shape[:-1] or y.shape[-1] != 1:
+            raise ShapeError(f"targets {t.type} do not fit the output {y.type}")
+        t = ops.reshape(t, shape=y.shape)
+    return ops.convert(t, dtype=y.dtype)

@@ -1,0 +1,290 @@
+"""Model: layers in a row, their variables, and what one does with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from anode import ops
+from anode.backends.base import Backend
+from anode.errors import CheckpointError, DataError, GraphError, ShapeError
+from anode.frontends.layers import metrics
+from anode.frontends.layers.callbacks import Callback, History
+from anode.frontends.layers.costs import Cost, Prediction
+from anode.frontends.layers.layers import Activation, apply, flatten, named
+from anode.frontends.layers.metrics import Metric
+from anode.frontends.layers.optimizers import PREFIX, Optimizer
+from anode.frontends.layers.scope import RANDOM, Scope
+from anode.frontends.layers.training import Progress, Training, TrainingStep
+from anode.ir.dtypes import f32
+from anode.ir.graph import Graph, close, fresh_inputs
+from anode.ir.node import Node
+from anode.ir.types import TensorType, tensor
+from anode.ir.variable import Variable
+from anode.runtime import checkpoint
+from anode.runtime.executable import Executable, chosen_backend, compile
+from anode.runtime.state import State
+
+Measures = Metric | Cost | Sequence[Metric | Cost]
+FORMAT = 1  # of checkpoints
+
+
+class Model:
+    """Layers in a row, such as `Model([Affine(100, bias=0.0, activation=Rectlin()), …])`.
+
+    Layers may be lists of layers, and functions of a node. The first dim of all data is the batch;
+    float inputs are converted to f32. `preprocess` is a function of the input node, run inside the
+    graph: `preprocess=unit_range` for images as bytes. `seed` fixes initial values and dropout.
+    `backend` and `threads` are those of `anode.compile`.
+
+    Variables get their shapes from the first data the model sees (see `build`); after that `state`
+    holds them: `model.state.named("Linear_0.weight")`.
+    """
+
+    def __init__(
+        self,
+        layers: Iterable[Any],
+        name: str = "model",
+        *,
+        preprocess: Callable[[Node], Node] | None = None,
+        seed: int = 0,
+        backend: str | Backend | None = None,
+        threads: int | None = None,
+    ) -> None:
+        self.layers = flatten(layers)
+        if not self.layers:
+            raise ShapeError(f"{name} has no layers")
+        self.names = named(self.layers)
+        self.name, self.preprocess, self.seed = name, preprocess, seed
+        self.backend, self.threads = backend, threads
+        self.state = State()
+        self.history = History()
+        self.progress = Progress()
+        self._input: TensorType | None = None  # of one row
+        self._waiting: dict[str, np.ndarray] = {}  # slots of a checkpoint, until an optimiser comes
+        self._executables: dict[Any, Executable] = {}
+        self._training: Training | None = None
+        self.stepping: TrainingStep | None = None  # whose learning rate the state holds
+
+    def forward(self, x: Node, *, training: bool = False) -> tuple[Prediction, Scope]:
+        """The model's output for the node `x`, and the variables and updates that belong to it."""
+        scope = Scope(training)
+        if self.preprocess is not None:
+            x = self.preprocess(x)
+        if x.dtype.is_float and x.dtype is not f32:
+            x = ops.convert(x, dtype=f32)
+        before = x
+        for layer in self.layers:
+            before, x = x, apply(layer, x, scope, self.names[layer])
+        last = self.layers[-1]
+        if isinstance(last, Activation):
+            return Prediction(x, last.transform, before), scope
+        return Prediction(x), scope
+
+    def build(self, x: np.ndarray | TensorType) -> None:
+        """Make the variables for rows like those of `x` and give them their initial values.
+
+        Whatever takes data does this first. Other rows than the first time raise ShapeError.
+        """
+        row = tensor(x.dtype, *x.shape[1:])
+        if self._input is None:
+            self._add(self.forward(*fresh_inputs(tensor(x.dtype, *x.shape)), training=True)[1])
+            self._input = row
+        elif self._input.shape != row.shape:
+            raise ShapeError(
+                f"{self.name} was built for rows of shape {list(self._input.static)}, "
+                f"got {list(row.static)}"
+            )
+
+    def fit(
+        self,
+        data: Iterable[Any],
+        cost: Cost,
+        optimizer: Optimizer,
+        epochs: int,
+        callbacks: Sequence[Callback] = (),
+    ) -> History:
+        """Train until the model has had `epochs` epochs of `data` in all; gives the history.
+
+        `data` yields minibatches (x, y), an epoch at each iteration, such as `anode.data.Batches`.
+        After `load`, training continues where the checkpoint was written: the same bits as if it
+        had never stopped, if data (with `position`), cost, optimiser and callbacks are the same.
+        """
+        step = self.training_step(cost, optimizer)
+        history = next((c for c in callbacks if isinstance(c, History)), None)
+        if history is None:
+            history, callbacks = self.history, [*callbacks, self.history]
+        self.history = history
+        self._training = Training(self, data, step, epochs, callbacks)
+        self._training.run()
+        return history
+
+    def training_step(self, cost: Cost, optimizer: Optimizer) -> TrainingStep:
+        """The step that `fit` repeats: `step(x, y)` trains on one minibatch and gives its cost."""
+        for value, kind in ((cost, Cost), (optimizer, Optimizer)):
+            if not isinstance(value, kind):
+                raise ShapeError(f"{value!r} is no {kind.__name__}")
+        return TrainingStep(self, cost, optimizer)
+
+    def eval(self, data: Iterable[Any], metric: Measures) -> dict[str, float]:
+        """Metrics and costs, by name, over one epoch of `data` from its start; `data` stays put.
+
+        Every row counts once, also those of a smaller last minibatch.
+        """
+        measures = [metric] if isinstance(metric, (Metric, Cost)) else list(metric)
+        totals: list[Any] = [0.0] * len(measures)
+        rows = 0
+        for x, y in _one_epoch(data):
+            sums = self._measured(np.asarray(x), np.asarray(y), measures)
+            totals = [a + b.astype(np.float64) for a, b in zip(totals, sums, strict=True)]
+            rows += len(x)
+        if not rows:
+            raise DataError("the data gave no minibatch to evaluate")
+        found: dict[str, float] = {}
+        for measure, total in zip(measures, totals, strict=True):
+            found.update(metrics.combine(measure, total, rows))
+        return found
+
+    def get_outputs(self, data: Iterable[Any]) -> np.ndarray:
+        """The outputs for an epoch of `data` from its start, minibatches (x, …) or plain arrays."""
+        found = [
+            self.predict(batch[0] if isinstance(batch, (tuple, list)) else batch)
+            for batch in _one_epoch(data)
+        ]
+        if not found:
+            raise DataError("the data gave no minibatch")
+        return np.concatenate(found)
+
+    def predict(self, x: Any) -> np.ndarray:
+        """The outputs for the rows of the array `x`, as one minibatch."""
+        x = np.asarray(x)
+        key = x.shape, x.dtype
+        if key not in self._executables:
+            self.build(x)
+            self._executables[key] = self.compile(self.graph(_type(x)))
+        return self._executables[key](x, state=self.state)[0]
+
+    def graph(self, x: TensorType) -> Graph:
+        """Inference for a minibatch of this type."""
+        inputs = fresh_inputs(x)
+        prediction, scope = self.forward(inputs[0])
+        self._add(scope)
+        return close(inputs, [prediction.value], names=("x", "y"))
+
+    def compile(self, graph: Graph) -> Executable:
+        """An executable of a graph on the model's backend."""
+        self.backend = chosen_backend(self.backend)
+        return compile(graph, self.backend, self.threads)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write variables, optimiser slots, random state, progress and history to one file.
+
+        See `anode.runtime.checkpoint`: the file is complete or not there. A model that has not seen
+        data has nothing to save and raises GraphError.
+        """
+        if self._input is None:
+            raise GraphError(f"{self.name} has no variables yet; call build, fit or predict first")
+        arrays = {variable.name: array for variable, array in self.state.items()} | self._waiting
+        checkpoint.save(path, arrays, self._meta(self._input))
+
+    def load(self, path: str | PathLike[str], *, weights_only: bool = False) -> None:
+        """Take up what `save` wrote: everything, or only the values of the layers' variables.
+
+        Missing, unexpected and differing variables raise CheckpointError with their names, and the
+        model stays as it was.
+        """
+        arrays, meta = checkpoint.load(path)
+        if not isinstance(meta, dict) or meta.get("format") != FORMAT:
+            raise CheckpointError(f"{path} is no checkpoint of a model; Model.save writes them")
+        self.build(tensor(meta["dtype"], 1, *meta["row"]))
+        slots = {name: array for name, array in arrays.items() if name.startswith(PREFIX)}
+        values = {name: array for name, array in arrays.items() if name not in slots}
+        mine = [v for v in self.state if "optimizer" not in v.collections]
+        if weights_only:
+            values.pop(RANDOM.name, None)
+            mine = [v for v in mine if v is not RANDOM]
+        checkpoint.restore(self.state, values, mine, path)
+        if not weights_only:
+            self.state = State({variable: self.state[variable] for variable in mine})
+            self._waiting = slots
+            self._take_up(meta)
+
+    def add_slots(self, variables: Iterable[Variable]) -> None:
+        """Put an optimiser's variables into the state, with a loaded checkpoint's values."""
+        new = [variable for variable in variables if variable not in self.state]
+        missing = [v.name for v in new if v.name not in self._waiting]
+        if self._waiting and missing:
+            raise CheckpointError(
+                f"the loaded checkpoint has no {', '.join(missing)}, "
+                f"only {', '.join(self._waiting)}; "
+                "train with the same optimiser, or load(path, weights_only=True)"
+            )
+        if self._waiting:
+            slots = State.initial(new)
+            checkpoint.restore(slots, {v.name: self._waiting.pop(v.name) for v in new}, new)
+            self.state.add(new, self.seed, slots)
+        self.state.add(new, self.seed)
+
+    def _take_up(self, meta: dict[str, Any]) -> None:
+        position = meta["position"] and tuple(meta["position"])
+        self.progress = Progress(meta["epoch"], meta["batch"], position, meta["callbacks"])
+        self.history, self._training = History(), None
+        if "History_0" in meta["callbacks"]:
+            self.history.restore(meta["callbacks"]["History_0"])
+
+    def _meta(self, row: TensorType) -> dict[str, Any]:
+        progress, run = self.progress, self._training
+        position = progress.position or getattr(run and run.data, "position", None)
+        callbacks = run.saved_callbacks() if run else {}
+        return {
+            "format": FORMAT,
+            "model": self.name,
+            "dtype": row.dtype.name,
+            "row": row.static,
+            "epoch": progress.epoch,
+            "batch": progress.batch,
+            "position": position and list(position),
+            "callbacks": callbacks | progress.callbacks,
+        }
+
+    def _add(self, scope: Scope) -> None:
+        given = {v: start(self.seed) for v, start in scope.starts.items() if v not in self.state}
+        self.state.add(scope.variables.values(), self.seed, given)
+
+    def _measured(
+        self, x: np.ndarray, y: np.ndarray, measures: Sequence[Metric | Cost]
+    ) -> tuple[np.ndarray, ...]:
+        key = x.shape, x.dtype, y.shape, y.dtype, tuple(measures)
+        if key not in self._executables:
+            self.build(x)
+            inputs = fresh_inputs(_type(x), _type(y))
+            prediction, scope = self.forward(inputs[0])
+            self._add(scope)
+            sums = [metrics.sums(measure, prediction, inputs[1]) for measure in measures]
+            self._executables[key] = self.compile(close(inputs, sums, names=("x", "y")))
+        return self._executables[key](x, y, state=self.state)
+
+
+def unit_range(x: Node) -> Node:
+    """Bytes 0 … 255 as f32 from 0 to 1; the usual `preprocess` of images."""
+    return ops.convert(x, dtype=f32) / 255.0
+
+
+def _type(array: np.ndarray) -> TensorType:
+    return tensor(array.dtype, *array.shape)
+
+
+def _one_epoch(data: Iterable[Any]) -> Iterator[Any]:
+    """The minibatches of one epoch from its start; a `position` is put back afterwards."""
+    if not hasattr(data, "position"):
+        yield from data
+        return
+    position = data.position
+    data.position = (position[0], 0)
+    try:
+        yield from data
+    finally:
+        data.position = position

@@ -1,0 +1,105 @@
+"""Scope: what building the graph of a model collects besides nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+
+from anode import ops
+from anode.errors import GraphError, ShapeError
+from anode.frontends.layers.initializers import Fans, Initializer, initializer
+from anode.ir.dtypes import dtype_of
+from anode.ir.node import Node, constant, read
+from anode.ir.types import TensorType, tensor
+from anode.ir.variable import Variable
+
+# The random key u32[4]: the seed's two words, then the two words of the number of steps so far.
+RANDOM = Variable("random", tensor("u32", 4), None, trainable=False, collections=("random",))
+
+Start = Callable[[int], np.ndarray]  # from the seed to a value set by the host
+
+
+class Scope:
+    """The variables of a model, the updates that training makes, and the random streams drawn.
+
+    `starts` has the host's part of initialisation: functions from the seed to a variable's value.
+    """
+
+    def __init__(self, training: bool) -> None:
+        self.training = training
+        self.variables: dict[str, Variable] = {}
+        self.updates: dict[Variable, Node] = {}
+        self.starts: dict[Variable, Start] = {}
+        self._streams = 0
+
+    def variable(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        init: Any,
+        dtype: object,
+        trainable: bool,
+        fans: Fans | None,
+    ) -> Node:
+        """The value of the variable called `name`, made on first use."""
+        type = TensorType(dtype_of(dtype), tuple(shape))
+        if name in self.variables:
+            if self.variables[name].type != type:
+                raise ShapeError(f"{name} is {self.variables[name].type}, asked for {type}")
+            return read(self.variables[name])
+        source = initializer(init)
+        on_host = _on_host(source)
+        graph = None if on_host else source.graph(type, fans or Fans.of(shape))
+        made = Variable(
+            name, type, graph, trainable, ("weights",) if trainable else ("statistics",)
+        )
+        if on_host:
+            self.starts[made] = lambda seed: host_value(source, made, seed)
+        self.variables[name] = made
+        return read(made)
+
+    def update(self, node: Node, value: Node) -> None:
+        """Let the variable that `node` reads become `value` after a training step."""
+        variable = node.attrs.get("variable")
+        if variable is None:
+            raise GraphError(f"{node} is no variable; only a layer's own variable can be updated")
+        if self.training:
+            self.updates[variable] = value
+
+    def draw(self) -> tuple[Node, int]:
+        """The random key of the step, and a stream number nothing else in the model has."""
+        self._streams += 1  # stream 0 belongs to the initialisers
+        self.variables[RANDOM.name] = RANDOM
+        self.starts[RANDOM] = random_key
+        self.update(read(RANDOM), next_step(read(RANDOM)))
+        return read(RANDOM), self._streams
+
+
+def random_key(seed: int) -> np.ndarray:
+    """The value of RANDOM before the first step."""
+    return np.array([seed & 0xFFFFFFFF, seed >> 32, 0, 0], np.uint32)
+
+
+def next_step(key: Node) -> Node:
+    """The key with its 64-bit step number, the last two words, increased by one."""
+    low = ops.slice(key, start=(2,), limit=(3,), strides=(1,))
+    wraps = ops.convert(ops.equal(low, constant(0xFFFFFFFF, "u32")), dtype="u32")
+    return key + ops.concatenate(constant(np.array([0, 0, 1], np.uint32)), wraps, axis=0)
+
+
+def host_value(source: Initializer, variable: Variable, seed: int) -> np.ndarray:
+    """What a host initialiser gives; random ones depend on the seed and the variable's name."""
+    key = np.array([seed, crc32(variable.name.encode())], np.uint64)
+    try:
+        value = source.value(variable.type.static, np.random.Generator(np.random.Philox(key=key)))
+    except ShapeError as error:
+        raise ShapeError(f"{variable.name}: {error}") from None
+    assert value is not None
+    return value.astype(variable.type.dtype.numpy)
+
+
+def _on_host(source: Initializer) -> bool:
+    return type(source).value is not Initializer.value

@@ -1,0 +1,195 @@
+"""Training: the step of a model as one graph, and the loop that runs it over data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from anode import ops
+from anode.errors import DataError
+from anode.frontends.layers.callbacks import Callback
+from anode.frontends.layers.costs import Cost
+from anode.frontends.layers.optimizers import Optimizer, rate_variable
+from anode.ir.graph import Graph, close, fresh_inputs
+from anode.ir.node import read
+from anode.ir.types import TensorType, tensor
+from anode.runtime.executable import Executable
+from anode.transform.grad import gradients
+
+if TYPE_CHECKING:
+    from anode.frontends.layers.model import Model
+
+
+@dataclass
+class Progress:
+    """How far a model has been trained: whole epochs, and minibatches of the next one.
+
+    `position` is where the data stood when a checkpoint was written, until training takes it up.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    position: tuple[int, int] | None = None
+    callbacks: dict[str, Any] = field(default_factory=dict)
+
+
+class TrainingStep:
+    """`step(x, y)` trains a model on one minibatch and gives the mean cost before the step, f32[].
+
+    Cost, gradients and updates are one graph, compiled once for each shape of minibatch.
+    """
+
+    def __init__(self, model: Model, cost: Cost, optimizer: Optimizer) -> None:
+        self.model, self.cost, self.optimizer = model, cost, optimizer
+        self.executables: dict[Any, Executable] = {}
+        self._rate = optimizer.rate(0)
+        self._state: object = None
+
+    def __call__(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        try:
+            executable = self.executables[x.shape, x.dtype, y.shape, y.dtype]
+        except (KeyError, AttributeError):
+            x, y = np.asarray(x), np.asarray(y)
+            executable = self._compiled(x, y)
+        if self._state is not self.model.state or self.model.stepping is not self:
+            self._attach(executable.graph)
+        loss: np.ndarray = executable(x, y, state=self.model.state)[0]
+        return loss
+
+    def set_epoch(self, epoch: int) -> None:
+        """Give the variable of the learning rate its value for an epoch."""
+        self._rate = self.optimizer.rate(epoch)
+        self.model.stepping = None
+
+    def graph(self, x: TensorType, y: TensorType) -> Graph:
+        """The step for a minibatch of these types."""
+        inputs = fresh_inputs(x, y)
+        prediction, scope = self.model.forward(inputs[0], training=True)
+        loss = ops.mean(self.cost.rows(prediction, inputs[1]))
+        parameters = [v for v in scope.variables.values() if v.trainable]
+        found = gradients([loss], [read(v) for v in parameters])
+        updates = scope.updates | self.optimizer.updates(parameters, found)
+        return close(inputs, [loss], updates.items(), names=("x", "y", "cost"))
+
+    def _compiled(self, x: np.ndarray, y: np.ndarray) -> Executable:
+        key = x.shape, x.dtype, y.shape, y.dtype
+        if key not in self.executables:
+            self.model.build(x)
+            types = [_type(array) for array in (x, y)]
+            self.executables[key] = self.model.compile(self.graph(*types))
+        return self.executables[key]
+
+    def _attach(self, graph: Graph) -> None:
+        """Put the optimiser's variables into the model's state."""
+        self.model.add_slots([v for v in graph.variables if "optimizer" in v.collections])
+        self._state, self.model.stepping = self.model.state, self
+        if rate_variable() in self.model.state:
+            self.model.state[rate_variable()] = self._rate
+
+
+class Training:
+    """A run of `Model.fit`, which callbacks get.
+
+    `epoch` is the current one, from 0, of `epochs`; `batch` counts minibatches done in it, of
+    `batches` (None if the data do not tell); `cost` is the last minibatch's, `rows` the rows seen
+    in this run. A callback that sets `stopped` ends training after the current minibatch.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        data: Iterable[Any],
+        step: TrainingStep,
+        epochs: int,
+        callbacks: Sequence[Callback],
+    ) -> None:
+        self.model, self.data, self.step, self.epochs = model, data, step, epochs
+        self.callbacks = sorted(callbacks, key=lambda callback: callback.order)
+        self.epoch, self.rows, self.cost, self.stopped = (
+            model.progress.epoch,
+            0,
+            float("nan"),
+            False,
+        )
+        self.batches = len(data) if hasattr(data, "__len__") else None  # type: ignore[arg-type]
+
+    @property
+    def batch(self) -> int:
+        return self.model.progress.batch
+
+    def run(self) -> None:
+        """Train to the end of the last epoch, or until a callback stops."""
+        self._resume()
+        self._call("on_train_begin")
+        try:
+            while self.model.progress.epoch < self.epochs and not self.stopped:
+                self._run_epoch()
+        finally:
+            self._call("on_train_end")
+
+    def saved_callbacks(self) -> dict[str, Any]:
+        """What each callback wants to keep, by class and number."""
+        return {name: callback.saved() for name, callback in _numbered(self.callbacks)}
+
+    def _run_epoch(self) -> None:
+        progress = self.model.progress
+        self.epoch = progress.epoch
+        self.step.set_epoch(self.epoch)
+        self._call("on_epoch_begin")
+        begins, ends = self._hooks("on_minibatch_begin"), self._hooks("on_minibatch_end")
+        step, before = self.step, self.rows
+        for x, y in self._minibatches():
+            for hook in begins:
+                hook(self)
+            self.cost = float(step(x, y))
+            self.rows += len(x)
+            progress.batch += 1
+            for hook in ends:
+                hook(self)
+            if self.stopped:
+                return
+        if self.rows == before:
+            raise DataError(
+                "the data gave no minibatch; an iterator can be used for one epoch only"
+            )
+        progress.epoch, progress.batch = self.epoch + 1, 0
+        self._call("on_epoch_end")
+
+    def _minibatches(self) -> Iterator[Any]:
+        if hasattr(self.data, "position"):
+            return iter(self.data)
+        return islice(self.data, self.model.progress.batch, None)
+
+    def _resume(self) -> None:
+        """Take up data and callbacks where the checkpoint, if one was loaded, left them."""
+        progress = self.model.progress
+        if progress.position is not None and hasattr(self.data, "position"):
+            self.data.position = progress.position
+        for name, callback in _numbered(self.callbacks):
+            if name in progress.callbacks:
+                callback.restore(progress.callbacks[name])
+        progress.position, progress.callbacks = None, {}
+
+    def _hooks(self, name: str) -> list[Callable[[Training], None]]:
+        unused = getattr(Callback, name)
+        return [getattr(c, name) for c in self.callbacks if getattr(type(c), name) is not unused]
+
+    def _call(self, name: str) -> None:
+        for hook in self._hooks(name):
+            hook(self)
+
+
+def _numbered(callbacks: Iterable[Callback]) -> Iterator[tuple[str, Callback]]:
+    counts: dict[str, int] = {}
+    for callback in callbacks:
+        kind = type(callback).__name__
+        yield f"{kind}_{counts.setdefault(kind, 0)}", callback
+        counts[kind] += 1
+
+
+def _type(array: np.ndarray) -> TensorType:
+    return tensor(array.dtype, *array.shape)
