@@ -89,7 +89,7 @@ def _(
     batch = starts.shape[:-1]
     boxes = np.broadcast_to(x[tuple(places) or ...], (*batch, *slice_sizes))
     window = [s for d, s in enumerate(slice_sizes) if d not in collapsed_slice_dims]
-    boxes = boxes.reshape(*batch, *window)
+    boxes = boxes.reshape([*batch, *window])
     return np.moveaxis(boxes, range(len(batch), boxes.ndim), offset_dims)
 
 
@@ -182,7 +182,7 @@ def _(
     kept = [updates.shape[d] for d in update_window_dims]
 
     def like_updates(a: Array) -> Array:
-        a = a.reshape(*batch, *kept)
+        a = a.reshape([*batch, *kept])
         return np.moveaxis(a, range(len(batch), a.ndim), update_window_dims).ravel()
 
     used = like_updates(inside)
@@ -323,7 +323,7 @@ def _places(starts: Array, index_map: Ints, window: Ints) -> list[Array]:
         place = np.arange(size).reshape([-1 if i == d else 1 for i in range(rank)])
         if d in index_map:
             start = starts[..., index_map.index(d)]
-            place = start.reshape(*batch, *[1] * rank) + place
+            place = start.reshape([*batch, *[1] * rank]) + place
         places.append(np.broadcast_to(place, (*batch, *window)))
     return places
 
@@ -416,6 +416,8 @@ def take_along_axis(x: Node, indices: Node, *, axis: int) -> Node:
         raise mismatch(
             "take_along_axis", f"dims other than {axis} must be equal", [x.type, indices.type]
         )
+    if 0 in indices.shape:  # a box of one element would not fit into dims of size 0
+        return full(indices.shape, 0, x.dtype)
     return gather(
         x,
         _full_vectors(indices, axis),
@@ -437,6 +439,8 @@ def _(x: TensorType, indices: TensorType, *, axis: int) -> Mapping[str, Any]:
 def add_along_axis(x: Node, indices: Node, updates: Node, axis: int) -> Node:
     """`x` with `updates` added at `indices` along `axis`; those outside are dropped."""
     rank = len(x.shape)
+    if 0 in indices.shape:
+        return x
     return scatter(
         x,
         _full_vectors(indices, axis_of("add_along_axis", axis, rank)),
