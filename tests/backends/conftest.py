@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import llvmlite.binding as llvm
@@ -14,7 +15,7 @@ import pytest
 from anode.backends.cpu.lanes import Lane, Lanes, llvm_type
 from anode.ir.dtypes import DType, bool_
 
-Body = Callable[..., Lane]
+Body = Callable[..., Sequence[Lane]]
 
 
 @dataclass(frozen=True)
@@ -23,44 +24,55 @@ class Compiled:
 
     address: int
     operands: tuple[DType, ...]
-    result: DType
+    results: tuple[DType, ...]
     width: int
     llvm_text: str
     owner: object
 
-    def __call__(self, *arrays: np.ndarray) -> np.ndarray:
+    def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
         count = len(arrays[0])
         padded = -(-count // self.width) * self.width
-        inputs = [np.resize(a, padded).astype(d.numpy) for a, d in zip(arrays, self.operands)]
-        output = np.empty(padded, self.result.numpy)
-        pointers = [a.ctypes.data for a in (output, *inputs)]
+        inputs = [np.resize(np.asarray(a), padded) for a in arrays]
+        assert [a.dtype for a in inputs] == [d.numpy for d in self.operands]
+        outputs = [np.empty(padded, d.numpy) for d in self.results]
+        pointers = [a.ctypes.data for a in (*outputs, *inputs)]
         kinds = [ctypes.c_void_p] * len(pointers)
         ctypes.CFUNCTYPE(None, *kinds, ctypes.c_int64)(self.address)(*pointers, padded)
-        return output[:count]
+        return [output[:count] for output in outputs]
 
 
 def compile_lanes(
-    body: Body, operands: tuple[DType, ...], result: DType, width: int, optimise: int = 2
+    body: Body,
+    operands: tuple[DType, ...],
+    results: tuple[DType, ...],
+    width: int,
+    optimise: int = 2,
 ) -> Compiled:
-    """Compile a loop that applies `body(lanes, *operands)` to `width` elements at a time."""
+    """Compile a loop that applies `body(lanes, *operands)` to `width` elements at a time.
+
+    The body gives one `Lane` for each of `results`. Asserts that the code calls no library.
+    """
     module = ir.Module()
     module.triple = llvm.get_process_triple()
-    _build_loop(module, body, operands, result, width)
+    _build_loop(module, body, operands, results, width)
     machine = _host_machine(optimise)
     parsed = llvm.parse_assembly(str(module))
     parsed.verify()
     options = llvm.create_pipeline_tuning_options(speed_level=optimise)
     passes = llvm.create_pass_builder(machine, options)
     passes.getModulePassManager().run(parsed, passes)
+    _assert_self_contained(machine.emit_assembly(parsed))
     text = str(parsed)
-    undefined = [f.name for f in parsed.functions if f.is_declaration]
-    assert all(name.startswith("llvm.") for name in undefined), undefined
-    assembly = machine.emit_assembly(parsed)
-    assert "@PLT" not in assembly and "@GOTPCREL" not in assembly, "calls a library"
     jit = llvm.create_mcjit_compiler(parsed, machine)
     jit.finalize_object()
-    address = jit.get_function_address("loop")
-    return Compiled(address, operands, result, width, text, jit)
+    return Compiled(jit.get_function_address("loop"), operands, results, width, text, jit)
+
+
+def _assert_self_contained(assembly: str) -> None:
+    """Every function called or jumped to is defined in the module."""
+    targets = re.findall(r"^\s+(?:callq?|jmpq?|bl?)\s+([A-Za-z_][\w.]*)", assembly, re.MULTILINE)
+    outside = [name for name in targets if f"\n{name}:" not in assembly]
+    assert not outside, f"calls {outside}"
 
 
 def _host_machine(optimise: int) -> llvm.TargetMachine:
@@ -75,19 +87,25 @@ def _host_machine(optimise: int) -> llvm.TargetMachine:
 
 
 def _build_loop(
-    module: ir.Module, body: Body, operands: tuple[DType, ...], result: DType, width: int
+    module: ir.Module,
+    body: Body,
+    operands: tuple[DType, ...],
+    results: tuple[DType, ...],
+    width: int,
 ) -> None:
     integer, pointer = ir.IntType(64), ir.PointerType()
-    kind = ir.FunctionType(ir.VoidType(), [pointer] * (1 + len(operands)) + [integer])
+    kind = ir.FunctionType(ir.VoidType(), [pointer] * len(results + operands) + [integer])
     function = ir.Function(module, kind, "loop")
     entry, loop, end = (function.append_basic_block(n) for n in ("entry", "loop", "end"))
     b = ir.IRBuilder(entry)
     b.branch(loop)
     b.position_at_end(loop)
     index = b.phi(integer)
-    target, *sources = function.args[:-1]
-    loaded = [_load(b, p, index, d, width) for p, d in zip(sources, operands)]
-    _store(b, target, index, body(Lanes(b, width), *loaded), result, width)
+    targets, sources = function.args[: len(results)], function.args[len(results) : -1]
+    loaded = [_load(b, p, index, d, width) for p, d in zip(sources, operands, strict=True)]
+    values = body(Lanes(b, width), *loaded)
+    for target, value, dtype in zip(targets, values, results, strict=True):
+        _store(b, target, index, value, dtype, width)
     following = b.add(index, integer(width))
     index.add_incoming(integer(0), entry)
     index.add_incoming(following, b.block)
@@ -122,5 +140,5 @@ def _store(
 
 @pytest.fixture(scope="session")
 def compile_loop() -> Callable[..., Compiled]:
-    """`compile_lanes`, which also asserts that the code calls no library."""
+    """`compile_lanes` as a fixture."""
     return compile_lanes

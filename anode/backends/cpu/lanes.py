@@ -107,7 +107,7 @@ class Lanes(Scalars):
         return self._arithmetic(x, y, "fmul", "mul", "and_")
 
     def div(self, x: Lane, y: Lane) -> Lane:
-        if x.dtype.is_float:
+        if not x.dtype.is_integer:
             return self._arithmetic(x, y, "fdiv", "")
         one, minus_one = self.const(1, x.dtype), self.const(-1, x.dtype)
         zero = self.eq(y, self.const(0, x.dtype))
@@ -149,7 +149,7 @@ class Lanes(Scalars):
     def _extreme(self, order: str, x: Lane, y: Lane) -> Lane:
         """The operand that is first in `order`.
 
-        `select(y > x, y, x)` is x if either is NaN, and one instruction on x86, where it is all
+        `select(y > x, y, x)` is x if either is NaN, and one instruction on x86, and all
         that is needed if y is a constant.
         """
         if isinstance(x.value, ir.Constant):
@@ -316,7 +316,7 @@ class Lanes(Scalars):
     def _arithmetic(self, x: Lane, y: Lane, real: str, integer: str, boolean: str = "") -> Lane:
         name = real if x.dtype.is_float else boolean if x.dtype is bool_ else integer
         if not name:
-            raise BackendError(f"no such arithmetic on {x.dtype}")
+            raise BackendError(f"{real[1:]} takes no {x.dtype}: convert it to a number first")
         return self._binary(name, x, y)
 
     def _compare(self, order: str, x: Lane, y: Lane) -> Lane:

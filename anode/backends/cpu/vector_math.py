@@ -1,6 +1,7 @@
 """Elementary functions as branch-free polynomials over the operations of `Lanes`.
 
-TABLE
+They are right for subnormals, signed zeros, infinities and NaN, and sin and cos for every finite
+angle. `MAX_ULP` holds the largest errors, asserted by the tests.
 """
 
 from __future__ import annotations
@@ -13,6 +14,21 @@ from anode.ir.dtypes import f64
 
 if TYPE_CHECKING:
     from anode.backends.cpu.lanes import Lane, Lanes
+
+# Largest error in units in the last place, (f32, f64), rounded up from what was measured: for f32
+# over 70 million arguments of every size, for f64 over some thousands.
+MAX_ULP = {
+    "exp": (1.7, 1.3),
+    "expm1": (1.5, 1.3),
+    "log": (1.1, 0.9),
+    "log1p": (1.6, 1.5),
+    "sin": (1.8, 1.6),
+    "cos": (1.8, 1.6),
+    "tanh": (2.1, 1.8),
+    "erf": (1.1, 1.2),
+    "atan": (1.6, 1.6),
+    "pow": (0.6, 1.6),
+}
 
 
 def horner(k: Lanes, x: Lane, coefficients: Polynomial) -> Lane:
@@ -156,10 +172,11 @@ def _bounded_sin(k: Lanes, r: Lane) -> Lane:
 
 
 def tanh(k: Lanes, x: Lane) -> Lane:
-    """t / (t + 2) with t = e^2|x| - 1."""
-    limit = k.const(FORMATS[x.dtype].tanh_limit, x.dtype)
-    magnitude = k.min(k.abs(x), limit)
-    t = _bounded_expm1(k, k.add(magnitude, magnitude))
+    """|t / (t + 2)| with t = e^±2|x| - 1: minus for small x, where t + 2 is then rounded less."""
+    magnitude = k.min(k.abs(x), k.const(FORMATS[x.dtype].tanh_limit, x.dtype))
+    small = k.lt(magnitude, k.const(0.2, x.dtype))
+    factor = k.select(small, k.const(-2.0, x.dtype), k.const(2.0, x.dtype))
+    t = _bounded_expm1(k, k.mul(magnitude, factor))
     return k.copysign(k.div(t, k.add(t, k.const(2.0, x.dtype))), x)
 
 
