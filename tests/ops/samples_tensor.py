@@ -54,6 +54,11 @@ def by(name: str, dtype: Any = "f64") -> Graph:
     return monoid(name, dtype_of(dtype))
 
 
+def values_of(args: list[np.ndarray], attrs: dict[str, Any]) -> Sample:
+    """A sample that is not differentiated: its body is of one type, or it has NaN and ties."""
+    return Sample(args, attrs, smooth=False)
+
+
 NAN = np.array([[0.5, np.nan, -1, 0.5], [np.inf, -np.inf, np.nan, 3]], np.float32)
 
 
@@ -144,17 +149,17 @@ REDUCTION: dict[str, list[Sample]] = {
         Sample([normal(0, 3), normal()], {"body": by("add"), "axes": (0,)}),
         Sample([normal(3, 0), normal()], {"body": by("multiply"), "axes": (0,)}),
         Sample([normal(), normal()], {"body": by("maximum"), "axes": ()}),
-        Sample(
+        values_of(
             [normal(50, 3, dtype=bf16), normal(dtype=bf16)], {"body": by("add", "bf16"), "axes": 0}
         ),
-        Sample(
+        values_of(
             [normal(9, dtype="f2"), scalar(1, "f2")], {"body": by("multiply", "f16"), "axes": (0,)}
         ),
-        Sample([ints(40, dtype="i1"), scalar(3, "i1")], {"body": by("add", "i8"), "axes": (0,)}),
-        Sample([ints(3, 2) > 0, scalar(False, "?")], {"body": by("or", "bool"), "axes": (1,)}),
-        Sample([ints(3, 2), scalar(-1, "i4")], {"body": by("and", "i32"), "axes": (1,)}),
-        Sample([NAN, scalar(0, "f4")], {"body": by("maximum", "f32"), "axes": (0,)}),
-        Sample(
+        values_of([ints(40, dtype="i1"), scalar(3, "i1")], {"body": by("add", "i8"), "axes": (0,)}),
+        values_of([ints(3, 2) > 0, scalar(False, "?")], {"body": by("or", "bool"), "axes": (1,)}),
+        values_of([ints(3, 2), scalar(-1, "i4")], {"body": by("and", "i32"), "axes": (1,)}),
+        values_of([NAN, scalar(0, "f4")], {"body": by("maximum", "f32"), "axes": (0,)}),
+        values_of(
             [normal(3, 4, dtype="f4"), ints(3, 4), scalar(-9, "f4"), scalar(0, "i4")],
             {"body": PAIR, "axes": (1,)},
         ),
@@ -168,16 +173,16 @@ REDUCTION: dict[str, list[Sample]] = {
         Sample([distinct(5, 2)], {"body": by("minimum"), "axis": 0, "reverse": True}),
         Sample([normal(2, 4)], {"body": logaddexp_graph(dtype_of("f64")), "axis": 1}),
         Sample([normal(0, 2)], {"body": by("multiply"), "axis": 0}),
-        Sample([normal(99, dtype=bf16)], {"body": by("add", "bf16"), "axis": 0}),
-        Sample([NAN], {"body": by("minimum", "f32"), "axis": 1}),
-        Sample([ints(2, 9, dtype="u1", low=0)], {"body": by("multiply", "u8"), "axis": 1}),
-        Sample([ints(9) > 0], {"body": by("and", "bool"), "axis": 0}),
+        values_of([normal(99, dtype=bf16)], {"body": by("add", "bf16"), "axis": 0}),
+        values_of([NAN], {"body": by("minimum", "f32"), "axis": 1}),
+        values_of([ints(2, 9, dtype="u1", low=0)], {"body": by("multiply", "u8"), "axis": 1}),
+        values_of([ints(9) > 0], {"body": by("and", "bool"), "axis": 0}),
     ],
     "sort": [
         Sample([distinct(3, 5)], {"axis": 1}),
         Sample([distinct(3, 5), normal(3, 5)], {"axis": 0, "descending": True}),
-        Sample([NAN], {"descending": True}),
-        Sample([NAN, ints(2, 4)], {"axis": -1}),
+        values_of([NAN], {"descending": True}),
+        values_of([NAN, ints(2, 4)], {"axis": -1}),
         Sample([ints(30, low=0, high=3), np.arange(30)], {"axis": 0, "descending": True}),
         Sample([ints(9, dtype="i1", low=-128), normal(9, dtype=bf16)], {"descending": True}),
         Sample([normal(2, 0)], {"axis": 1}),
@@ -185,20 +190,20 @@ REDUCTION: dict[str, list[Sample]] = {
     ],
     "top_k": [
         Sample([distinct(2, 5)], {"k": 3}),
-        Sample([NAN], {"k": 3}),
+        values_of([NAN], {"k": 3}),
         Sample([np.array([1, 3, 3, 2, 3], "i4")], {"k": 2}),
         Sample([normal(2, 3, dtype=bf16)], {"k": 0}),
     ],
     "argmax": [
         Sample([normal(3, 4, dtype="f4")], {"axis": 1}),
-        Sample([NAN], {"axis": -1, "dtype": "i64"}),
-        Sample([NAN], {}),
+        values_of([NAN], {"axis": -1, "dtype": "i64"}),
+        values_of([NAN], {}),
         Sample([np.full((2, 3), -np.inf, "f4")], {"axis": 1}),
         Sample([np.array([0, 0, 0], "u1")], {"axis": 0}),
     ],
     "argmin": [
         Sample([np.array([[2, 1, 1], [5, 5, 4]], "i4")], {"axis": 1}),
-        Sample([NAN], {"axis": 0}),
+        values_of([NAN], {"axis": 0}),
         Sample([normal(5, dtype=bf16)], {"axis": 0}),
         Sample([normal()], {}),
     ],
@@ -285,16 +290,18 @@ INDEXING: dict[str, list[Sample]] = {
         Sample(
             [distinct(4, 3), ROW_IDS, distinct(5, 3) + 0.05], {"body": by("maximum"), **ROW_UPDATES}
         ),
-        Sample(
+        values_of(
             [normal(4, 3, dtype=bf16), ROW_IDS, normal(5, 3, dtype=bf16)],
             {"body": by("add", "bf16"), **ROW_UPDATES},
         ),
-        Sample(
+        values_of(
             [normal(4, 3, dtype=bf16), ROW_IDS, normal(5, 3, dtype=bf16)],
             {"body": second(bf16), **ROW_UPDATES},
         ),
-        Sample([ints(4, 3), ROW_IDS, ints(5, 3)], {"body": by("multiply", "i32"), **ROW_UPDATES}),
-        Sample(
+        values_of(
+            [ints(4, 3), ROW_IDS, ints(5, 3)], {"body": by("multiply", "i32"), **ROW_UPDATES}
+        ),
+        values_of(
             [normal(4, 3, dtype="f4"), ROW_IDS, normal(5, 3, dtype="f4")],
             {"body": scalar_graph(subtract, *(dtype_of("f32"),) * 2), **ROW_UPDATES},
         ),
