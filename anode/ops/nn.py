@@ -24,7 +24,7 @@ from anode.ops.elementwise import (
     exp,
     expm1,
     greater,
-    less,
+    greater_equal,
     log,
     log1p,
     logistic,
@@ -56,9 +56,9 @@ def _in_f32(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*xs, **attrs)
         wide = [convert(x, dtype=dtype.compute) if x.dtype is dtype else x for x in xs]
         found = function(*wide, **attrs)
-        return (
-            tuple([_as(y, dtype) for y in found]) if isinstance(found, tuple) else _as(found, dtype)
-        )
+        if isinstance(found, tuple):
+            return tuple([y if y is None else _as(y, dtype) for y in found])
+        return _as(found, dtype)
 
     return widened
 
@@ -81,14 +81,14 @@ def _(ct: Node, y: Node, x: Node) -> tuple[Node]:
 @_in_f32
 def leaky_relu(x: Node, *, slope: float = 0.01) -> Node:
     """x, times `slope` where it is not positive."""
-    return select(greater(x, 0), x, x * slope if slope else 0)  # 0·inf would be NaN
+    return select(greater(x, 0), x, x * slope) if slope else relu(x)  # 0·inf would be NaN
 
 
 @composite
 @_in_f32
 def clipped_relu(x: Node, *, slope: float = 0.0, cutoff: float = 6.0) -> Node:
     """`leaky_relu` that ends at `cutoff`, where its gradient is 0."""
-    return select(less(x, cutoff), leaky_relu(x, slope=slope), cutoff)
+    return select(greater_equal(x, cutoff), cutoff, leaky_relu(x, slope=slope))
 
 
 @composite

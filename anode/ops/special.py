@@ -180,10 +180,9 @@ def logistic(s: Scalars, x: Value) -> Value:
 
 def erfc(s: Scalars, x: Value) -> Value:
     """1 − erf(x), to full relative precision in the tail; 1 − erf(x) itself where |x| < 1/2."""
-    a, one = s.abs(x), like(s, x, 1)
-    k = like(s, x, 3.75)
-    t = s.select(s.lt(a, like(s, x, 32)), s.div(s.sub(a, k), s.add(a, k)), one)
-    scaled = s.div(polynomial(s, t, _ERFCX), s.add(one, s.add(a, a)))
+    a, one, k = s.min(s.abs(x), like(s, x, 32)), like(s, x, 1), like(s, x, 3.75)
+    scaled = polynomial(s, s.div(s.sub(a, k), s.add(a, k)), _ERFCX)
+    scaled = s.div(scaled, s.add(one, s.add(a, a)))
     # exp(−a²) as exp(−c²)·exp(−(a − c)(a + c)) with c² exact
     c = s.mul(s.trunc(s.mul(a, like(s, x, 16))), like(s, x, 1 / 16))
     tail = s.exp(s.neg(s.mul(s.sub(a, c), s.add(a, c))))
