@@ -281,3 +281,23 @@ def test_narrower_vectors(vector_bytes, registers, transposed, monkeypatch):
     for shape in [(37, 50, 43), (5, 17, 10), (20, 1100, 35)]:
         check(*operands(*shape, transposed))
     check(*operands(19, 20, 21, transposed, f64), f64, f64)
+
+
+@pytest.mark.parametrize(("m", "k", "n"), [(128, 784, 100), (70, 784, 1568), (128, 9216, 4096)])
+def test_tasks_cover_a_team_and_a_single_thread_needs_few(m, k, n):
+    a, b = np.broadcast_to(np.float32(0), (m, k)), np.broadcast_to(np.float32(0), (k, n))
+    spec = replace(
+        spec_of(a, b, f32, f32, 2), a=Operand(f32, (k, 1)), b=Operand(f32, (n, 1)), threads=2
+    )
+    assert plan_matmul(spec, TARGET).tasks >= 4
+    assert plan_matmul(replace(spec, threads=1), TARGET).tasks < 4
+
+
+@pytest.mark.parametrize("name", ["f16", "bf16", "f64", "i32"])
+@pytest.mark.parametrize(("m", "k", "n"), [(1, 100, 45), (3, 70, 20), (50, 77, 1)])
+def test_vectors_along_k(m, k, n, name):
+    dtype = DTYPES[name]
+    a, b = operands(m, k, n, "b", dtype)
+    spec = spec_of(a, b, dtype, dtype.compute, 2)
+    assert plan_matmul(spec, TARGET).form == "dots"
+    check(a, b, dtype, dtype.compute)

@@ -6,11 +6,14 @@ of A, each broadcast. mr and the panel's width are chosen per shape to waste the
 rows; columns left at the right edge get a narrower vector, masked only where it still overhangs.
 
 A task owns whole tiles of C, never a part of a sum, and adds up k in order; so the bits depend on
-neither the blocking nor the number of threads. Deep products run k in passes of kc, so that a panel
-of B stays in the first-level cache and a block of A in the second, and keep partial sums in
-scratch. Operands are used in place where their rows can be streamed; they are packed into scratch
-where columns of B are not contiguous, where strides make lines collide in the cache or pages miss,
-or to widen half types once.
+neither the blocking nor the number of threads (a form with vectors along k, for matrix-vector
+products, adds lanes at the end; it too is chosen by shape alone). Deep products run k in passes of
+kc, so that a block of A and a panel of B stay in the second-level cache, and keep partial sums in
+scratch. Operands are used in place where their rows can be streamed, which for training-sized
+products beats copying; they are packed into scratch where columns of B are not contiguous, where
+strides make lines collide in the cache or pages miss, or to widen half types once. A panel of B is
+packed by the task that uses it just before its row tiles run, so the task grid, picked by estimated
+finishing time, prefers to split C by columns when B is packed.
 
 Sums reach the epilogue through a tile in scratch, in a loop over rows: for one store and load per
 vector the epilogue is emitted once per vector of a panel, not once per register, so that large

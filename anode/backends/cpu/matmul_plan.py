@@ -271,7 +271,7 @@ def _step_cycles(mr: int, panel: Panel, lanes: int) -> float:
 
 
 def _depth(spec: MatmulSpec, target: Target) -> int:
-    """The depth of a pass over k: 256 rows of A fill half the second-level cache.
+    """The depth of a pass over k: 512 rows of A fill the second-level cache.
 
     One pass is cheaper still while all of A fits that cache.
     """
@@ -301,14 +301,16 @@ def _packs_a(spec: MatmulSpec, mr: int, nr: int) -> bool:
 def _packs_b(spec: MatmulSpec, row_tiles: int) -> bool:
     """Whether panels of B are copied first: always when columns are not contiguous.
 
-    Otherwise rows are streamed in place, which measured faster even with a page per row, unless
-    they collide in the cache.
+    Otherwise rows are streamed in place, which measured faster, unless they collide in the cache,
+    or each lies in a page of its own and many rows of A make up for the copy.
     """
     if spec.b.column != 1 and spec.n > 1:
         return True
     if row_tiles <= 2:
         return False
-    return spec.b.dtype is not spec.dtype or (spec.k > 64 and _collides(spec.b.row, spec))
+    paged = spec.b.row * spec.dtype.size >= 4096 and spec.k >= 128 and spec.m >= 256
+    collides = spec.k > 64 and _collides(spec.b.row, spec)
+    return spec.b.dtype is not spec.dtype or paged or collides
 
 
 @dataclass(frozen=True)
@@ -351,7 +353,7 @@ def _grid(cost: _Cost, kc: int, target: Target) -> tuple[int, int, int]:
         if batches // per_group < _TASKS_PER_THREAD * spec.threads:
             return ceil_div(batches, per_group), 1, 1
         return min(batches, max(8 * spec.threads, 1)), 1, 1
-    least_rows = ceil_div(cost.row_tiles * cost.mr * kc * spec.dtype.size, target.l2 // 2)
+    least_rows = ceil_div(cost.row_tiles * cost.mr * kc * spec.dtype.size, target.l2)
     rows = max(1, min(least_rows, cost.row_tiles))
     return batches, *_blocks(cost, rows, batches)
 
