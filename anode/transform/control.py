@@ -14,7 +14,8 @@ from typing import Any
 
 from anode.errors import UnsupportedOp
 from anode.ir.graph import Graph, close, fresh_inputs
-from anode.ir.node import Node, substitute, topological
+from anode.ir.node import ITEM, Node, remake, substitute, topological
+from anode.ir.types import TupleType
 from anode.ops.control import COND, SCAN, WHILE
 from anode.transform.grad import cotangents, filled, influence, selective
 
@@ -82,7 +83,8 @@ def while_gradient(
 ) -> Found:
     """The gradient of a scan of `max_trips` steps, which do nothing once the loop has ended."""
     if max_trips is None:
-        raise UnsupportedOp("while has no gradient unless it is bounded; give it max_trips")
+        origin = _present(y)[0].origin
+        raise UnsupportedOp(f"an unbounded while has no gradient; give it max_trips ({origin})")
     inputs = body.inputs
     (going,) = cond.inline(*inputs)
     stay = Graph.make(body.types, inputs[:carries])
@@ -90,6 +92,55 @@ def while_gradient(
     scan = {"body": Graph.make(body.types, step.items), "carries": carries, "sequences": 0}
     scan |= {"length": max_trips, "reverse": False}
     return scan_gradient(ct, y, *operands, wanted=wanted, **scan)
+
+
+def merge_scans(graph: Graph) -> Graph:
+    """`graph`, nested ones too, with scans that do the same steps for other results made one.
+
+    A loop that was differentiated is such a pair: the user's scan and the twin that stacks carries.
+    """
+    graph = graph.map(lambda old, args: remake(old, args, _merge_nested(old.attrs)))
+    merged = _merged_bodies(graph)
+
+    def rewrite(old: Node, args: tuple[Node, ...]) -> Node:
+        if old in merged:
+            body, places = merged[old]
+            new = remake(old, args, {**old.attrs, "body": body})
+            return new if isinstance(old.type, TupleType) else new.items[places[0]]
+        if old.op is ITEM and old.args[0] in merged:
+            return args[0].items[merged[old.args[0]][1][old.attrs["index"]]]
+        return remake(old, args)
+
+    return graph.map(rewrite)
+
+
+def _merge_nested(attrs: Any) -> Any:
+    """Attributes with every graph in them merged."""
+    if isinstance(attrs, Mapping):
+        return {key: _merge_nested(value) for key, value in attrs.items()}
+    if isinstance(attrs, tuple):
+        return tuple([_merge_nested(value) for value in attrs])
+    return merge_scans(attrs) if isinstance(attrs, Graph) else attrs
+
+
+def _merged_bodies(graph: Graph) -> dict[Node, tuple[Graph, list[int]]]:
+    """For each scan that is not alone: the common body, and where its own results are in it."""
+    groups: dict[Any, list[Node]] = {}
+    for node in graph.nodes:
+        if node.op is SCAN:
+            body, n = node.attrs["body"], node.attrs["carries"]
+            loop = [value for value in node.attrs.values() if value is not body]
+            groups.setdefault((node.args, *loop, body.outputs[:n]), []).append(node)
+    merged = {}
+    for group in groups.values():
+        bodies, n = [node.attrs["body"] for node in group], group[0].attrs["carries"]
+        rows = list(dict.fromkeys(row for body in bodies for row in body.outputs[n:]))
+        common = Graph.make(bodies[0].types, (*bodies[0].outputs[:n], *rows))
+        for node, body in zip(group, bodies, strict=True):
+            places = [*range(n), *[n + rows.index(row) for row in body.outputs[n:]]]
+            if len(group) > 1:
+                merged[node] = common, places
+    return merged
 
 
 @dataclass(frozen=True)
@@ -193,7 +244,9 @@ class _Loop:
         )
         return dict(zip((*[c.operand for c in carried], *stacked), items, strict=True))
 
-    def _scan(self, operands, body, carries, sequences, reverse) -> tuple[Node, ...]:
+    def _scan(
+        self, operands: Sequence[Node], body: Graph, carries: int, sequences: int, reverse: bool
+    ) -> tuple[Node, ...]:
         return SCAN(
             *operands,
             body=body,

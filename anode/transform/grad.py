@@ -82,9 +82,10 @@ def cotangents(
             incoming = tuple([collected.get(result) for result in node.items])
             if any(ct is not None for ct in incoming):
                 wanted = [arg in active for arg in node.args]
-                for arg, ct in zip(node.args, _pull_back(node, incoming, wanted), strict=True):
-                    if ct is not None and arg in active:
-                        _accumulate(collected, arg, ct)
+                found = _pull_back(node, incoming, wanted)
+                for arg, part in zip(node.args, found, strict=True):
+                    if part is not None and arg in active:
+                        _accumulate(collected, arg, part)
     return tuple(collected.get(x) for x in xs)
 
 
