@@ -61,7 +61,7 @@ def compile_lanes(
     options = llvm.create_pipeline_tuning_options(speed_level=optimise)
     passes = llvm.create_pass_builder(machine, options)
     passes.getModulePassManager().run(parsed, passes)
-    _assert_self_contained(machine.emit_assembly(parsed))
+    _assert_self_contained(_host_machine(optimise, "small").emit_assembly(parsed))
     text = str(parsed)
     jit = llvm.create_mcjit_compiler(parsed, machine)
     jit.finalize_object()
@@ -69,13 +69,13 @@ def compile_lanes(
 
 
 def _assert_self_contained(assembly: str) -> None:
-    """Every function called or jumped to is defined in the module."""
+    """Every function called or jumped to by name is defined in the module."""
     targets = re.findall(r"^\s+(?:callq?|jmpq?|bl?)\s+([A-Za-z_][\w.]*)", assembly, re.MULTILINE)
     outside = [name for name in targets if f"\n{name}:" not in assembly]
     assert not outside, f"calls {outside}"
 
 
-def _host_machine(optimise: int) -> llvm.TargetMachine:
+def _host_machine(optimise: int, codemodel: str = "jitdefault") -> llvm.TargetMachine:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     return llvm.Target.from_default_triple().create_target_machine(
@@ -83,6 +83,7 @@ def _host_machine(optimise: int) -> llvm.TargetMachine:
         features=llvm.get_host_cpu_features().flatten(),
         opt=optimise,
         reloc="pic",
+        codemodel=codemodel,
     )
 
 

@@ -175,6 +175,12 @@ def test_half_types_round_and_widen_exactly(compile_loop, width: int):
     assert (brain.view(np.uint16) == f32_to_bf16(x).view(np.uint16)).all()
 
 
+def test_library_calls_are_noticed(compile_loop):
+    """The fixture's own check, which every other test here relies on."""
+    with pytest.raises(AssertionError, match=r"calls .*fmodf"):
+        compile_loop(lambda k, x: [Lane(k.builder.frem(x.value, x.value), f32)], (f32,), (f32,), 1)
+
+
 def test_refusals():
     module = ir.Module()
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), []), "f")

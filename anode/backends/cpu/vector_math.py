@@ -15,18 +15,19 @@ from anode.ir.dtypes import f64
 if TYPE_CHECKING:
     from anode.backends.cpu.lanes import Lane, Lanes
 
-# Largest error in units in the last place, (f32, f64), rounded up from what was measured: for f32
-# over 70 million arguments of every size, for f64 over some thousands.
+# Largest error in units in the last place, (f32, f64), rounded up from what was measured. f32: every
+# 61st float, and every float from 1/16 to 104 (erf: every 601st and every 61st; pow: 10^5 pairs of
+# operands). f64: some thousands of arguments, most of ordinary size.
 MAX_ULP = {
-    "exp": (1.7, 1.3),
-    "expm1": (1.5, 1.3),
+    "exp": (1.7, 1.4),
+    "expm1": (1.5, 1.4),
     "log": (1.1, 0.9),
     "log1p": (1.6, 1.5),
-    "sin": (1.8, 1.6),
-    "cos": (1.8, 1.6),
+    "sin": (1.8, 1.9),
+    "cos": (1.8, 1.9),
     "tanh": (2.1, 1.8),
-    "erf": (1.1, 1.2),
-    "atan": (1.6, 1.6),
+    "erf": (1.1, 1.3),
+    "atan": (1.6, 1.7),
     "pow": (0.6, 1.6),
 }
 
