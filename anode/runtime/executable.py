@@ -12,10 +12,9 @@ import numpy as np
 from anode.backends.base import Backend, Compiled, Variables, backend_named
 from anode.errors import BackendError, GraphError, ShapeError
 from anode.ir.dims import Dim, bind_size
-from anode.ir.dtypes import dtype_of
 from anode.ir.graph import Graph
 from anode.ir.types import TensorType
-from anode.runtime.state import State, from_numbers
+from anode.runtime.state import State, from_numbers, stores
 
 Shapes = tuple[tuple[int, ...], ...]
 
@@ -200,7 +199,7 @@ def _array(value: Any, type: TensorType, name: str) -> np.ndarray:
     if isinstance(value, (bool, int, float)):
         return from_numbers(value, type.dtype, name)
     array = _imported(value, name)
-    if dtype_of(array.dtype) is not type.dtype:
+    if not stores(array, type.dtype):
         raise ShapeError(f"{name} is {array.dtype}; the graph takes {type}, convert it first")
     array = np.require(array, requirements=("C", "A")).reshape(array.shape)
     return array if array.dtype is type.dtype.numpy else array.view(type.dtype.numpy)

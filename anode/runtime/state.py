@@ -10,7 +10,7 @@ import numpy as np
 
 from anode.backends.base import Variables
 from anode.errors import GraphError, ShapeError
-from anode.ir.dtypes import DType, bf16, bool_, dtype_of, f32_to_bf16
+from anode.ir.dtypes import DType, bf16, bool_, f32_to_bf16
 from anode.ir.types import TensorType
 from anode.ir.variable import Variable
 
@@ -105,7 +105,7 @@ def initial_key(seed: int, position: int) -> np.ndarray:
 
 
 def aligned_empty(type: TensorType) -> np.ndarray:
-    """An uninitialised array of a static type whose address is a multiple of `ALIGNMENT`."""
+    """An uninitialised array of a static type whose address, unless it is empty, is a multiple of `ALIGNMENT`."""
     raw = np.empty(type.bytes + ALIGNMENT, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
     return raw[start : start + type.bytes].view(type.dtype.numpy).reshape(type.static)
@@ -120,9 +120,14 @@ def checked(variable: Variable, value: Any) -> np.ndarray:
         return array
     if isinstance(value, (bool, int, float, list, tuple)):
         return from_numbers(value, type.dtype, variable.name)
-    if dtype_of(array.dtype) is type.dtype:  # a foreign bfloat16
+    if stores(array, type.dtype):
         return array.view(type.dtype.numpy)
     raise ShapeError(f"{variable.name} is {type}; it cannot hold {array.dtype}, convert it first")
+
+
+def stores(array: np.ndarray, dtype: DType) -> bool:
+    """Whether the elements of `array` are of this type; other libraries have their own bfloat16."""
+    return array.dtype == dtype.numpy or (dtype is bf16 and array.dtype.name == "bfloat16")
 
 
 def from_numbers(value: Any, dtype: DType, name: str) -> np.ndarray:
