@@ -15,7 +15,7 @@ from anode.ir.dtypes import f64
 if TYPE_CHECKING:
     from anode.backends.cpu.lanes import Lane, Lanes
 
-# Largest error in units in the last place, (f32, f64), rounded up from what was measured. f32: every
+# Largest error in units in the last place, (f32, f64), rounded up from the measured one. f32: every
 # 61st float, and every float from 1/16 to 104 (erf: every 601st and every 61st; pow: 10^5 pairs of
 # operands). f64: some thousands of arguments, most of ordinary size.
 MAX_ULP = {
