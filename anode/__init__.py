@@ -31,6 +31,7 @@ def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f"anode.{name}")
     if name in _NAMES:
+        import_module("anode.ops")  # the operators of nodes call ops by name
         return getattr(import_module(_NAMES[name]), name)
     raise AttributeError(f"module 'anode' has no attribute {name!r}")
 

@@ -105,7 +105,7 @@ def initial_key(seed: int, position: int) -> np.ndarray:
 
 
 def aligned_empty(type: TensorType) -> np.ndarray:
-    """An uninitialised array of a static type whose address, unless it is empty, is a multiple of `ALIGNMENT`."""
+    """An uninitialised array of a static type, aligned to `ALIGNMENT` if it has elements."""
     raw = np.empty(type.bytes + ALIGNMENT, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
     return raw[start : start + type.bytes].view(type.dtype.numpy).reshape(type.static)
