@@ -193,7 +193,7 @@ def plan_matmul(spec: MatmulSpec, target: Target) -> MatmulPlan:
     kc = _depth(spec, target) if form == "outer" else max(spec.k, 1)
     pack_a = form == "outer" and _packs_a(spec, mr, nr)
     pack_b = form == "outer" and _packs_b(spec, ceil_div(spec.m, mr))
-    cost = _Cost(spec, lanes, mr, nr, pack_a, pack_b)
+    cost = _Cost(spec, lanes, mr, nr, pack_a, pack_b, target.l2)
     return MatmulPlan(spec, target, form, mr, nr, kc, pack_a, pack_b, *_grid(cost, kc, target))
 
 
@@ -315,7 +315,7 @@ def _packs_b(spec: MatmulSpec, row_tiles: int) -> bool:
 
 @dataclass(frozen=True)
 class _Cost:
-    """Estimated cycles of parts of one product."""
+    """Estimated cycles of parts of one product; `l2` is bytes of second-level cache."""
 
     spec: MatmulSpec
     lanes: int
@@ -323,6 +323,7 @@ class _Cost:
     nr: int
     pack_a: bool
     pack_b: bool
+    l2: int
 
     @property
     def row_tiles(self) -> int:
@@ -333,14 +334,20 @@ class _Cost:
         return ceil_div(self.spec.n, self.nr)
 
     def block(self, tiles: int, panels: int) -> float:
-        """Cycles of a task of `tiles` row tiles by `panels` panels, packing included."""
+        """Cycles of a task of `tiles` row tiles by `panels` panels, with its reads."""
         if self.spec.n == 1:
             return 8.0 + tiles * self.mr * self.spec.k * 2.0 / self.lanes
         rows = min(tiles * self.mr, self.spec.m)
         vectors = ceil_div(min(panels * self.nr, self.spec.n), self.lanes)
-        pack_b = self.pack_b * vectors * (6.0 if self.spec.b.column != 1 else 3.0)
-        pack_a = self.pack_a * rows * 0.3
-        return (rows * vectors * 1.1 + pack_a + pack_b) * self.spec.k + 10.0 * rows * vectors
+        read_b = self.first_read(self.pack_b, self.spec.n) * vectors
+        read_b *= 2.0 if self.pack_b and self.spec.b.column != 1 else 1.0
+        read_a = self.first_read(self.pack_a, self.spec.m) * rows / self.lanes
+        return (rows * vectors * 1.1 + read_a + read_b) * self.spec.k + 10.0 * rows * vectors
+
+    def first_read(self, packed: bool, width: int) -> float:
+        """Cycles per vector for a task to pack an operand, or to bring a large one near."""
+        far = self.spec.k * width * self.spec.dtype.size > self.l2 // 2
+        return 3.0 if packed or far else 0.0
 
 
 def _grid(cost: _Cost, kc: int, target: Target) -> tuple[int, int, int]:
