@@ -1,0 +1,34 @@
+"""Random graphs, scheduled, planned and run in random orders, against their values."""
+
+import numpy as np
+import pytest
+from tests.program.check import check_plan
+from tests.program.random_graphs import arrays, random_graph
+from tests.program.reference_run import evaluate_fused, run_program
+
+from anode.program.memory import memory_report, plan
+from anode.program.schedule import schedule
+
+
+def check_graph(graph, seed):
+    program = plan(schedule(graph))
+    check_plan(program)
+    report = memory_report(program)
+    assert report.lower_bound <= report.peak <= report.unshared
+    inputs = arrays(list(graph.types), seed)
+    state = dict(
+        zip(graph.variables, arrays([v.type for v in graph.variables], seed + 1), strict=True)
+    )
+    outputs, updates = evaluate_fused(graph, inputs, state)
+    for order in (None, 0, 1, 2):
+        held = {variable: value.copy() for variable, value in state.items()}
+        got = run_program(program, inputs, held, order)
+        for value, expected in zip(got, outputs, strict=True):
+            np.testing.assert_array_equal(value, expected)
+        for variable, value in held.items():
+            np.testing.assert_array_equal(value, updates.get(variable, state[variable]))
+
+
+@pytest.mark.parametrize("seed", range(80))
+def test_random_graphs(seed):
+    check_graph(random_graph(seed, size=4 + seed % 20, variables=seed % 5), seed)
