@@ -1,0 +1,193 @@
+"""Control flow: cond, while and scan as native code around their nested programs.
+
+A nested program has a table of its own, in the step's workspace, whose entries for inputs and
+outputs are set before each run of the body. Carries are kept twice and change places each trip;
+sequences and stacked results are read and written in place, a slice a trip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from llvmlite import ir
+
+from anode.backends.cpu.matmul_ir import I8, I64, POINTER, Values, i64, loop
+from anode.backends.cpu.serial import copy_bytes
+from anode.ir.dtypes import bool_
+from anode.ir.node import Node
+from anode.program.program import Program, Step
+
+if TYPE_CHECKING:
+    from anode.backends.cpu.native import NativeModule
+
+_LINE = 64
+
+
+def control_workspace(node: Node, programs: tuple[Program, ...]) -> int:
+    """Bytes that a control-flow step needs: nested tables and arenas, and the carries twice."""
+    tables = sum(_rounded(8 * (len(p.buffers) + 1)) + _rounded(p.arena) for p in programs)
+    carries = node.args[: node.attrs.get("carries", 0)]
+    return tables + 2 * sum(_rounded(arg.tensor.bytes) for arg in carries) + _LINE
+
+
+def emit_control(native: NativeModule, program: Program, step: Step, name: str) -> ir.Function:
+    """Add `void name(table, scratch, i64 task)`: the whole of a cond, while or scan."""
+    kind = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I64])
+    function = ir.Function(native.module, kind, name)
+    emitter = _Control(native, program, step, function)
+    getattr(emitter, step.kind)()
+    emitter.b.ret_void()
+    return function
+
+
+def _rounded(size: int) -> int:
+    return -(-size // _LINE) * _LINE
+
+
+class _Control:
+    def __init__(
+        self, native: NativeModule, program: Program, step: Step, function: ir.Function
+    ) -> None:
+        self.native, self.step = native, step
+        bodies = [native.serial(nested) for nested in step.programs]
+        self.b = ir.IRBuilder(function.append_basic_block("entry"))
+        self.outer, self.scratch = function.args[:2]
+        self.operands = [native.address(self.b, program, self.outer, i) for i in step.reads]
+        self.results = [native.address(self.b, program, self.outer, i) for i in step.writes]
+        assert step.workspace is not None
+        self.free = native.address(self.b, program, self.outer, step.workspace)
+        self.bodies = [
+            _Body(self, nested, body) for nested, body in zip(step.programs, bodies, strict=True)
+        ]
+
+    def take(self, size: int) -> ir.Value:
+        """The next `size` bytes of the workspace."""
+        taken = self.free
+        self.free = self.b.gep(taken, [i64(_rounded(size))], source_etype=I8)
+        return taken
+
+    def size(self, operand: int) -> int:
+        return self.step.node.args[operand].tensor.bytes
+
+    def cond(self) -> None:
+        b, count = self.b, len(self.bodies)
+        type = self.step.node.args[0].tensor
+        index = b.load(self.operands[0], typ=I8 if type.dtype is bool_ else ir.IntType(32))
+        end = b.append_basic_block("end")
+        blocks = [b.append_basic_block(f"branch{i}") for i in range(count)]
+        choice = b.switch(index, blocks[-1])
+        for i, block in enumerate(blocks[:-1]):
+            choice.add_case(ir.Constant(index.type, i), block)
+        for body, block in zip(self.bodies, blocks, strict=True):
+            b.position_at_end(block)
+            body.run(self.operands[1:], self.results)
+            b.branch(end)
+        b.position_at_end(end)
+
+    def _copies(self) -> list[tuple[ir.Value, ir.Value]]:
+        carries = range(self.step.node.attrs["carries"])
+        return [(self.take(self.size(i)), self.take(self.size(i))) for i in carries]
+
+    def _finish(self, carries: Values) -> None:
+        for i, carry in enumerate(carries):
+            copy_bytes(self.b, self.results[i], carry, self.size(i))
+
+    def scan(self) -> None:
+        attrs, b = self.step.node.attrs, self.b
+        count, sequences, length = attrs["carries"], attrs["sequences"], attrs["length"]
+        copies = self._copies()
+        first = count + sequences
+        slices = [self.size(i) // max(length, 1) for i in range(count, first)]
+        types = self.step.node.attrs["body"].outputs[count:]
+        stacked = [node.tensor.bytes for node in types]
+
+        def trip(i: ir.Value, carries: Values) -> Values:
+            at = b.sub(i64(length - 1), i) if attrs["reverse"] else i
+            new = self._next(i, copies)
+            xs = self._slices(self.operands[count:first], slices, at)
+            ys = self._slices(self.results[count:], stacked, at)
+            self.bodies[0].run([*carries, *xs, *self.operands[first:]], [*new, *ys])
+            return new
+
+        carries: Values = self.operands[:count]
+        if length:
+            carries = loop(b, 0, length, 1, trip, carries)
+        self._finish(carries)
+
+    def _next(self, i: ir.Value, copies: Sequence[tuple[ir.Value, ir.Value]]) -> list[ir.Value]:
+        """Where trip `i` puts its carries: the two copies take turns."""
+        odd = self.b.trunc(i, ir.IntType(1))
+        return [self.b.select(odd, second, first) for first, second in copies]
+
+    def _slices(
+        self, pointers: Sequence[ir.Value], sizes: Sequence[int], i: ir.Value
+    ) -> list[ir.Value]:
+        return [
+            self.b.gep(pointer, [self.b.mul(i, i64(size))], source_etype=I8)
+            for pointer, size in zip(pointers, sizes, strict=True)
+        ]
+
+    def while_(self) -> None:
+        attrs, b = self.step.node.attrs, self.b
+        count, most = attrs["carries"], attrs["max_trips"]
+        copies = self._copies()
+        flag = self.take(_LINE)
+        constants = self.operands[count:]
+        before, test, again, end = (b.append_basic_block(n) for n in ("head", "test", "trip", "end"))
+        start = b.block
+        b.branch(before)
+        b.position_at_end(before)
+        i = b.phi(I64)
+        carries = [b.phi(POINTER) for _ in range(count)]
+        limited = b.icmp_signed("<", i, i64(most)) if most is not None else ir.IntType(1)(1)
+        b.cbranch(limited, test, end)
+        b.position_at_end(test)
+        self.bodies[0].run([*carries, *constants], [flag])
+        holds = b.icmp_unsigned("!=", b.load(flag, typ=I8), I8(0))
+        b.cbranch(holds, again, end)
+        b.position_at_end(again)
+        new = self._next(i, copies)
+        self.bodies[1].run([*carries, *constants], new)
+        following = b.add(i, i64(1))
+        latch = b.block
+        b.branch(before)
+        for phi, first, later in zip(
+            [i, *carries], [i64(0), *self.operands[:count]], [following, *new], strict=True
+        ):
+            phi.add_incoming(first, start)
+            phi.add_incoming(later, latch)
+        b.position_at_end(end)
+        self._finish(carries)
+
+
+setattr(_Control, "while", _Control.while_)
+
+
+class _Body:
+    """A nested program with its table and arena in the step's workspace."""
+
+    def __init__(self, control: _Control, program: Program, function: ir.Function) -> None:
+        self.control, self.program, self.function = control, program, function
+        self.table = control.take(8 * (len(program.buffers) + 1))
+        self.arena = control.take(program.arena)
+        b = control.b
+        b.store(b.load(control.outer, typ=POINTER), self.table)  # the host callback
+        for i, buffer in enumerate(program.buffers):
+            if buffer.kind == "temporary":
+                place = b.gep(self.arena, [i64(buffer.offset or 0)], source_etype=I8)
+                self._set(i, place)
+
+    def _set(self, index: int, address: ir.Value) -> None:
+        b = self.control.b
+        b.store(address, b.gep(self.table, [i64(index + 1)], source_etype=POINTER))
+
+    def run(self, inputs: Sequence[ir.Value], outputs: Sequence[ir.Value]) -> None:
+        for index, address in zip(self.program.inputs, inputs, strict=True):
+            self._set(index, address)
+        for index, address in zip(self.program.outputs, outputs, strict=True):
+            self._set(index, address)
+        self.control.b.call(self.function, [self.table, self.control.scratch])
+
+
+__all__ = ["control_workspace", "emit_control"]

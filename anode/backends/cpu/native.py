@@ -1,0 +1,268 @@
+"""A whole Program as one LLVM module: a function per kernel, and one function that runs the steps.
+
+`void anode_program(table, control, version, thread, scratch, team)` is the program. `table` holds a
+host callback, then the address of every buffer. Each step has its own counters in `control`, from
+which threads take tasks (see `team`). A nested program, a loop's body say, runs in the one
+thread that took its step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from llvmlite import ir
+
+from anode.backends.cpu.control import emit_control
+from anode.backends.cpu.loops import emit_loops, plan_loops
+from anode.backends.cpu.matmul_ir import I8, I64, POINTER, Values, counted, i64
+from anode.backends.cpu.products import emit_product, plan_product
+from anode.backends.cpu.serial import copy_bytes, emit_cumulate, emit_scatter
+from anode.backends.cpu.target import Target
+from anode.backends.cpu.team import LINE
+from anode.errors import BackendError
+from anode.program.program import Program, Step
+
+HOST = ("sort", "top_k")  # what runs the NumPy reference, through the callback
+PROGRAM = "anode_program"
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel's code: called with the addresses of its buffers, for each task in range(tasks)."""
+
+    function: ir.Function
+    tasks: int
+    scratch: int = 0  # bytes that one running task needs; the function then takes their address
+
+
+@dataclass
+class NativeModule:
+    """The LLVM module of a program under construction.
+
+    `host_steps` are the steps that call back, numbered as the callback is told; `scratch` is the
+    bytes each thread needs; `kernels` names the kernel of every step, for the report.
+    """
+
+    program: Program
+    target: Target
+    threads: int
+    module: ir.Module = field(default_factory=lambda: ir.Module("anode"))
+    host_steps: list[Step] = field(default_factory=list)
+    kernels: dict[Step, Kernel] = field(default_factory=dict)
+    scratch: int = 0
+    _shared: dict[object, Kernel] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.module.triple = self.target.triple
+        runs = [self.step(self.program, step, self.threads) for step in self.program.steps]
+        self._emit_program(runs)
+
+    @property
+    def control_bytes(self) -> int:
+        """Bytes of the steps' counters: a line for each thread's tickets, one for what is done."""
+        return max(1, len(self.program.steps)) * (self.threads + 1) * LINE
+
+    # steps
+    def step(self, program: Program, step: Step, threads: int) -> ir.Function:
+        """Add `void step(table, scratch, i64 task)`, which runs one task of a step."""
+        kernel = self._kernel(program, step, threads)
+        self.kernels[step] = kernel
+        self.scratch = max(self.scratch, kernel.scratch)
+        kind = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I64])
+        function = ir.Function(self.module, kind, self.module.get_unique_name(step.name))
+        function.linkage = "private"
+        b = ir.IRBuilder(function.append_basic_block("entry"))
+        table, scratch, task = function.args
+        if kernel.scratch < 0:  # it finds its buffers in the table itself
+            b.call(kernel.function, [table, scratch, task])
+        else:
+            pointers = [self.address(b, program, table, i) for i in (*step.reads, *step.writes)]
+            own = [scratch] if kernel.scratch else []
+            b.call(kernel.function, [*pointers, *own, task])
+        b.ret_void()
+        return function
+
+    def address(self, b: ir.IRBuilder, program: Program, table: ir.Value, index: int) -> ir.Value:
+        """The address of a buffer: a constant's is known, others are in the table."""
+        buffer = program.buffers[index]
+        if buffer.kind == "constant":
+            return self._constant(buffer.data or b"")
+        return b.load(b.gep(table, [i64(index + 1)], source_etype=POINTER), typ=POINTER)
+
+    def _constant(self, data: bytes) -> ir.Value:
+        found = self._shared.get(data)
+        if found is None:
+            kind = ir.ArrayType(I8, max(1, len(data)))
+            name = self.module.get_unique_name("constant")
+            found = ir.GlobalVariable(self.module, kind, name)
+            found.linkage, found.global_constant, found.align = "private", True, LINE
+            found.initializer = ir.Constant(kind, bytearray(data or b"\0"))
+            self._shared[data] = found
+        return found
+
+    def _kernel(self, program: Program, step: Step, threads: int) -> Kernel:
+        node, kind = step.node, step.kind
+        name = self.module.get_unique_name(f"{step.name}.kernel")
+        if kind in ("loops", "matmul"):
+            return self._fused(step, name, threads)
+        if kind == "copy":
+            size = node.tensor.bytes
+            return self._simple(name, 2, lambda b, args: copy_bytes(b, args[1], args[0], size))
+        if kind == "scatter":
+            return Kernel(emit_scatter(node, self.module, name), 1)
+        if kind == "cumulate":
+            return Kernel(emit_cumulate(node, self.module, name), 1)
+        if kind in HOST:
+            return self._host(step, name)
+        if step.programs:
+            return Kernel(emit_control(self, program, step, name), 1, -1)
+        raise BackendError(f"the cpu backend has no kernel for {node.op.name} ({node.origin})")
+
+    def _fused(self, step: Step, name: str, threads: int) -> Kernel:
+        attrs = step.node.attrs
+        body = attrs["body"]
+        key = (body, attrs["kind"], attrs["space"], attrs["axes"], threads)
+        if key not in self._shared:
+            if step.kind == "matmul":
+                product = plan_product(body, self.target, threads)
+                function = emit_product(product, self.module, name)
+                self._shared[key] = Kernel(function, product.tasks, max(1, product.scratch))
+            else:
+                plan = plan_loops(body, attrs["space"], attrs["axes"], self.target, threads)
+                self._shared[key] = Kernel(emit_loops(plan, self.module, name), plan.tasks)
+        return self._shared[key]
+
+    def _simple(
+        self, name: str, pointers: int, body: Callable[[ir.IRBuilder, Values], None]
+    ) -> Kernel:
+        kind = ir.FunctionType(ir.VoidType(), [*[POINTER] * pointers, I64])
+        function = ir.Function(self.module, kind, name)
+        b = ir.IRBuilder(function.append_basic_block("entry"))
+        body(b, function.args)
+        b.ret_void()
+        return Kernel(function, 1)
+
+    def _host(self, step: Step, name: str) -> Kernel:
+        """A call of the host: the callback is told the step's number and the table."""
+        kind = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I64])
+        function = ir.Function(self.module, kind, name)
+        b = ir.IRBuilder(function.append_basic_block("entry"))
+        table = function.args[0]
+        callback = b.load(table, typ=POINTER)
+        callback.type = ir.FunctionType(ir.VoidType(), [I64, POINTER]).as_pointer()
+        b.call(callback, [i64(len(self.host_steps)), table])
+        b.ret_void()
+        self.host_steps.append(step)
+        return Kernel(function, 1, -1)
+
+    # the program
+    def serial(self, program: Program) -> ir.Function:
+        """Add `void body(table, scratch)`: a nested program, run by the thread that calls it."""
+        runs = [self.step(program, step, 1) for step in program.steps]
+        kind = ir.FunctionType(ir.VoidType(), [POINTER, POINTER])
+        function = ir.Function(self.module, kind, self.module.get_unique_name("body"))
+        b = ir.IRBuilder(function.append_basic_block("entry"))
+        for step, run in zip(program.steps, runs, strict=True):
+            self._run_all(b, run, self.kernels[step].tasks, function.args[0], function.args[1])
+        b.ret_void()
+        return function
+
+    def _run_all(
+        self, b: ir.IRBuilder, run: ir.Function, tasks: int, table: ir.Value, scratch: ir.Value
+    ) -> None:
+        if tasks == 1:
+            b.call(run, [table, scratch, i64(0)])
+        else:
+            counted(b, 0, tasks, 1, lambda task: b.call(run, [table, scratch, task]))
+
+    def _emit_program(self, runs: list[ir.Function]) -> None:
+        kind = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I64, I64, POINTER, POINTER])
+        function = ir.Function(self.module, kind, PROGRAM)
+        b = ir.IRBuilder(function.append_basic_block("entry"))
+        table, control, version, thread, scratch, team = function.args
+        if self.threads == 1:
+            for step, run in zip(self.program.steps, runs, strict=True):
+                self._run_all(b, run, self.kernels[step].tasks, table, scratch)
+            b.ret_void()
+            return
+        stride = -(-max(self.scratch, 1) // LINE) * LINE
+        scratch = b.gep(scratch, [b.mul(thread, i64(stride))], source_etype=I8)
+        _Teamwork(self, b, control, version, thread, team).emit(runs, table, scratch)
+        b.ret_void()
+
+
+class _Teamwork:
+    """The steps of a program as a team runs them."""
+
+    def __init__(
+        self,
+        native: NativeModule,
+        b: ir.IRBuilder,
+        control: ir.Value,
+        version: ir.Value,
+        thread: ir.Value,
+        team: ir.Value,
+    ) -> None:
+        self.native, self.b, self.control = native, b, control
+        self.version, self.thread, self.team = version, thread, team
+        module = native.module
+
+        def declare(name: str, result: ir.Type, operands: list[ir.Type]) -> ir.Function:
+            return ir.Function(module, ir.FunctionType(result, operands), name)
+
+        counters = [POINTER, I64, I64, POINTER]
+        self.claim = declare("anode_claim", I64, [POINTER, I64, I64, I64, I64])
+        self.finish = declare("anode_finish", ir.VoidType(), counters)
+        self.wait = declare("anode_wait", ir.VoidType(), counters)
+
+    def emit(self, runs: list[ir.Function], table: ir.Value, scratch: ir.Value) -> None:
+        steps = self.native.program.steps
+        waited: set[int] = set()
+        for i, (step, run) in enumerate(zip(steps, runs, strict=True)):
+            for earlier in step.after:
+                if earlier not in waited:
+                    self._wait(earlier)
+                    waited.add(earlier)
+            self._run(i, step, run, table, scratch)
+        first = self.b.icmp_unsigned("==", self.thread, i64(0))
+        last, end = (self.b.append_basic_block(n) for n in ("last", "end"))
+        self.b.cbranch(first, last, end)
+        self.b.position_at_end(last)  # the caller's thread returns when everything is done
+        for i in range(len(steps)):
+            if i not in waited:
+                self._wait(i)
+        self.b.branch(end)
+        self.b.position_at_end(end)
+
+    def _tickets(self, step: int) -> ir.Value:
+        offset = step * (self.native.threads + 1) * LINE
+        return self.b.gep(self.control, [i64(offset)], source_etype=I8)
+
+    def _done(self, step: int) -> ir.Value:
+        lines = step * (self.native.threads + 1) + self.native.threads
+        return self.b.gep(self.control, [i64(lines * LINE)], source_etype=I8)
+
+    def _tasks(self, step: int) -> ir.Value:
+        return i64(self.native.kernels[self.native.program.steps[step]].tasks)
+
+    def _wait(self, step: int) -> None:
+        self.b.call(self.wait, [self._done(step), self.version, self._tasks(step), self.team])
+
+    def _run(
+        self, i: int, step: Step, run: ir.Function, table: ir.Value, scratch: ir.Value
+    ) -> None:
+        """Take tasks and run them for as long as there are any."""
+        b = self.b
+        again, work, after = (b.append_basic_block(f"{step.name}.{n}") for n in ("a", "b", "c"))
+        tickets, done, tasks = self._tickets(i), self._done(i), self._tasks(i)
+        threads = i64(self.native.threads)
+        b.branch(again)
+        b.position_at_end(again)
+        task = b.call(self.claim, [tickets, self.version, self.thread, threads, tasks])
+        b.cbranch(b.icmp_signed("<", task, i64(0)), after, work)
+        b.position_at_end(work)
+        b.call(run, [table, scratch, task])
+        b.call(self.finish, [done, self.version, tasks, self.team])
+        b.branch(again)
+        b.position_at_end(after)

@@ -1,0 +1,356 @@
+"""The thread team: native threads that run whole programs together, without barriers.
+
+Every thread of a run walks the same list of steps. A step's tasks are handed out by tickets, each
+thread's own share first and then, by stealing, the others'; a step may start when the steps it waits
+for have finished all their tasks. So a thread that the system has put aside delays others only by the task it is in,
+and a late one finds everything done and catches up.
+
+Tickets and counts carry the run's number (its *version*) in their upper bits: nothing is reset
+between runs, and a thread that comes late from an earlier run cannot touch the present one. Waiting threads
+spin briefly, then sleep in the kernel, so that a loaded machine does not collapse.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import threading
+from functools import cache
+
+import llvmlite.binding as llvm
+import numpy as np
+
+from anode.backends.cpu.target import host_target, target_machine
+from anode.errors import BackendError
+
+LINE = 64  # bytes of a cache line; counters that different threads write lie on lines of their own
+
+# The team in memory: the run's number, then what it runs, then who sleeps; a line each.
+_EPOCH, _JOB, _SLEEPERS, _TEAM_BYTES = 0, LINE, 2 * LINE, 3 * LINE
+
+_FUTEX_CALL = {"x86_64": 202, "aarch64": 98}
+_SPINS = 4000  # waiting turns before sleeping: some tens of microseconds, a small step's length
+
+_PAUSE = {
+    "x86_64": "call void @llvm.x86.sse2.pause()",
+    "aarch64": 'call void asm sideeffect "yield", ""()',
+}
+
+_SOURCE = """
+declare void @llvm.x86.sse2.pause()
+{system}
+
+; Sleep while the low half of *%word is %low (or, elsewhere than on Linux, for a moment).
+define private void @sleep(ptr %team, ptr %word, i32 %low) {{
+  {sleep}
+  ret void
+}}
+
+define private void @wake(ptr %team, ptr %word) {{
+  %count = getelementptr i8, ptr %team, i64 {sleepers}
+  %n = load atomic i64, ptr %count seq_cst, align 8
+  %some = icmp ne i64 %n, 0
+  br i1 %some, label %call, label %end
+call:
+  {wake}
+  br label %end
+end:
+  ret void
+}}
+
+; Take a task of a step: its number, or -1 if none is left or the run is over.
+define i64 @anode_claim(ptr %step, i64 %version, i64 %thread, i64 %threads, i64 %tasks) {{
+entry:
+  br label %victims
+victims:
+  %v = phi i64 [0, %entry], [%v1, %next]
+  %sum = add i64 %thread, %v
+  %who = urem i64 %sum, %threads
+  %whoend = add i64 %who, 1
+  %a = mul i64 %who, %tasks
+  %first = udiv i64 %a, %threads
+  %b = mul i64 %whoend, %tasks
+  %last = udiv i64 %b, %threads
+  %share = sub i64 %last, %first
+  %offset = mul i64 %who, {line}
+  %ticket = getelementptr i8, ptr %step, i64 %offset
+  br label %try
+try:
+  %old = load atomic i64, ptr %ticket seq_cst, align 8
+  %ver = lshr i64 %old, 24
+  %late = icmp ugt i64 %ver, %version
+  br i1 %late, label %none, label %current
+current:
+  %stale = icmp ult i64 %ver, %version
+  %low = and i64 %old, 16777215
+  %index = select i1 %stale, i64 0, i64 %low
+  %left = icmp ult i64 %index, %share
+  br i1 %left, label %take, label %next
+take:
+  %head = shl i64 %version, 24
+  %index1 = add i64 %index, 1
+  %new = or i64 %head, %index1
+  %pair = cmpxchg ptr %ticket, i64 %old, i64 %new seq_cst seq_cst
+  %won = extractvalue {{ i64, i1 }} %pair, 1
+  br i1 %won, label %got, label %try
+got:
+  %task = add i64 %first, %index
+  ret i64 %task
+next:
+  %v1 = add i64 %v, 1
+  %more = icmp ult i64 %v1, %threads
+  br i1 %more, label %victims, label %none
+none:
+  ret i64 -1
+}}
+
+; Count a finished task of a step of %tasks tasks.
+define void @anode_finish(ptr %done, i64 %version, i64 %tasks, ptr %team) {{
+entry:
+  br label %try
+try:
+  %old = load atomic i64, ptr %done seq_cst, align 8
+  %ver = lshr i64 %old, 24
+  %stale = icmp ult i64 %ver, %version
+  %low = and i64 %old, 16777215
+  %count = select i1 %stale, i64 0, i64 %low
+  %count1 = add i64 %count, 1
+  %head = shl i64 %version, 24
+  %new = or i64 %head, %count1
+  %pair = cmpxchg ptr %done, i64 %old, i64 %new seq_cst seq_cst
+  %won = extractvalue {{ i64, i1 }} %pair, 1
+  br i1 %won, label %counted, label %try
+counted:
+  %all = icmp eq i64 %count1, %tasks
+  br i1 %all, label %last, label %end
+last:
+  call void @wake(ptr %team, ptr %done)
+  br label %end
+end:
+  ret void
+}}
+
+; Wait until all %tasks tasks of a step are finished (or a later run has begun).
+define void @anode_wait(ptr %done, i64 %version, i64 %tasks, ptr %team) {{
+entry:
+  %head = shl i64 %version, 24
+  %goal = or i64 %head, %tasks
+  br label %spin
+spin:
+  %turn = phi i64 [0, %entry], [%turn1, %pause]
+  %now = load atomic i64, ptr %done seq_cst, align 8
+  %ready = icmp uge i64 %now, %goal
+  br i1 %ready, label %end, label %again
+again:
+  %turn1 = add i64 %turn, 1
+  %tired = icmp ugt i64 %turn, {spins}
+  br i1 %tired, label %rest, label %pause
+pause:
+  {pause}
+  br label %spin
+rest:
+  %count = getelementptr i8, ptr %team, i64 {sleepers}
+  %x = atomicrmw add ptr %count, i64 1 seq_cst
+  %then = load atomic i64, ptr %done seq_cst, align 8
+  %now_ready = icmp uge i64 %then, %goal
+  br i1 %now_ready, label %up, label %down
+down:
+  %word = trunc i64 %then to i32
+  call void @sleep(ptr %team, ptr %done, i32 %word)
+  br label %up
+up:
+  %y = atomicrmw sub ptr %count, i64 1 seq_cst
+  br label %spin_again
+spin_again:
+  %check = load atomic i64, ptr %done seq_cst, align 8
+  %over = icmp uge i64 %check, %goal
+  br i1 %over, label %end, label %rest
+end:
+  ret void
+}}
+
+; A job is (program, table, control, scratch), four pointers.
+define void @anode_work(ptr %team, i64 %thread) {{
+entry:
+  %start = load atomic i64, ptr %team seq_cst, align 8
+  br label %idle
+idle:
+  %seen = phi i64 [%start, %entry], [%epoch2, %changed], [%epoch2, %run]
+  br label %spin
+spin:
+  %turn = phi i64 [0, %idle], [%turn1, %pause]
+  %epoch = load atomic i64, ptr %team seq_cst, align 8
+  %new = icmp ne i64 %epoch, %seen
+  br i1 %new, label %read, label %again
+again:
+  %turn1 = add i64 %turn, 1
+  %tired = icmp ugt i64 %turn, {spins}
+  br i1 %tired, label %rest, label %pause
+pause:
+  {pause}
+  br label %spin
+rest:
+  %count = getelementptr i8, ptr %team, i64 {sleepers}
+  %x = atomicrmw add ptr %count, i64 1 seq_cst
+  %then = load atomic i64, ptr %team seq_cst, align 8
+  %same = icmp eq i64 %then, %seen
+  br i1 %same, label %down, label %up
+down:
+  %word = trunc i64 %then to i32
+  call void @sleep(ptr %team, ptr %team, i32 %word)
+  br label %up
+up:
+  %y = atomicrmw sub ptr %count, i64 1 seq_cst
+  br label %check
+check:
+  %epoch1 = load atomic i64, ptr %team seq_cst, align 8
+  %woken = icmp ne i64 %epoch1, %seen
+  br i1 %woken, label %read, label %rest
+read:
+  %version = load atomic i64, ptr %team seq_cst, align 8
+  %job = getelementptr i8, ptr %team, i64 {job}
+  %job1 = getelementptr i8, ptr %job, i64 8
+  %job2 = getelementptr i8, ptr %job, i64 16
+  %job3 = getelementptr i8, ptr %job, i64 24
+  %p = load atomic ptr, ptr %job seq_cst, align 8
+  %table = load atomic ptr, ptr %job1 seq_cst, align 8
+  %control = load atomic ptr, ptr %job2 seq_cst, align 8
+  %scratch = load atomic ptr, ptr %job3 seq_cst, align 8
+  %epoch2 = load atomic i64, ptr %team seq_cst, align 8
+  %same_run = icmp eq i64 %epoch2, %version
+  %bit = and i64 %version, 1
+  %even = icmp eq i64 %bit, 0
+  %whole = and i1 %same_run, %even
+  br i1 %whole, label %run, label %changed
+changed:
+  br label %idle
+run:
+  call void %p(ptr %table, ptr %control, i64 %version, i64 %thread, ptr %scratch, ptr %team)
+  br label %idle
+}}
+
+; Where a worker thread begins: its argument is (team, number).
+define ptr @anode_start(ptr %argument) {{
+  %team = load ptr, ptr %argument
+  %where = getelementptr i8, ptr %argument, i64 8
+  %thread = load i64, ptr %where
+  call void @anode_work(ptr %team, i64 %thread)
+  ret ptr null
+}}
+
+; Start a run, take part in it, and return when it is finished.
+define void @anode_run(ptr %team, ptr %p, ptr %table, ptr %control, ptr %scratch) {{
+  %job = getelementptr i8, ptr %team, i64 {job}
+  %job1 = getelementptr i8, ptr %job, i64 8
+  %job2 = getelementptr i8, ptr %job, i64 16
+  %job3 = getelementptr i8, ptr %job, i64 24
+  ; an odd number while the job is being written: a reader that sees it tries again
+  %old = load atomic i64, ptr %team seq_cst, align 8
+  %odd = add i64 %old, 1
+  store atomic i64 %odd, ptr %team seq_cst, align 8
+  store atomic ptr %p, ptr %job seq_cst, align 8
+  store atomic ptr %table, ptr %job1 seq_cst, align 8
+  store atomic ptr %control, ptr %job2 seq_cst, align 8
+  store atomic ptr %scratch, ptr %job3 seq_cst, align 8
+  %version = add i64 %old, 2
+  store atomic i64 %version, ptr %team seq_cst, align 8
+  call void @wake(ptr %team, ptr %team)
+  call void %p(ptr %table, ptr %control, i64 %version, i64 0, ptr %scratch, ptr %team)
+  ret void
+}}
+"""
+
+
+class Team:
+    """`threads` native threads, the caller's included, that run programs together.
+
+    The threads live as long as the process. A run takes the team for itself; a second Python thread
+    waits for its turn.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self._lock = threading.Lock()
+        self._memory = aligned(_TEAM_BYTES + LINE * threads)
+        self._address = self._memory.ctypes.data
+        self._code = _code()
+        self._start_workers()
+
+    def _start_workers(self) -> None:
+        libc = ctypes.CDLL(None)
+        for thread in range(1, self.threads):
+            handle = ctypes.c_size_t()
+            at = _TEAM_BYTES + LINE * thread
+            self._memory[at : at + 16].view(np.int64)[:] = self._address, thread
+            start, argument = ctypes.c_void_p(self._code.start), ctypes.c_void_p(self._address + at)
+            failed = libc.pthread_create(ctypes.byref(handle), None, start, argument)
+            if failed:
+                raise BackendError(f"the system refused thread {thread + 1}: {os.strerror(failed)}")
+            libc.pthread_detach(handle)
+
+    def run(self, program: int, table: int, control: int, scratch: int) -> None:
+        """Run the native `program` to its end; the addresses are those of its arguments."""
+        with self._lock:
+            self._code.run(self._address, program, table, control, scratch)
+
+
+class _Code:
+    """The team's own native code: addresses of what programs call, and how to run one."""
+
+    def __init__(self) -> None:
+        module = llvm.parse_assembly(_source())
+        module.triple = host_target().triple
+        self._engine = llvm.create_mcjit_compiler(module, target_machine(host_target()))
+        self._engine.finalize_object()
+        self._engine.detach()  # threads are in this code until the process ends
+        self.symbols = {
+            name: self._engine.get_function_address(name)
+            for name in ("anode_claim", "anode_finish", "anode_wait")
+        }
+        self.start = self._engine.get_function_address("anode_start")
+        kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 5)
+        self.run = kind(self._engine.get_function_address("anode_run"))
+
+
+@cache
+def _code() -> _Code:
+    return _Code()
+
+
+def symbols() -> dict[str, int]:
+    """Addresses of the functions that a program's code calls, by name."""
+    return _code().symbols
+
+
+@cache
+def _team(threads: int, process: int) -> Team:
+    return Team(threads)
+
+
+def team(threads: int) -> Team:
+    """The process's team of that many threads; a forked child gets one of its own."""
+    return _team(threads, os.getpid())
+
+
+def aligned(size: int) -> np.ndarray:
+    """Zeroed bytes that begin at a cache line."""
+    raw = np.zeros(size + LINE, np.uint8)
+    start = -raw.ctypes.data % LINE
+    return raw[start : start + size]
+
+
+def _source() -> str:
+    machine = host_target().triple.split("-")[0]
+    words = {"line": LINE, "job": _JOB, "sleepers": _SLEEPERS, "spins": _SPINS}
+    words["pause"] = _PAUSE.get(machine, "; no instruction to pause")
+    if sys.platform == "linux" and machine in _FUTEX_CALL:
+        call = f"call i64 (i64, ...) @syscall(i64 {_FUTEX_CALL[machine]}, ptr %word, "
+        words["system"] = "declare i64 @syscall(i64, ...)"
+        words["sleep"] = call + "i32 128, i32 %low, ptr null, ptr null, i32 0)"
+        words["wake"] = call + "i32 129, i32 2147483647, ptr null, ptr null, i32 0)"
+    else:
+        words["system"] = "declare i32 @usleep(i32)"
+        words["sleep"] = "call i32 @usleep(i32 50)"
+        words["wake"] = "; sleepers look again by themselves"
+    return _SOURCE.format(**words)
