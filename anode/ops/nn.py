@@ -197,10 +197,16 @@ def _(ct: Node, y: Node, x: Node, *, axis: int) -> tuple[Node]:
     return (ct - exp(y) * sum(ct, axis, keepdims=True),)
 
 
+def _check_targets(op: str, x: Node, targets: Node) -> None:
+    if targets.shape != x.shape:
+        raise ShapeError(f"{op}: {x.type} and targets {targets.type} are not of one shape")
+
+
 @composite
 @_in_f32
 def cross_entropy(probabilities: Node, targets: Node, *, axis: int = -1) -> Node:
     """−Σ targets·log(probabilities) along `axis`; the logarithm is not below −50, as in neon."""
+    _check_targets("cross_entropy", probabilities, targets)
     safe = log(maximum(probabilities, math.exp(-50)))
     return -sum(targets * safe, axis)
 
@@ -209,6 +215,7 @@ def cross_entropy(probabilities: Node, targets: Node, *, axis: int = -1) -> Node
 @_in_f32
 def softmax_cross_entropy(logits: Node, targets: Node, *, axis: int = -1) -> Node:
     """−Σ targets·log_softmax(logits) along `axis`; `targets` are weights of the logits' shape."""
+    _check_targets("softmax_cross_entropy", logits, targets)
     return -sum(targets * log_softmax(logits, axis=axis), axis)
 
 
@@ -254,6 +261,7 @@ def _is_label(logits: Node, labels: Node) -> Node:
 @_in_f32
 def sigmoid_cross_entropy(logits: Node, targets: Node) -> Node:
     """−targets·log(p) − (1 − targets)·log(1 − p) with p = logistic(logits), for each element."""
+    _check_targets("sigmoid_cross_entropy", logits, targets)
     return softplus(logits) - logits * targets
 
 
