@@ -3,10 +3,9 @@
     python benchmarks/matmul_kernel.py [--shapes SUBSTRING] [--threads N] [--large]
 
 Every row interleaves our kernel (all tasks, one after the other) with `numpy.matmul` held to one
-thread (whose calls from Python cost it about 1 µs each), and reports medians (and the best
-run, as other work on the machine slows both). `peak` is a loop of
-independent fused multiply-adds on registers.
-`build`, `llvm` are milliseconds to emit the IR and to make machine code of it.
+thread (whose calls from Python cost it about 1 µs each), and reports medians, and the best run, as
+other work on the machine slows both. `peak` is a loop of independent fused multiply-adds on
+registers. `build`, `llvm` are milliseconds to emit the IR and to make machine code of it.
 """
 
 from __future__ import annotations
@@ -214,8 +213,9 @@ def main() -> None:
     target = host_target()
     print(f"{target.cpu}, peak {peak_gflops(target):.1f} GFLOP/s a core")
     print(
-        "m x k x n                  µs   anode    BLAS   (best)  (best)  ratio  tile, packing, grid  build   llvm"
+        "GFLOP/s: median of anode and BLAS, best of each; then tile, packing, grid; build, llvm ms"
     )
+    print("m x k x n                  µs   anode    BLAS   anode    BLAS  ratio")
     for m, k, n, transposed in TRAINING + LARGE * options.large:
         if options.shapes in f"{m}x{k}x{n}{transposed}":
             print(measure(m, k, n, transposed, options.threads, target), flush=True)

@@ -347,7 +347,7 @@ class _Cost:
     def first_read(self, packed: bool, width: int) -> float:
         """Cycles per vector for a task to pack an operand, or to bring a large one near."""
         far = self.spec.k * width * self.spec.dtype.size > self.l2 // 2
-        return 3.0 if packed or far else 0.0
+        return 3.0 * packed + 5.0 * far
 
 
 def _grid(cost: _Cost, kc: int, target: Target) -> tuple[int, int, int]:
