@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from anode.errors import ShapeError
+from anode.ir.dims import product
 from anode.ir.node import Node
 from anode.ir.types import TensorType
 from anode.ops.declare import Composite, composite
@@ -36,7 +37,7 @@ from anode.ops.elementwise import (
     tanh,
 )
 from anode.ops.random import bernoulli
-from anode.ops.reduce import _count, any, max, sum
+from anode.ops.reduce import any, max, size_of, sum
 from anode.ops.reduce import mean as average
 from anode.ops.rules import axes_of, axis_of
 from anode.ops.shape import broadcast_in_dim, expand_dims, iota, zeros_like
@@ -346,7 +347,7 @@ def _(
 def _plus_statistics(dx: Node, cts: Sequence[Node | None], x: Node, mean: Node, axis: int) -> Node:
     """`dx` with what the cotangents of the mean and the variance add."""
     wide, ct_mean, ct_variance = _as(x, x.dtype.compute), *cts
-    count = _count(wide, _all_but(x, axis))
+    count = size_of(product(tuple([x.shape[i] for i in _all_but(x, axis)])), wide.dtype)
     if ct_mean is not None:
         dx = dx + _as(_along(_as(ct_mean, wide.dtype) / count, x, [axis]), x.dtype)
     if ct_variance is not None:

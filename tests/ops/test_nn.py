@@ -10,6 +10,7 @@ import pytest
 
 from anode import ops
 from anode.errors import ShapeError
+from anode.ir.dims import Dim
 from anode.ir.graph import trace
 from anode.ir.node import Node, constant
 from anode.ir.types import tensor
@@ -196,6 +197,22 @@ def test_layer_norm() -> None:
     y = run(lambda *xs: ops.layer_norm(*xs, axes=(-1,), epsilon=0.01), x, scale, offset)[0]
     unit = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 0.01)
     np.testing.assert_allclose(y, unit * scale + offset, atol=1e-13)
+
+
+def test_symbolic_sizes_bind_to_what_static_ones_give() -> None:
+    key = np.array([1, 2, 3, 4], np.uint32)
+    args = [RANDOM.normal(size=(5, 3)), RANDOM.normal(size=3), RANDOM.normal(size=3), key]
+
+    def step(x: Node, scale: Node, offset: Node, key: Node) -> tuple[Node, ...]:
+        y, mean, variance = ops.batch_norm_training(x, scale, offset, axis=1).items
+        kept = ops.dropout(ops.softmax(ops.relu(y)), key, keep=0.5, stream=1)
+        loss = ops.sum(ops.layer_norm(kept, scale, offset) * kept) + ops.sum(mean * variance)
+        return loss, *gradients([loss], [x, scale])
+
+    rest = [tensor(a.dtype, *a.shape) for a in args[1:]]
+    found = evaluate(trace(step, tensor("f64", Dim("n"), 3), *rest).bind(n=5), args)[0]
+    for value, expected in zip(found, run(step, *args), strict=True):
+        np.testing.assert_array_equal(value, expected)
 
 
 def test_errors() -> None:
