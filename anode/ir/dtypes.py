@@ -36,6 +36,16 @@ class DType:
         return self.kind in ("signed", "unsigned")
 
     @property
+    def least(self) -> int:
+        """The least value of an integer type; of bool 0."""
+        return -(1 << self.bits - 1) if self.kind == "signed" else 0
+
+    @property
+    def most(self) -> int:
+        """The greatest value of an integer type; of bool 1."""
+        return (1 << self.bits - (self.kind == "signed")) - 1
+
+    @property
     def compute(self) -> DType:
         """The type arithmetic is done in: the half types compute in f32 and round each result."""
         return f32 if self.is_float and self.bits < 32 else self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,21 +11,24 @@ from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
-from weakref import WeakValueDictionary
+from weakref import ref
 
 import numpy as np
 
 from anode.errors import GraphError, ShapeError
-from anode.ir.dtypes import DType, bf16, dtype_of, f32_to_bf16
+from anode.ir.dtypes import DTYPES, DType, bf16, bool_, dtype_of, f32, f32_to_bf16, i32
 from anode.ir.op import REQUIRED, Op, registry
 from anode.ir.types import Shape, TensorType, TupleType, Type
 from anode.ir.variable import Variable
 
-_PACKAGE = str(Path(__file__).parent.parent)
+Key = tuple[Any, ...]
+_PACKAGE = str(Path(__file__).parent.parent) + os.sep
 _NO_ATTRS: Mapping[str, Any] = MappingProxyType({})
-_interned: WeakValueDictionary[tuple[Any, ...], Node] = WeakValueDictionary()
+_interned: dict[Key, _Interned] = {}
 _serials = count()
 _line: ContextVar[Origin | None] = ContextVar("line", default=None)
+_SCALARS = {dtype: TensorType(dtype, ()) for dtype in DTYPES.values()}
+_DEFAULTS = {bool: bool_, int: i32, float: f32}
 
 LARGEST_CONSTANT = 1 << 16  # bytes; anything larger is a weight and belongs in a Variable
 
@@ -161,32 +165,46 @@ def make(
 ) -> Node:
     """The node of `op` on `args`: the one that exists already, or a new one, its type inferred."""
     if attrs:
-        key: tuple[Any, ...] = (op, args, *map(_key, attrs.items()))
+        try:
+            key = (op, args, tuple(attrs), *map(_key, attrs.values()))
+            found = _interned.get(key)
+        except TypeError:
+            raise GraphError(f"{op.name}: attributes must be hashable, got {dict(attrs)}") from None
     else:
         attrs, key = _NO_ATTRS, (op, args)
-    try:
         found = _interned.get(key)
-    except TypeError:
-        raise GraphError(f"{op.name}: attributes must be hashable, got {dict(attrs)}") from None
-    if found is not None:
-        return found
+    if found is not None and (node := found()) is not None:
+        return node
     node = object.__new__(Node)
     node.op, node.args = op, args
     node.attrs = MappingProxyType(dict(attrs)) if attrs else _NO_ATTRS
     node.origin = origin or _line.get() or user_line()
-    node.type = op.infer(tuple([a.type for a in args]), attrs)  # type: ignore[arg-type]
+    node.type = op.infer(tuple([arg.type for arg in args]), attrs)  # type: ignore[arg-type]
     node.serial = next(_serials)
-    _interned[key] = node
+    _interned[key] = reference = _Interned(node, _forget)
+    reference.key = key
     return node
 
 
-def _key(item: tuple[str, Any]) -> Any:
+class _Interned(ref[Node]):
+    """A node in the intern table, which forgets it when nothing else holds it."""
+
+    __slots__ = ("key",)
+    key: Key
+
+
+def _forget(reference: _Interned) -> None:
+    if _interned.get(reference.key) is reference:
+        del _interned[reference.key]
+
+
+def _key(value: Any) -> Any:
     """An attribute as part of a key, where 1, 1.0 and True differ, and so do 0.0 and -0.0."""
-    value = item[1]
     kind = type(value)
-    if kind is float:
-        return (*item[:1], value.hex())
-    return (item[0], kind, value)
+    if kind is tuple:
+        kinds = tuple(map(type, value))
+        return (value, kinds) if kinds.count(int) == len(kinds) else tuple(map(_key, value))
+    return kind, value.hex() if kind is float else value
 
 
 def user_line() -> Origin | None:
@@ -255,22 +273,39 @@ def read(variable: Variable) -> Node:
 def constant(value: Any, dtype: object = None) -> Node:
     """A small literal as a node; `dtype` defaults to f32 for floats, i32 for ints, bool for bools.
 
-    NumPy arrays and scalars keep their type. More than 64 KiB raises GraphError: use a Variable.
+    NumPy arrays and scalars keep their type. A Python number that the type cannot hold (1.5 as i32,
+    300 as u8) raises ShapeError; more than 64 KiB raises GraphError: use a Variable.
     """
-    if isinstance(value, (bool, int, float)) and dtype is None:
-        dtype = "bool" if isinstance(value, bool) else "i32" if isinstance(value, int) else "f32"
+    if isinstance(value, (bool, int, float)):
+        target = _DEFAULTS[type(value)] if dtype is None else dtype_of(dtype)
+        return make(CONSTANT, (), {"type": _SCALARS[target], "data": _scalar_data(value, target)})
     array = np.asarray(value)
+    if dtype is None and not isinstance(value, (np.ndarray, np.generic)):
+        dtype = {"f": f32, "i": i32}.get(array.dtype.kind)
     target = dtype_of(array.dtype if dtype is None else dtype)
-    if array.nbytes > LARGEST_CONSTANT:
+    if array.size * target.size > LARGEST_CONSTANT:
         raise GraphError(
-            f"a constant of {array.nbytes} bytes; keep arrays this large in a Variable"
+            f"a constant of {array.size * target.size} bytes; keep arrays this large in a Variable"
         )
-    if target is bf16 and array.dtype != bf16.numpy:
-        array = f32_to_bf16(array.astype(np.float32))
-    else:
-        with np.errstate(over="ignore", invalid="ignore"):
-            array = array.astype(target.numpy, copy=False)
-    return make(CONSTANT, (), {"type": TensorType(target, array.shape), "data": array.tobytes()})
+    data = _rounded(array, target).tobytes()
+    return make(CONSTANT, (), {"type": TensorType(target, array.shape), "data": data})
+
+
+def _scalar_data(value: bool | int | float, target: DType) -> bytes:
+    if target.is_float:
+        if target is bf16 or not -6e4 < value < 6e4:  # beyond it f16 overflows, and NumPy warns
+            return _rounded(np.asarray(value, np.float64), target).tobytes()
+    elif not target.least <= value <= target.most or value != int(value):
+        raise ShapeError(f"the number {value} is no {target}")
+    data: bytes = target.numpy.type(value).tobytes()
+    return data
+
+
+def _rounded(array: np.ndarray, target: DType) -> np.ndarray:
+    with np.errstate(over="ignore", invalid="ignore"):
+        if target is bf16 and array.dtype != bf16.numpy:
+            return f32_to_bf16(array.astype(np.float32))
+        return array.astype(target.numpy, copy=False)
 
 
 def constant_value(node: Node) -> np.ndarray | None:

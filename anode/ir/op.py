@@ -7,7 +7,7 @@ from inspect import Parameter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from anode.errors import GraphError, UnsupportedOp
+from anode.errors import ShapeError, UnsupportedOp
 from anode.ir.types import Type
 
 if TYPE_CHECKING:
@@ -39,16 +39,24 @@ class Op:
     def infer(self, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
         raise NotImplementedError(f"{self.name} has no type rule")
 
-    def complete(self, count: int, attrs: Mapping[str, Any]) -> dict[str, Any]:
-        """Canonical `attrs` in the declared order with defaults, for `count` operands."""
-        if count != len(self.operands) and not (self.variadic and count >= len(self.operands) - 1):
-            raise GraphError(
-                f"{self.name} takes {self.operands or 'no operands'}, not {count} of them"
-            )
+    def check_count(self, count: int) -> None:
+        """Raise ShapeError unless the op takes `count` operands."""
+        few = len(self.operands) - 1 if self.variadic else len(self.operands)
+        if count < few or (count > few and not self.variadic):
+            names = ", ".join(self.operands) or "no operands"
+            raise ShapeError(f"{self.name} takes {names}; got {count} operands")
+
+    def complete(self, types: tuple[Type, ...], attrs: Mapping[str, Any]) -> dict[str, Any]:
+        """Canonical attributes, in the declared order with defaults, for operands of `types`."""
         full = {name: attrs.get(name, default) for name, default in self.attributes.items()}
-        missing = [name for name, value in full.items() if value is REQUIRED]
-        if missing or not attrs.keys() <= full.keys():
-            raise GraphError(f"{self.name} has the attributes {list(full)}, not {list(attrs)}")
+        if REQUIRED in full.values():
+            name = next(name for name, value in full.items() if value is REQUIRED)
+            raise ShapeError(f"{self.name} needs the attribute {name}")
+        if unknown := attrs.keys() - full.keys():
+            known = ", ".join(full) or "none"
+            raise UnsupportedOp(
+                f"{self.name} has no attribute {', '.join(sorted(unknown))}; it has {known}"
+            )
         return full
 
     def __call__(self, *args: Any, **attrs: Any) -> Node:

@@ -384,7 +384,8 @@ def _made(call: _Call) -> Node:
     if call.name in (INPUT.name, READ.name) or not all(isinstance(a, Node) for a in call.args):
         raise GraphError(f"{call.name} cannot be called with these operands")
     op = op_named(call.name)
-    return make(op, tuple(call.args), op.complete(len(call.args), call.attrs))
+    op.check_count(len(call.args))
+    return make(op, tuple(call.args), op.complete(tuple([a.type for a in call.args]), call.attrs))
 
 
 def _constant(call: _Call) -> Node:

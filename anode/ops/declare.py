@@ -17,11 +17,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from anode.errors import ShapeError, UnsupportedOp
-from anode.ir.dtypes import DType, bf16, bf16_to_f32, bool_, dtype_of, f32_to_bf16
+from anode.ir.dtypes import DTYPES, DType, bf16, bf16_to_f32, bool_, dtype_of, f32_to_bf16
 from anode.ir.graph import Graph, trace
 from anode.ir.node import Node, constant, make, registry
 from anode.ir.op import Op
-from anode.ir.types import Shape, TensorType, TupleType, Type
+from anode.ir.types import Shape, Size, TensorType, TupleType, Type
 from anode.ops.numpy_scalars import NUMPY
 from anode.ops.scalars import Scalars
 
@@ -70,30 +70,18 @@ class DeclaredOp(Op):
 
     def __call__(self, *args: Any, **attrs: Any) -> Node:
         nodes = self.operand_nodes(args)
-        return make(self, nodes, self.canonical_attrs(nodes, attrs))
+        if not self.attributes and not attrs:
+            return make(self, nodes)
+        return make(self, nodes, self.complete(tuple([node.type for node in nodes]), attrs))
 
     def operand_nodes(self, args: tuple[Any, ...]) -> tuple[Node, ...]:
-        if not self.variadic and len(args) != len(self.operands):
-            raise ShapeError(
-                f"{self.name} takes {', '.join(self.operands)}; got {len(args)} operands"
-            )
-        return as_nodes(*args)
+        self.check_count(len(args))
+        return as_nodes(args)
 
-    def canonical_attrs(self, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Mapping[str, Any]:
-        if not self.attributes and not attrs:
-            return {}
-        full: dict[str, Any] = {}
-        for name, default in self.attributes.items():
-            value = attrs.pop(name, default)
-            if value is inspect.Parameter.empty:
-                raise ShapeError(f"{self.name} needs the attribute {name}")
-            full[name] = plain(value)
-        if attrs:
-            raise UnsupportedOp(
-                f"{self.name} has no attribute {', '.join(attrs)}; it has {', '.join(full) or 'none'}"
-            )
+    def complete(self, types: tuple[Type, ...], attrs: Mapping[str, Any]) -> dict[str, Any]:
+        full = super().complete(types, {name: plain(value) for name, value in attrs.items()})
         if self.canonicalize:
-            full.update(self.canonicalize(*[node.type for node in nodes], **full))
+            full.update(self.canonicalize(*types, **full))
         return full
 
 
@@ -138,10 +126,12 @@ class Elementwise(DeclaredOp):
         super().__init__(line, name)
         self.line, self.accepts, self.result = line, accepts, result
         self.predicate = predicate
+        self.accepted = frozenset(filter(_ACCEPTS[accepts], DTYPES.values()))
         self.operands = self.operands[1:]  # the first parameter is the Scalars
 
     def operand_nodes(self, args: tuple[Any, ...]) -> tuple[Node, ...]:
-        return broadcast_together(self.name, super().operand_nodes(args))
+        nodes = super().operand_nodes(args)
+        return nodes if len(nodes) == 1 else broadcast_together(self.name, nodes)
 
     def infer(self, types: tuple[Type, ...], attrs: Mapping[str, Any]) -> Type:
         last = types[-1]
@@ -154,15 +144,16 @@ class Elementwise(DeclaredOp):
         self._check_dtypes(dtypes[1:] if self.predicate else dtypes)
         if self.predicate and dtypes[0] is not bool_:
             raise ShapeError(f"{self.name}: the predicate must be bool, not {dtypes[0]}")
+        if self.result is None and last.layout is None:
+            return last
         return TensorType(self.result(*dtypes, **attrs) if self.result else last.dtype, last.shape)
 
     def _check_dtypes(self, dtypes: list[DType]) -> None:
-        for dtype in dtypes:
-            if dtype is not dtypes[0]:
-                raise ShapeError(
-                    f"{self.name}: operands of unequal types, {_list(dtypes)}; convert one of them"
-                )
-        if not _ACCEPTS[self.accepts](dtypes[0]):
+        if dtypes.count(dtypes[0]) != len(dtypes):
+            raise ShapeError(
+                f"{self.name}: operands of unequal types, {_list(dtypes)}; convert one of them"
+            )
+        if dtypes[0] not in self.accepted:
             raise ShapeError(f"{self.name} takes {self.accepts} types, not {dtypes[0]}")
 
     def apply(self, scalars: Scalars, values: tuple[Any, ...], attrs: Mapping[str, Any]) -> Any:
@@ -237,48 +228,53 @@ _ACCEPTS: dict[str, Callable[[DType], bool]] = {
 }
 
 
-def as_nodes(*args: Any) -> tuple[Node, ...]:
+def as_nodes(args: tuple[Any, ...]) -> tuple[Node, ...]:
     """Operands as nodes; Python numbers take the element type of the first node among `args`."""
-    dtype = next(
-        (a.dtype for a in args if isinstance(a, Node) and isinstance(a.type, TensorType)), None
-    )
+    nodes = [a for a in args if isinstance(a, Node)]
+    if len(nodes) == len(args):
+        return args
+    dtype = next((n.dtype for n in nodes if isinstance(n.type, TensorType)), None)
     return tuple([a if isinstance(a, Node) else _literal(a, dtype, args) for a in args])
 
 
 def _literal(value: Any, dtype: DType | None, args: tuple[Any, ...]) -> Node:
-    if isinstance(value, (bool, int, float)):
-        if dtype is bool_ and not isinstance(value, bool):
-            others = [a for a in args if isinstance(a, Node) and a.dtype is not bool_]
-            return constant(value, others[0].dtype if others else None)
-        if dtype is not None and isinstance(value, float) and not dtype.is_float:
-            raise ShapeError(
-                f"the number {value} next to a value of type {dtype}; convert it first"
-            )
-        return constant(value, dtype)
-    return constant(value)
+    if isinstance(value, (np.ndarray, np.generic)):
+        return constant(value)
+    if dtype is bool_ and not isinstance(value, bool):
+        others = [a for a in args if isinstance(a, Node) and a.dtype is not bool_]
+        return constant(value, others[0].dtype if others else None)
+    if dtype is not None and not dtype.is_float and np.asarray(value).dtype.kind == "f":
+        raise ShapeError(f"the number {value} next to a value of type {dtype}; convert it first")
+    return constant(value, dtype)
 
 
 def broadcast_together(name: str, nodes: tuple[Node, ...]) -> tuple[Node, ...]:
     """The nodes broadcast to their common shape, by NumPy's rule."""
-    shapes = [node.shape for node in nodes]
-    if all(shape == shapes[0] for shape in shapes):
+    shapes = [node.tensor.shape for node in nodes]
+    if shapes.count(shapes[0]) == len(shapes):
         return nodes
-    rank = max(map(len, shapes))
-    common = []
-    for axis in range(-rank, 0):
+    wide = {shape for shape in shapes if shape}  # any shape takes a scalar
+    common = wide.pop() if len(wide) == 1 else _common_shape(name, nodes)
+    return tuple([_broadcast(node, common) for node in nodes])
+
+
+def _common_shape(name: str, nodes: tuple[Node, ...]) -> Shape:
+    shapes = [node.shape for node in nodes]
+    common: list[Size] = []
+    for axis in range(-max(map(len, shapes)), 0):
         sizes = [s[axis] for s in shapes if len(s) >= -axis]
         wide = [size for size in sizes if size != 1]
         if any(size != wide[0] for size in wide):
             raise ShapeError(f"{name}: shapes do not broadcast, {_list([n.type for n in nodes])}")
         common.append(wide[0] if wide else 1)
-    return tuple([_broadcast(node, tuple(common)) for node in nodes])
+    return tuple(common)
 
 
 def _broadcast(node: Node, shape: Shape) -> Node:
     if node.shape == shape:
         return node
     axes = tuple(range(len(shape) - len(node.shape), len(shape)))
-    return registry["broadcast_in_dim"](node, shape=shape, axes=axes)
+    return make(registry["broadcast_in_dim"], (node,), {"shape": shape, "axes": axes})
 
 
 def widen(array: np.ndarray) -> np.ndarray:
@@ -298,6 +294,9 @@ def narrow(array: Any, dtype: DType) -> np.ndarray:
 
 def plain(value: Any) -> Any:
     """An attribute as a hashable plain value: lists become tuples, NumPy integers ints."""
+    kind = value.__class__
+    if kind is int or kind is str or kind is DType:
+        return value
     if isinstance(value, (list, tuple)):
         return tuple([plain(item) for item in value])
     if isinstance(value, np.generic):
