@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from anode.ir.dims import product
 from anode.ir.graph import Graph
-from anode.ir.node import Node, registry, remake
+from anode.ir.node import ITEM, Node, registry, remake
+from anode.ir.types import TupleType
 from anode.ops.declare import Composite
+from anode.rewrite.trace import Hit, Trace
 
 
-def legalize(graph: Graph) -> Graph:
+def legalize(graph: Graph, trace: Trace | None = None) -> Graph:
     """Expand every composite into its body, and every product into [batch] × [m, k] · [k, n]."""
     memo: dict[Node, Node] = {}
-    return graph.with_roots([_legal(root, memo) for root in graph.roots])
+    trace = trace or Trace("legalize")
+    return graph.with_roots([_legal(root, memo, trace) for root in graph.roots])
 
 
-def _legal(root: Node, memo: dict[Node, Node]) -> Node:
+def _legal(root: Node, memo: dict[Node, Node], trace: Trace) -> Node:
     stack = [root]
+    becomes: dict[Node, Node] = {}
     while stack:
         node = stack[-1]
         if node in memo:
@@ -25,25 +29,30 @@ def _legal(root: Node, memo: dict[Node, Node]) -> Node:
         if waiting:
             stack.extend(waiting)
             continue
+        replaced = becomes.pop(node, None)
+        if replaced is not None:
+            memo[node] = memo[replaced]
+            continue
         made = remake(node, tuple([memo[arg] for arg in node.args]))
         replaced = _replacement(made)
         if replaced is None:
             memo[node] = made
-            stack.pop()
-        elif replaced in memo:
-            memo[node] = memo[replaced]
-            stack.pop()
         else:
+            trace.hits.append(Hit(node.op.name, node, after=replaced))
+            becomes[node] = replaced
             stack.append(replaced)
     return memo[root]
 
 
 def _replacement(node: Node) -> Node | None:
-    if isinstance(node.op, Composite):
-        results = node.op.expand(node)
-        return results[0] if len(results) == 1 else registry["tuple"](*results)
-    if node.op.name == "item" and node.args[0].op.name == "tuple":
-        return node.args[0].args[node.attrs["index"]]
+    """What takes the place of a node on legal operands; None if it is legal itself.
+
+    A composite of several results is replaced where its items are taken.
+    """
+    if isinstance(node.op, Composite) and not isinstance(node.type, TupleType):
+        return node.op.expand(node)[0]
+    if node.op is ITEM and isinstance(node.args[0].op, Composite):
+        return node.args[0].op.expand(node.args[0])[node.attrs["index"]]
     if node.op.name == "dot_general":
         made = canonical_product(node)
         return None if made is node else made
@@ -68,6 +77,20 @@ def canonical_product(node: Node) -> Node:
     right = _collapse(y, [by] if by else [], list(cy), free_y)
     made = registry["dot_general"](left, right, **form)
     return reshape(made, node.tensor.static)
+
+
+def _exchanged(node: Node) -> Node | None:
+    """(x·y)ᵀ as yᵀ·xᵀ, so that what uses the transposed product can be its epilogue."""
+    product = node.args[0]
+    x, y = product.args
+    (cx, cy), (bx, by) = product.attrs["contract"], product.attrs["batch"]
+    batch, rows = len(bx), x.tensor.rank - len(bx) - len(cx)
+    rank = product.tensor.rank
+    swapped = (*range(batch), *range(batch + rows, rank), *range(batch, batch + rows))
+    if node.attrs["permutation"] != swapped:
+        return None
+    form = {"contract": (cy, cx), "batch": (by, bx), "dtype": product.attrs["dtype"]}
+    return registry["dot_general"](y, x, **form)
 
 
 def _is_form(node: Node, form: dict[str, object]) -> bool:

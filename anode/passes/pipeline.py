@@ -1,0 +1,89 @@
+"""The pass pipeline: from a graph as written to kernels, one visible tuple of functions.
+
+A pass maps a graph to a graph of the same function and tells its `Trace` what it did. Each runs on
+the graph first and then on the graphs nested in what is left of its control flow, so that a branch
+that goes away, or a loop that a composite expands to, needs no special care. The scalar bodies of
+`reduce`, `scatter` and their kin are not touched: they are known by identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+from anode.ir.graph import Graph
+from anode.ir.node import Node, remake
+from anode.ops.control import COND, SCAN, WHILE
+from anode.passes.fuse import fuse
+from anode.passes.legalize import legalize
+from anode.rewrite.trace import Trace, record
+
+Pass = Callable[[Graph, Trace], Graph]
+
+PIPELINE: tuple[Pass, ...] = (legalize, fuse)
+
+_LOOPS_AND_BRANCHES = frozenset([COND, SCAN, WHILE])
+
+
+def optimize(graph: Graph, traces: list[Trace] | None = None) -> Graph:
+    """The graph through every pass of `PIPELINE`; what each did is added to `traces`."""
+    for step in PIPELINE:
+        trace = Trace(step.__name__)
+        graph = run_pass(step, graph, trace)
+        record(trace)
+        if traces is not None:
+            traces.append(trace)
+    return graph
+
+
+def run_pass(step: Pass, graph: Graph, trace: Trace) -> Graph:
+    """The graph, and every graph nested in its control flow, through one pass, timed and counted."""
+    start = perf_counter()
+    made = _Nesting(step, trace).run(graph)
+    trace.seconds += perf_counter() - start
+    trace.nodes = (count(graph), count(made))
+    return made
+
+
+def count(graph: Graph) -> int:
+    """The number of nodes of a graph and of those nested in its control flow."""
+    inner = [g for node in graph.nodes if node.op in _LOOPS_AND_BRANCHES for g in _nested(node)]
+    return len(graph.nodes) + sum(map(count, inner))
+
+
+def _nested(node: Node) -> list[Graph]:
+    found: list[Graph] = []
+    for value in node.attrs.values():
+        found += [g for g in (value if isinstance(value, tuple) else (value,)) if _is_graph(g)]
+    return found
+
+
+def _is_graph(value: Any) -> bool:
+    return isinstance(value, Graph)
+
+
+class _Nesting:
+    """One pass over a graph and those within it; a body that several loops share is done once."""
+
+    def __init__(self, step: Pass, trace: Trace) -> None:
+        self.step, self.trace = step, trace
+        self.done: dict[Graph, Graph] = {}
+
+    def run(self, graph: Graph) -> Graph:
+        if graph not in self.done:
+            made = self.step(graph, self.trace)
+            nested = any(node.op in _LOOPS_AND_BRANCHES for node in made.nodes)
+            self.done[graph] = made.map(self._inside) if nested else made
+        return self.done[graph]
+
+    def _inside(self, node: Node, args: tuple[Node, ...]) -> Node:
+        if node.op not in _LOOPS_AND_BRANCHES:
+            return node if args == node.args else remake(node, args)
+        attrs = {name: self._through(value) for name, value in node.attrs.items()}
+        return remake(node, args, attrs)
+
+    def _through(self, value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple([self._through(item) for item in value])
+        return self.run(value) if isinstance(value, Graph) else value
