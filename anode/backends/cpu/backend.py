@@ -185,8 +185,9 @@ def _load(text: str, target: Target) -> int:
     machine = target_machine(target)
     engine = llvm.create_mcjit_compiler(module, machine)
     engine.finalize_object()
-    engine.detach()  # a thread that comes late may still be in this code
-    return int(engine.get_function_address(PROGRAM))
+    entry = int(engine.get_function_address(PROGRAM))
+    engine.detach()  # never unloaded: a thread that comes late may still be in this code
+    return entry
 
 
 __all__ = ["CpuBackend", "CpuCompiled"]

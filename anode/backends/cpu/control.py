@@ -26,6 +26,8 @@ _LINE = 64
 
 def control_workspace(node: Node, programs: tuple[Program, ...]) -> int:
     """Bytes that a control-flow step needs: nested tables and arenas, and the carries twice."""
+    if not programs:
+        return 0
     tables = sum(_rounded(8 * (len(p.buffers) + 1)) + _rounded(p.arena) for p in programs)
     carries = node.args[: node.attrs.get("carries", 0)]
     return tables + 2 * sum(_rounded(arg.tensor.bytes) for arg in carries) + _LINE

@@ -475,10 +475,8 @@ class _Accumulator:
         if self.name:
             scalars = self.pull.scalar if self.pull.is_uniform(lanes[0]) else self.pull.vector
             lanes = [scalars.round(lanes[0], self.dtypes[0])]
-        if self.count == 1:
-            self.pull.known[self.node] = lanes[0]
-        for item, lane in zip(self.node.items if self.count > 1 else (), lanes, strict=True):
-            self.pull.known[item] = lane
+        results = [self.node] if self.count == 1 else self.node.items
+        self.pull.known.update(zip(results, lanes, strict=True))
 
     def _across(self, lane: Lane) -> Lane:
         """All lanes combined, in pairs, halves at a time."""

@@ -29,11 +29,16 @@ PROGRAM = "anode_program"
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel's code: called with the addresses of its buffers, for each task in range(tasks)."""
+    """A kernel's code, run for each task in range(tasks).
+
+    The function takes the addresses of its buffers, then of `scratch` bytes where it needs any; with
+    `takes_table`, the table and scratch instead, to find its buffers itself.
+    """
 
     function: ir.Function
     tasks: int
-    scratch: int = 0  # bytes that one running task needs; the function then takes their address
+    scratch: int = 0
+    takes_table: bool = False
 
 
 @dataclass
@@ -74,7 +79,7 @@ class NativeModule:
         function.linkage = "private"
         b = ir.IRBuilder(function.append_basic_block("entry"))
         table, scratch, task = function.args
-        if kernel.scratch < 0:  # it finds its buffers in the table itself
+        if kernel.takes_table:
             b.call(kernel.function, [table, scratch, task])
         else:
             pointers = [self.address(b, program, table, i) for i in (*step.reads, *step.writes)]
@@ -116,7 +121,7 @@ class NativeModule:
         if kind in HOST:
             return self._host(step, name)
         if step.programs:
-            return Kernel(emit_control(self, program, step, name), 1, -1)
+            return Kernel(emit_control(self, program, step, name), 1, takes_table=True)
         raise BackendError(f"the cpu backend has no kernel for {node.op.name} ({node.origin})")
 
     def _fused(self, step: Step, name: str, threads: int) -> Kernel:
@@ -154,7 +159,7 @@ class NativeModule:
         b.call(callback, [i64(len(self.host_steps)), table])
         b.ret_void()
         self.host_steps.append(step)
-        return Kernel(function, 1, -1)
+        return Kernel(function, 1, takes_table=True)
 
     # the program
     def serial(self, program: Program) -> ir.Function:

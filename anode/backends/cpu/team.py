@@ -301,16 +301,14 @@ class _Code:
     def __init__(self) -> None:
         module = llvm.parse_assembly(_source())
         module.triple = host_target().triple
-        self._engine = llvm.create_mcjit_compiler(module, target_machine(host_target()))
-        self._engine.finalize_object()
-        self._engine.detach()  # threads are in this code until the process ends
-        self.symbols = {
-            name: self._engine.get_function_address(name)
-            for name in ("anode_claim", "anode_finish", "anode_wait")
-        }
-        self.start = self._engine.get_function_address("anode_start")
+        engine = llvm.create_mcjit_compiler(module, target_machine(host_target()))
+        engine.finalize_object()
+        called = ("anode_claim", "anode_finish", "anode_wait")
+        self.symbols = {name: engine.get_function_address(name) for name in called}
+        self.start = engine.get_function_address("anode_start")
         kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 5)
-        self.run = kind(self._engine.get_function_address("anode_run"))
+        self.run = kind(engine.get_function_address("anode_run"))
+        engine.detach()  # never unloaded: threads are in this code until the process ends
 
 
 @cache
