@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks import peak
 from benchmarks.contestants.numpy_mlp import gradients
 from benchmarks.environments import CONTESTANTS, ROOT, ContestantError
 from benchmarks.measure import Row, expected_losses
@@ -90,6 +91,13 @@ def test_a_row_with_other_losses_is_flagged(error: float) -> None:
 def test_ratios_are_taken_round_by_round() -> None:
     slow, fast = Row("slow", round_s=[4.0, 3.0, 9.0]), Row("fast", round_s=[2.0, 1.0, 3.0])
     assert slow.ratio(fast) == 3.0
+
+
+def test_a_busy_machine_is_said_to_be_busy() -> None:
+    quiet = peak.describe({"fma_gflops": [100.0, 195.0], "copy_gbs": [20.0, 25.0]})
+    busy = peak.describe({"fma_gflops": [100.0, 120.0], "copy_gbs": [20.0, 25.0]})
+    assert len(quiet.splitlines()) == 2
+    assert "2 threads reach 1.2 times one thread's peak" in busy
 
 
 def test_a_skipped_contestant_is_one_sentence() -> None:
