@@ -59,7 +59,7 @@ def overlap(program: Program, a: int, b: int) -> bool:
 def check_apart(
     program: Program, before: list[int], users: dict[int, list[int]], first: int, second: int
 ) -> None:
-    """All users of `first` precede the writer of `second`, which alone may overwrite it in place."""
+    """All users of `first` precede the writer of `second`, or that one writes in place."""
     writer = users[second][0]
     step = program.steps[writer]
     if writer in users[first]:

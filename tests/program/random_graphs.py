@@ -9,7 +9,7 @@ import numpy as np
 from anode import ops
 from anode.ir.graph import Graph, close, fresh_inputs, trace
 from anode.ir.node import Node, constant, read
-from anode.ir.types import TensorType, tensor
+from anode.ir.types import TensorType, Type, tensor
 from anode.ir.variable import Variable
 from anode.ops.reduce import sum as reduce_sum
 from anode.passes.kernel import kernel
@@ -24,28 +24,40 @@ def fused(function: Callable[..., Any], *args: Node, kind: str = "loops", tag: i
     return kernel(args, body, kind, args[0].tensor.static, tag=tag)
 
 
-def _transposed(x: Node) -> Node:
-    return ops.transpose(x, permutation=(1, 0))
+def _flipped(x: Node) -> Node:
+    return ops.reverse(x, axes=(0,))
 
 
 def _centred(x: Node, y: Node) -> Node:
-    return x - ops.broadcast_in_dim(reduce_sum(x * y, 0), shape=(SIDE, SIDE), axes=(1,)) * 0.1
+    return x - ops.broadcast_in_dim(reduce_sum(x * y, 0), shape=x.shape, axes=(1,)) * 0.1
 
 
 def _product(x: Node, y: Node) -> Node:
     return ops.dot_general(x, y, contract=((1,), (0,)), batch=((), ())) * 0.2
 
 
-# name -> number of operands, function: of one to two square matrices, or two results
-KERNELS: dict[str, tuple[int, Callable[..., Any]]] = {
-    "scale": (1, lambda x: x * 0.5),
-    "sum": (2, lambda x, y: x + y * 0.3),
-    "transpose": (2, lambda x, y: _transposed(x) - y),
-    "centred": (2, _centred),
-    "both": (2, lambda x, y: (x + y * 0.5, x - y)),
-    "mixed": (2, lambda x, y: (x + y, _centred(x, y))),
-    "product": (2, _product),
-    "update": (3, lambda x, y, z: _product(x, y) + z),
+def _joined(x: Node, y: Node) -> Node:
+    return ops.concatenate(x, y, axis=0)
+
+
+def _first(x: Node) -> Node:
+    return ops.slice(x, start=(0, 0), limit=(SIDE, SIDE))
+
+
+# name -> operands (s: a square, m: matrices of one type), function giving one or two results
+KERNELS: dict[str, tuple[str, Callable[..., Any]]] = {
+    "scale": ("m", lambda x: x * 0.5),
+    "sum": ("mm", lambda x, y: x + y * 0.3),
+    "transpose": ("ss", lambda x, y: ops.transpose(x, permutation=(1, 0)) - y),
+    "flip": ("mm", lambda x, y: _flipped(x) - y),
+    "centred": ("mm", _centred),
+    "both": ("mm", lambda x, y: (x + y * 0.5, x - y)),
+    "mixed": ("mm", lambda x, y: (x + y, _centred(x, y))),
+    "product": ("ms", _product),
+    "update": ("sss", lambda x, y, z: _product(x, y) + z),
+    "join": ("ss", _joined),
+    "first": ("m", _first),
+    "both sizes": ("ss", lambda x, y: (_joined(x, y), x + y)),
 }
 
 
@@ -59,7 +71,8 @@ def random_graph(seed: int, size: int = 12, variables: int = 3) -> Graph:
     for tag in range(size):
         values += _node(random, values, tag)
     outputs = [_pick(random, values) for _ in range(random.randint(1, 4))]
-    updates = [(v, _pick(random, values)) for v in held if random.random() < 0.8]
+    squares = _of_type(values, SQUARE)
+    updates = [(v, _pick(random, squares)) for v in held if random.random() < 0.8]
     return close(inputs, outputs, updates)
 
 
@@ -68,18 +81,24 @@ def _pick(random: Random, values: list[Node]) -> Node:
     return random.choice(recent)
 
 
+def _of_type(values: list[Node], type: Type) -> list[Node]:
+    return [value for value in values if value.type == type]
+
+
 def _node(random: Random, values: list[Node], tag: int) -> tuple[Node, ...]:
     if random.random() < 0.15:
         return (_opaque(random, values),)
-    count, function = KERNELS[random.choice(list(KERNELS))]
-    args = [_pick(random, values) for _ in range(count)]
+    operands, function = KERNELS[random.choice(list(KERNELS))]
+    any_type = _pick(random, values).type
+    types = [SQUARE if kind == "s" else any_type for kind in operands]
+    args = [_pick(random, _of_type(values, type)) for type in types]
     return fused(function, *args, tag=tag).items
 
 
 def _opaque(random: Random, values: list[Node]) -> Node:
     x, y = _pick(random, values), _pick(random, values)
     if random.random() < 0.5:
-        return ops.reverse(x, axes=(0,))
+        return ops.cumsum(x, 0)
     row = fused(lambda y: ops.slice(y, start=(1, 0), limit=(2, SIDE)), y)
     start = constant(random.randrange(SIDE))
     return ops.dynamic_update_slice(x, row, start, constant(0))

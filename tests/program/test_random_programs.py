@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from tests.program.check import check_plan
-from tests.program.random_graphs import arrays, random_graph
-from tests.program.reference_run import evaluate_fused, run_program
 
 from anode.program.memory import memory_report, plan
 from anode.program.schedule import schedule
+from tests.program.check import check_plan
+from tests.program.random_graphs import arrays, random_graph
+from tests.program.reference_run import evaluate_fused, run_program
 
 
 def check_graph(graph, seed):
