@@ -9,9 +9,10 @@ from anode import ops
 from anode.errors import ShapeError
 from anode.ir.dims import Dim
 from anode.ir.dtypes import bf16, f32_to_bf16
-from anode.ir.graph import fresh_inputs, trace
+from anode.ir.graph import close, fresh_inputs, trace
 from anode.ir.node import constant
 from anode.ir.types import tensor
+from anode.transform.grad import gradients
 from tests.ops.values import run
 
 X = np.arange(24.0).reshape(2, 3, 4)
@@ -166,6 +167,17 @@ def test_symbolic_sizes_bind_to_what_static_ones_give(function, shape):
     assert graph.outputs[0].shape == shape
     want = run(function, X)
     np.testing.assert_array_equal(ops.evaluate(graph, [X])[0][0], want)
+
+
+@pytest.mark.parametrize(("function", "shape"), SYMBOLIC)
+def test_gradients_over_symbolic_sizes_are_those_of_static_ones(function, shape):
+    def slopes(*sizes):
+        (x,) = fresh_inputs(tensor("f64", *sizes))
+        y = function(x)
+        graph = close([x], gradients([ops.sum(y * y)], [x]))
+        return ops.evaluate(graph, [X])[0][0]
+
+    np.testing.assert_array_equal(slopes(N, 3, 4), slopes(*X.shape))
 
 
 ERRORS = [
