@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from anode.errors import ShapeError, UnsupportedOp
+from anode.ir.dims import Dim
 from anode.ir.dtypes import DTYPES, DType, bf16, bf16_to_f32, bool_, dtype_of, f32_to_bf16
 from anode.ir.graph import Graph, trace
 from anode.ir.node import Node, constant, make, registry
@@ -218,6 +219,7 @@ def elementwise(
     return declare
 
 
+_PLAIN = {bool, int, float, str, DType, Dim, type(None)}
 _ACCEPTS: dict[str, Callable[[DType], bool]] = {
     "float": lambda d: d.is_float,
     "integer": lambda d: d.is_integer,
@@ -294,11 +296,11 @@ def narrow(array: Any, dtype: DType) -> np.ndarray:
 
 def plain(value: Any) -> Any:
     """An attribute as a hashable plain value: lists become tuples, NumPy integers ints."""
-    kind = value.__class__
-    if kind is int or kind is str or kind is DType:
+    if value.__class__ in _PLAIN:
         return value
     if isinstance(value, (list, tuple)):
-        return tuple([plain(item) for item in value])
+        kinds = set(map(type, value))
+        return tuple(value if kinds <= _PLAIN else [plain(item) for item in value])
     if isinstance(value, np.generic):
         return value.item()
     return dtype_of(value) if isinstance(value, (np.dtype, type)) else value

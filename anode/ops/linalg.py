@@ -41,9 +41,8 @@ def dot_general(
     if x.dtype is not y.dtype:
         raise mismatch("dot_general", "operands of unequal types", [x, y], "convert one of them")
     for pair in (contract, batch):
-        if len(pair[0]) != len(pair[1]) or any(
-            x.shape[a] != y.shape[b] for a, b in zip(*pair, strict=True)
-        ):
+        sizes = [x.shape[a] for a in pair[0]], [y.shape[b] for b in pair[1]]
+        if sizes[0] != sizes[1]:
             raise mismatch("dot_general", f"unequal sizes along the paired axes {pair}", [x, y])
     for type, axes in ((x, contract[0] + batch[0]), (y, contract[1] + batch[1])):
         if len(set(axes)) != len(axes):
@@ -59,8 +58,8 @@ def _(x: TensorType, y: TensorType, *, contract: Any, batch: Any, dtype: Any) ->
 
     def counted(pair: Any) -> Pair:
         return (
-            tuple(axis_of("dot_general", a, x.rank) for a in pair[0]),
-            tuple(axis_of("dot_general", b, y.rank) for b in pair[1]),
+            tuple([axis_of("dot_general", a, x.rank) for a in pair[0]]),
+            tuple([axis_of("dot_general", b, y.rank) for b in pair[1]]),
         )
 
     result = x.dtype if dtype is None else dtype_of(dtype)
@@ -86,8 +85,8 @@ def _grouped(x: Array, *groups: Ints) -> Array:
 
 
 def _free(rank: int, *used: Ints) -> Ints:
-    taken = {axis for axes in used for axis in axes}
-    return tuple(axis for axis in range(rank) if axis not in taken)
+    taken = [axis for axes in used for axis in axes]
+    return tuple([axis for axis in range(rank) if axis not in taken])
 
 
 @dot_general.vjp

@@ -35,8 +35,10 @@ def axes_of(op: str, axes: int | Sequence[int] | None, rank: int) -> tuple[int, 
 
 def check_tensors(op: str, *types: Type) -> None:
     """Every operand must be one tensor."""
-    if not all(isinstance(type, TensorType) for type in types):
-        raise mismatch(op, "takes tensors", types, "take an item of a value with several results")
+    for type in types:
+        if not isinstance(type, TensorType):
+            hint = "take an item of a value with several results"
+            raise mismatch(op, "takes tensors", types, hint)
 
 
 def check_length(op: str, x: TensorType, **lists: Sequence[object]) -> None:
