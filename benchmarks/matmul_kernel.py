@@ -25,15 +25,7 @@ import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 
-from anode.backends.cpu.matmul import (
-    Epilogue,
-    MatmulPlan,
-    MatmulSpec,
-    Operand,
-    emit_matmul,
-    plan_matmul,
-)
-from anode.backends.cpu.matmul_ir import (
+from anode.backends.cpu.llvm_ir import (
     I64,
     POINTER,
     add,
@@ -43,6 +35,14 @@ from anode.backends.cpu.matmul_ir import (
     multiply_add,
     splat,
     store_vector,
+)
+from anode.backends.cpu.matmul import (
+    Epilogue,
+    MatmulPlan,
+    MatmulSpec,
+    Operand,
+    emit_matmul,
+    plan_matmul,
 )
 from anode.backends.cpu.target import Target, host_target, target_machine
 from anode.ir.dtypes import f32

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from llvmlite import ir
 
+from anode.backends.cpu.llvm_ir import POINTER, at, load_vector, mul, store_vector
 from anode.backends.cpu.matmul import (
     Epilogue,
     MatmulPlan,
@@ -19,7 +20,6 @@ from anode.backends.cpu.matmul import (
     emit_matmul,
     plan_matmul,
 )
-from anode.backends.cpu.matmul_ir import POINTER, at, load_vector, mul, store_vector
 from anode.backends.cpu.target import host_target, target_machine
 from anode.ir.dtypes import DTYPES, DType, bf16, bf16_to_f32, f32, f32_to_bf16, f64
 

@@ -76,9 +76,7 @@ class CpuCompiled(Compiled):
             for index in program.outputs
         ]
         self._inputs = [index + 1 for index in program.inputs]
-        self._arguments = tuple(
-            x.ctypes.data for x in (self._table, self._control, self._scratch)
-        )
+        self._arguments = tuple(x.ctypes.data for x in (self._table, self._control, self._scratch))
         self._team = teams.team(self.threads) if self.threads > 1 else None
         self._alone = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 6)(self._entry)
 

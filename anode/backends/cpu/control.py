@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from llvmlite import ir
 
-from anode.backends.cpu.matmul_ir import I8, I64, POINTER, Values, i64, loop
+from anode.backends.cpu.llvm_ir import I8, I64, POINTER, Values, i64, loop
 from anode.backends.cpu.serial import copy_bytes
 from anode.ir.dtypes import bool_
 from anode.ir.node import Node
@@ -136,7 +136,9 @@ class _Control:
         copies = self._copies()
         flag = self.take(_LINE)
         constants = self.operands[count:]
-        before, test, again, end = (b.append_basic_block(n) for n in ("head", "test", "trip", "end"))
+        before, test, again, end = (
+            b.append_basic_block(n) for n in ("head", "test", "trip", "end")
+        )
         start = b.block
         b.branch(before)
         b.position_at_end(before)

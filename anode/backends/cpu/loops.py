@@ -17,7 +17,7 @@ from math import prod
 from llvmlite import ir
 
 from anode.backends.cpu.lanes import Lane
-from anode.backends.cpu.matmul_ir import (
+from anode.backends.cpu.llvm_ir import (
     I64,
     POINTER,
     Values,
@@ -81,7 +81,7 @@ def plan_loops(
     body: Graph, space: tuple[int, ...], axes: tuple[int, ...], target: Target, threads: int
 ) -> LoopPlan:
     """Choose lanes and tasks. Which task computes an element never changes its bits."""
-    flat = _flatten(body, space) if not axes else None
+    flat = _flatten(body, space) if space and not axes else None
     if flat is not None:
         body, space = flat, (prod(space),)
     if not space:

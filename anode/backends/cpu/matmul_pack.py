@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from anode.backends.cpu.matmul_ir import (
+from anode.backends.cpu.llvm_ir import (
     I64,
     POINTER,
     Index,

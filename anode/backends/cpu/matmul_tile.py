@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
-from anode.backends.cpu.matmul_ir import (
+from anode.backends.cpu.llvm_ir import (
     Values,
     add_up,
     at,

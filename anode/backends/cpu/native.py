@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from llvmlite import ir
 
 from anode.backends.cpu.control import emit_control
+from anode.backends.cpu.llvm_ir import I8, I64, POINTER, Values, counted, i64
 from anode.backends.cpu.loops import emit_loops, plan_loops
-from anode.backends.cpu.matmul_ir import I8, I64, POINTER, Values, counted, i64
 from anode.backends.cpu.products import emit_product, plan_product
 from anode.backends.cpu.serial import copy_bytes, emit_cumulate, emit_scatter
 from anode.backends.cpu.target import Target

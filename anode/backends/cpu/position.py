@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
-from anode.backends.cpu.matmul_ir import I32, I64, add, i64, splat
+from anode.backends.cpu.llvm_ir import I32, I64, add, i64, splat
 
 Base = ir.Value | int
 

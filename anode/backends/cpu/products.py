@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from llvmlite import ir
 
 from anode.backends.cpu.lanes import Lane
+from anode.backends.cpu.llvm_ir import I64, POINTER, Values, at
 from anode.backends.cpu.matmul import MatmulPlan, MatmulSpec, Operand, emit_matmul, plan_matmul
-from anode.backends.cpu.matmul_ir import I64, POINTER, Values, at
 from anode.backends.cpu.position import ZERO, Position
 from anode.backends.cpu.pull import Memory, Positions, Puller
 from anode.backends.cpu.target import Target
@@ -64,9 +64,7 @@ def emit_product(plan: ProductPlan, module: ir.Module, name: str) -> ir.Function
     """Add `void name(operand…, result…, scratch, i64 task)` to `module`: one task of the kernel."""
     body = plan.body
     count = len(body.types) + len(body.outputs)
-    inner = emit_matmul(
-        plan.blocking, module, f"{name}.tiles", [POINTER] * count, _epilogue(plan)
-    )
+    inner = emit_matmul(plan.blocking, module, f"{name}.tiles", [POINTER] * count, _epilogue(plan))
     kind = ir.FunctionType(ir.VoidType(), [*[POINTER] * count, POINTER, I64])
     function = ir.Function(module, kind, name)
     builder = ir.IRBuilder(function.append_basic_block("entry"))

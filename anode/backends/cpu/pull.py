@@ -15,7 +15,7 @@ import numpy as np
 from llvmlite import ir
 
 from anode.backends.cpu.lanes import Lane, Lanes, declare, llvm_type
-from anode.backends.cpu.matmul_ir import I1, I8, I32, POINTER, at, element_type, i64, store_vector
+from anode.backends.cpu.llvm_ir import I1, I8, I32, POINTER, at, element_type, i64, store_vector
 from anode.backends.cpu.philox import philox_word
 from anode.backends.cpu.position import ZERO, Indexing, Position
 from anode.errors import BackendError

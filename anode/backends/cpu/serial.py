@@ -8,7 +8,7 @@ from math import prod
 from llvmlite import ir
 
 from anode.backends.cpu.lanes import Lane
-from anode.backends.cpu.matmul_ir import I64, POINTER, Values, counted, i64, loop, when
+from anode.backends.cpu.llvm_ir import I64, POINTER, Values, counted, i64, loop, when
 from anode.backends.cpu.position import Position
 from anode.backends.cpu.pull import Memory, Puller
 from anode.ir.dtypes import i64 as i64_dtype
@@ -23,7 +23,9 @@ def _function(module: ir.Module, name: str, pointers: int) -> ir.Function:
     return function
 
 
-def _puller(b: ir.IRBuilder, types: Sequence[TensorType], pointers: Values) -> tuple[Puller, list[Node]]:
+def _puller(
+    b: ir.IRBuilder, types: Sequence[TensorType], pointers: Values
+) -> tuple[Puller, list[Node]]:
     nodes = [input_node(i, type) for i, type in enumerate(types)]
     memory = {n: Memory(p, n.tensor) for n, p in zip(nodes, pointers, strict=False)}
     return Puller(b, 1, memory), nodes
@@ -37,9 +39,7 @@ def combine(pull: Puller, node: Node, x: Lane, y: Lane) -> Lane:
     return inner.pull(body.outputs[0], ())
 
 
-def nest(
-    b: ir.IRBuilder, shape: Sequence[int], body: Callable[[list[Position]], None]
-) -> None:
+def nest(b: ir.IRBuilder, shape: Sequence[int], body: Callable[[list[Position]], None]) -> None:
     """Loops over all indices of `shape`, in row-major order."""
     if 0 in shape:
         return

@@ -1,4 +1,4 @@
-"""The few LLVM idioms matrix products are written in: counted loops, typed loads, multiply-add."""
+"""The few LLVM idioms that kernels are written in: counted loops, typed loads, multiply-add."""
 
 from __future__ import annotations
 
