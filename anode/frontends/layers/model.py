@@ -264,7 +264,8 @@ class Model:
             prediction, scope = self.forward(inputs[0])
             self._add(scope)
             sums = [metrics.sums(measure, prediction, inputs[1]) for measure in measures]
-            self._executables[key] = self.compile(close(inputs, sums, names=("x", "y")))
+            labels = ["x", "y", *(type(measure).__name__ for measure in measures)]
+            self._executables[key] = self.compile(close(inputs, sums, names=labels))
         return self._executables[key](x, y, state=self.state)
 
 

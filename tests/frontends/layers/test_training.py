@@ -53,7 +53,7 @@ def test_learns_exclusive_or(backend):
 
 def test_learns_classes_with_batch_norm_and_dropout(backend):
     model = network(backend)
-    history = model.fit(batches(), COST, optimizer(), 30)
+    history = model.fit(batches(), COST, nn.Adam(0.01), 30)
     assert len(history["cost"]) == 30 and len(history.costs) == 150
     assert history["cost"][-1] < history["cost"][0] / 2
     assert model.eval(batches(7, last="keep"), nn.Accuracy())["Accuracy"] > 0.9
