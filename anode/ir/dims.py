@@ -7,23 +7,25 @@ are; what cannot be decided before binding (which of two is larger, say) is an e
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from functools import total_ordering
+from keyword import iskeyword
 
-from anode.errors import ShapeError
+from anode.errors import GraphError, ShapeError
+from anode.ir.dtypes import DTYPES
 
 Monomial = tuple[str, ...]
+RESERVED = {*DTYPES, "inf", "nan", "token", "type"}  # words of the text form
 
 
-@total_ordering
 class Dim:
     """An integer polynomial over named sizes, such as `n`, `2*n+1` or `n*m`. Immutable."""
 
     __slots__ = ("_terms",)
 
     def __init__(self, name: str) -> None:
-        if not name.isidentifier():
-            raise ShapeError(f"a dim's name must be an identifier, not {name!r}")
+        if not name.isidentifier() or iskeyword(name) or name in RESERVED:
+            raise ShapeError(f"a dim's name must be an identifier that is free, not {name!r}")
         self._terms: tuple[tuple[Monomial, int], ...] = (((name,), 1),)
 
     @staticmethod
@@ -96,6 +98,16 @@ class Dim:
     __radd__ = __add__
     __rmul__ = __mul__
 
+    def __rfloordiv__(self, other: int) -> int:
+        if other == 0:
+            return 0
+        raise ShapeError(f"cannot divide {other} by the size {self} before it is bound")
+
+    def __rmod__(self, other: int) -> int:
+        if other == 0:
+            return 0
+        raise ShapeError(f"cannot tell whether the size {self} divides {other} before binding")
+
     def __neg__(self) -> Dim | int:
         return self * -1
 
@@ -112,17 +124,20 @@ class Dim:
         return hash(self._terms)
 
     def __lt__(self, other: Dim | int) -> bool:
-        """Sizes are at least 1 when compared symbolically; anything else undecided is an error."""
-        difference = self - other
-        if isinstance(difference, int):
-            return difference < 0
-        coefficients = [c for m, c in difference._terms if m]
-        constant = dict(difference._terms).get((), 0)
-        if all(c > 0 for c in coefficients) and sum(coefficients) + constant >= 0:
-            return False
-        if all(c < 0 for c in coefficients) and sum(coefficients) + constant < 0:
-            return True
+        """Named sizes are at least 1 in comparisons; what that leaves undecided is an error."""
+        least, most = _bounds(self - other)
+        if most < 0 or least >= 0:
+            return most < 0
         raise ShapeError(f"cannot tell whether {self} < {other} before the sizes are bound")
+
+    def __ge__(self, other: Dim | int) -> bool:
+        return not self < other
+
+    def __le__(self, other: Dim | int) -> bool:
+        return self < other + 1
+
+    def __gt__(self, other: Dim | int) -> bool:
+        return not self < other + 1
 
     def __repr__(self) -> str:
         return "+".join(_term_text(m, c) for m, c in self._terms).replace("+-", "-")
@@ -134,7 +149,20 @@ class Dim:
 
 
 def _terms(size: Dim | int) -> tuple[tuple[Monomial, int], ...]:
-    return size._terms if isinstance(size, Dim) else (((), size),)
+    if isinstance(size, Dim):
+        return size._terms
+    if not isinstance(size, int):
+        raise ShapeError(f"a size is an integer or a dim, not {size!r}")
+    return (((), int(size)),)
+
+
+def _bounds(size: Dim | int) -> tuple[float, float]:
+    """The least and the greatest value of `size` where every named size is at least 1."""
+    constant = sum(c for monomial, c in _terms(size) if not monomial)
+    named = [c for monomial, c in _terms(size) if monomial]
+    least = constant + sum(named) if all(c > 0 for c in named) else -math.inf
+    most = constant + sum(named) if all(c < 0 for c in named) else math.inf
+    return least, most
 
 
 def _term_text(monomial: Monomial, coefficient: int) -> str:
@@ -145,18 +173,23 @@ def _term_text(monomial: Monomial, coefficient: int) -> str:
 
 
 def parse_size(text: str) -> Dim | int:
-    """The size that `repr` printed: a sum of products of integers and names."""
+    """The size that `repr` printed: a sum of products of integers and names.
+
+    Raises GraphError on anything else.
+    """
+    terms = text.replace(" ", "").replace("-", "+-").removeprefix("+").split("+")
     total: Dim | int = 0
-    for term in text.replace(" ", "").replace("-", "+-").split("+"):
-        if term:
-            total = total + _parse_product(term)
+    for term in terms:
+        total = total + _parse_product(term)
     return total
 
 
 def _parse_product(term: str) -> Dim | int:
     product: Dim | int = -1 if term.startswith("-") else 1
     for factor in term.removeprefix("-").split("*"):
-        product = product * (int(factor) if factor.isdigit() else Dim(factor))
+        if not (factor.isidentifier() or factor.isdecimal()) or len(factor) > 100:
+            raise GraphError(f"{term!r} is no product of integers and names")
+        product = product * (int(factor) if factor.isdecimal() else Dim(factor))
     return product
 
 

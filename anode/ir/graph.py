@@ -61,6 +61,13 @@ class Graph:
         return found
 
     def _check(self) -> None:
+        if len(self.names) not in (0, len(self.types) + len(self.outputs)):
+            raise GraphError(
+                f"{len(self.names)} names for {len(self.types)} inputs and "
+                f"{len(self.outputs)} outputs; name all or none"
+            )
+        if any(not isinstance(token.type, TokenType) for token in self.effects):
+            raise GraphError(f"effects are tokens, not {[node.type for node in self.effects]}")
         written = [variable for variable, _ in self.updates]
         if len(set(written)) != len(written):
             raise GraphError("a variable is updated twice in one graph")
@@ -69,17 +76,10 @@ class Graph:
                 raise GraphError(
                     f"the update of {variable.name} has type {value.type}, not {variable.type}"
                 )
-        for node in self.nodes:
-            if node.op is INPUT and (
-                "trace" in node.attrs
-                or node.attrs["index"] >= len(self.types)
-                or node.type != self.types[node.attrs["index"]]
-            ):
-                raise GraphError(
-                    f"a graph uses {node} of another function; pass it in as an operand"
-                )
+        own = set(self.inputs)
+        _reject([node for node in self.nodes if node.op is INPUT and node not in own])
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[Node, ...]:
         return tuple(input_node(i, type) for i, type in enumerate(self.types))
 
@@ -109,22 +109,10 @@ class Graph:
 
     @cached_property
     def dims(self) -> frozenset[str]:
-        """Names of the symbolic dims that are still to be bound."""
-        return frozenset(
-            name
-            for node in self.nodes
-            for type in _tensors(node.type)
-            for size in type.shape
-            if isinstance(size, Dim)
-            for name in size.names
-        ).union(
-            name
-            for type in self.types
-            for t in _tensors(type)
-            for size in t.shape
-            if isinstance(size, Dim)
-            for name in size.names
-        )
+        """Names of the symbolic dims that are still to be bound, those of nested graphs too."""
+        types = [*self.types, *(node.type for node in self.nodes)]
+        attrs = [value for node in self.nodes for value in node.attrs.values()]
+        return frozenset().union(*map(_dims, types), *map(_dims, attrs))
 
     def with_roots(self, roots: Sequence[Node]) -> Graph:
         """The same function with its roots, in the order of `roots`, replaced."""
@@ -188,6 +176,7 @@ def close(
     roots = (*outputs, *(value for _, value in updates), *effects)
     nominal = {node: input_node(i, node.type) for i, node in enumerate(inputs)}
     new = substitute(roots, nominal)
+    _reject([node for node in new if node.op is INPUT and node not in nominal])
     return Graph.make(
         types,
         [new[node] for node in outputs],
@@ -195,6 +184,14 @@ def close(
         [new[node] for node in effects],
         names,
     )
+
+
+def _reject(stray: Sequence[Node]) -> None:
+    for node in stray:
+        raise GraphError(
+            f"a graph uses an input of another function, {node.type} ({node.origin}); "
+            "pass it in as an operand"
+        )
 
 
 def fresh_inputs(*types: Type) -> tuple[Node, ...]:
@@ -217,23 +214,19 @@ def trace_lifting(
     With `hoist`, whatever does not depend on the function's own inputs is computed outside and
     captured (right for loop bodies); without, only nodes that existed before tracing began and
     variables are captured (right for branches, which must not run when not taken). Constants stay
-    inside.
-    Gives the closed graph and the captured nodes, in the order of the added inputs.
+    inside. Gives the closed graph and the captured nodes, in the order of the added inputs.
     """
     inputs = fresh_inputs(*types)
-    born = max((node.serial for node in inputs), default=-1)
-    marker = fresh_inputs(TokenType())[0].serial if not inputs else born
+    (marker,) = fresh_inputs(TokenType())  # newer than all that exists now
     outputs = results(function(*inputs))
-    captured = _captured(inputs, outputs, hoist, marker)
+    captured = _captured(set(inputs), outputs, hoist, marker.serial)
     lifted = fresh_inputs(*(node.type for node in captured))
     new = substitute(outputs, dict(zip(captured, lifted, strict=True)))
     graph = close((*inputs, *lifted), [new[node] for node in outputs])
     return graph, tuple(captured)
 
 
-def _captured(
-    inputs: Sequence[Node], outputs: Sequence[Node], hoist: bool, marker: int
-) -> list[Node]:
+def _captured(inputs: set[Node], outputs: Sequence[Node], hoist: bool, marker: int) -> list[Node]:
     inside: dict[Node, bool] = {}
     order = topological(outputs)
     for node in order:
@@ -273,10 +266,15 @@ def _bind_attr(value: Any, sizes: Mapping[str, Size]) -> Any:
     return value
 
 
-def _tensors(type: Type) -> list[TensorType]:
-    if isinstance(type, TupleType):
-        return [t for element in type.elements for t in _tensors(element)]
-    return [type] if isinstance(type, TensorType) else []
+def _dims(value: Any) -> frozenset[str]:
+    """Names of the dims in an attribute or a type."""
+    if isinstance(value, (Dim, Graph)):
+        return value.names if isinstance(value, Dim) else value.dims
+    if isinstance(value, TensorType):
+        value = value.shape
+    if isinstance(value, (tuple, TupleType)):
+        return frozenset().union(*map(_dims, value))
+    return frozenset()
 
 
 __all__ = ["Graph", "close", "fresh_inputs", "read", "trace", "trace_lifting"]

@@ -231,13 +231,13 @@ def at(origin: Origin | None) -> Iterator[None]:
 class _Leaf(Op):
     """A node without operands, whose type is an attribute."""
 
-    def infer(self, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
+    def infer(self, types: tuple[Type, ...], attrs: Mapping[str, Any]) -> Type:
         declared: Type = attrs["type"]
         return declared
 
 
 class _Read(Op):
-    def infer(self, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
+    def infer(self, types: tuple[Type, ...], attrs: Mapping[str, Any]) -> Type:
         declared: TensorType = attrs["variable"].type
         return declared
 
@@ -246,7 +246,7 @@ class _Item(Op):
     operands = ("x",)
     attributes = MappingProxyType({"index": REQUIRED})
 
-    def infer(self, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
+    def infer(self, types: tuple[Type, ...], attrs: Mapping[str, Any]) -> Type:
         (operand,), index = types, attrs["index"]
         if not isinstance(operand, TupleType) or not 0 <= index < len(operand):
             raise GraphError(f"item {index} of a value of type {operand}")

@@ -36,7 +36,7 @@ class Op:
         self.name = name
         registry[name] = self
 
-    def infer(self, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
+    def infer(self, types: tuple[Type, ...], attrs: Mapping[str, Any]) -> Type:
         raise NotImplementedError(f"{self.name} has no type rule")
 
     def check_count(self, count: int) -> None:

@@ -40,7 +40,7 @@ Labels = dict[Graph | Variable, str]
 
 
 def graph_text(graph: Graph, *, origins: bool = False) -> str:
-    """The graph as text that `parse` reads back; with `origins`, each node says where it is from."""
+    """The graph as text that `parse` reads back; with `origins`, nodes say where they are from."""
     labels: Labels = {}
     parts = [f"anode {VERSION}"]
     for item in _definitions(graph):
