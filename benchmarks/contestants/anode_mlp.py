@@ -18,7 +18,12 @@ def load() -> tuple[str, Build]:
         activations = [nn.Rectlin()] * (len(initial) - 1) + [nn.Softmax()]
         model = nn.Model(
             [
-                nn.Affine(weight.shape[1], init=weight, bias=bias, activation=activation)
+                nn.Affine(
+                    weight.shape[1],
+                    init=nn.Array(weight),
+                    bias=nn.Array(bias),
+                    activation=activation,
+                )
                 for (weight, bias), activation in zip(initial, activations, strict=True)
             ]
         )
