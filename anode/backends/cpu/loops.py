@@ -130,7 +130,8 @@ def _flatten(body: Graph, space: tuple[int, ...]) -> Graph | None:
         if node in new:
             continue
         if node.op.name == "broadcast_in_dim" and node.args[0].tensor.rank == 0:
-            new[node] = registry["broadcast_in_dim"](new[node.args[0]], shape=flat, axes=())
+            shape = flat if node.tensor.rank else ()
+            new[node] = registry["broadcast_in_dim"](new[node.args[0]], shape=shape, axes=())
         elif isinstance(node.op, Elementwise) or node.op.name == "constant":
             new[node] = _remake(node, new)
         else:
@@ -308,8 +309,7 @@ class _LoopEmitter:
                 self._stage(reductions, stores, at)
         if self.plan.lanes_reduced:
             self.pull.mask = outer_mask
-        for node, memory in narrow:
-            self._store(node, memory, at)
+        self._store(narrow, at)
         for node in self.plan.body.nodes:
             if node.op.name == "reduce" or node.op is ITEM:
                 self.pull.known.pop(node, None)
@@ -330,8 +330,7 @@ class _LoopEmitter:
         initial = [value for acc in accumulators for value in acc.initial()]
 
         def element(position: dict[int, Position], carried: Values) -> Values:
-            for node, memory in stores:
-                self._store(node, memory, position)
+            self._store(stores, position)
             results: list[ir.Value] = []
             remaining = list(carried)
             for acc in accumulators:
@@ -397,9 +396,12 @@ class _LoopEmitter:
             self.pull.mask = None
         return carried
 
-    def _store(self, node: Node, memory: Memory, at: dict[int, Position]) -> None:
-        positions = self.positions(node.tensor, at)
-        self.pull.store(memory, positions, self.pull.pull(node, positions))
+    def _store(self, outputs: list[tuple[Node, Memory]], at: dict[int, Position]) -> None:
+        """Store one element of each output, all computed before: one may lie over an operand."""
+        places = [self.positions(node.tensor, at) for node, _ in outputs]
+        lanes = [self.pull.pull(n, place) for (n, _), place in zip(outputs, places, strict=True)]
+        for (_, memory), place, lane in zip(outputs, places, lanes, strict=True):
+            self.pull.store(memory, place, lane)
 
     def positions(self, type: TensorType, at: dict[int, Position]) -> tuple[Position, ...]:
         """The positions of a member: its dims of more than one element are axes of the nest, in order."""

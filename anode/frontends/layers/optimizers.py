@@ -15,7 +15,7 @@ from anode import ops
 from anode.errors import UnsupportedOp
 from anode.frontends.layers.initializers import Constant, Fans
 from anode.frontends.layers.schedules import CONSTANT, AnySchedule
-from anode.ir.node import Node, read
+from anode.ir.node import Node, constant, read
 from anode.ir.types import TensorType, tensor
 from anode.ir.variable import Variable
 
@@ -174,7 +174,7 @@ class Adadelta(Optimizer):
             raise UnsupportedOp("Adadelta has no learning rate; leave out schedule")
 
     def step(self, updates: dict[Variable, Node]) -> Node:
-        return ops.full((), 1.0)
+        return constant(1.0)
 
     def rule(self, p: Node, g: Node, step: Step, slots: Slots) -> Node:
         d, epsilon = float(self.decay), float(self.epsilon)
@@ -228,4 +228,4 @@ def clipped(x: Node, limit: float | None) -> Node:
 
 def _missing(beta: float, t: Node) -> Node:
     """1 − β^t without cancellation: −expm1(t · log β)."""
-    return -ops.expm1(t * math.log(beta)) if beta else ops.full((), 1.0)
+    return -ops.expm1(t * math.log(beta)) if beta else constant(1.0)
