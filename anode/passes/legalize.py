@@ -53,6 +53,8 @@ def _replacement(node: Node) -> Node | None:
         return node.op.expand(node)[0]
     if node.op is ITEM and isinstance(node.args[0].op, Composite):
         return node.args[0].op.expand(node.args[0])[node.attrs["index"]]
+    if node.op.name == "transpose" and node.args[0].op.name == "dot_general":
+        return _exchanged(node)
     if node.op.name == "dot_general":
         made = canonical_product(node)
         return None if made is node else made
