@@ -55,7 +55,7 @@ KERNELS: dict[str, tuple[str, Callable[..., Any]]] = {
     "mixed": ("mm", lambda x, y: (x + y, _centred(x, y))),
     "product": ("ms", _product),
     "update": ("sss", lambda x, y, z: _product(x, y) + z),
-    "join": ("ss", _joined),
+    "join": ("ms", _joined),
     "first": ("m", _first),
     "both sizes": ("ss", lambda x, y: (_joined(x, y), x + y)),
 }

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from anode.program.memory import memory_report, plan
+from anode.program.order import reduced
 from anode.program.schedule import schedule
 from tests.program.check import check_plan
 from tests.program.random_graphs import arrays, random_graph
@@ -32,3 +33,11 @@ def check_graph(graph, seed):
 @pytest.mark.parametrize("seed", range(80))
 def test_random_graphs(seed):
     check_graph(random_graph(seed, size=4 + seed % 20, variables=seed % 5), seed)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_plans_of_larger_graphs(seed):
+    program = plan(schedule(random_graph(seed, size=150)))
+    check_plan(program)
+    before = [set(step.after) for step in program.steps]
+    assert [set(after) for after in reduced(before)] == before

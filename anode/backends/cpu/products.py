@@ -106,9 +106,11 @@ def _epilogue(plan: ProductPlan) -> object:
         total = Lane(sums, plan.blocking.spec.dtype)
         pull.known[product] = pull.vector.round(total, product.tensor.dtype)
         where = [*(Position(i) for i in batch), Position(m), Position(n, 1 if lanes > 1 else 0)]
-        for node, pointer in zip(body.outputs, pointers[len(inputs) :], strict=True):
-            positions = _positions(product.tensor, node.tensor, where)
-            pull.store(Memory(pointer, node.tensor), positions, pull.pull(node, positions))
+        places = [_positions(product.tensor, node.tensor, where) for node in body.outputs]
+        values = [pull.pull(n, place) for n, place in zip(body.outputs, places, strict=True)]
+        results = zip(body.outputs, pointers[len(inputs) :], places, values, strict=True)
+        for node, pointer, place, lane in results:  # only now: a result may lie over an operand
+            pull.store(Memory(pointer, node.tensor), place, lane)
 
     return epilogue
 
