@@ -97,12 +97,10 @@ class Evaluate(Callback):
         self, data: Iterable[Any], metric: Metric | Cost | Sequence[Metric | Cost], every: int = 1
     ) -> None:
         self.data, self.metric, self.every = data, metric, every
-        self.found: dict[str, float] = {}
 
     def on_epoch_end(self, run: Training) -> None:
         if (run.epoch + 1) % self.every == 0:
-            self.found = run.model.eval(self.data, self.metric)
-            for name, value in self.found.items():
+            for name, value in run.model.eval(self.data, self.metric).items():
                 run.model.history.record(name, value)
 
 
@@ -118,6 +116,7 @@ class Progress(Callback):
     def __init__(self, write: Callable[[str], None] = print) -> None:
         self.write = write
         self._bar: Any = None
+        self._task: Any = None
         self._start = self._shown = 0.0
         self._rows = 0
 
@@ -138,10 +137,8 @@ class Progress(Callback):
 
     def on_epoch_end(self, run: Training) -> None:
         if self._bar is not None:
-            self._refresh(run)
-            self._bar.stop_task(self._task)
-            self._bar.print(self._line(run))
             self._bar.remove_task(self._task)
+            self._bar.print(self._line(run))
         else:
             self.write(self._line(run))
 
