@@ -179,7 +179,7 @@ def make(
     node.op, node.args = op, args
     node.attrs = MappingProxyType(dict(attrs)) if attrs else _NO_ATTRS
     node.origin = origin or _line.get() or user_line()
-    node.type = op.infer(tuple([arg.type for arg in args]), attrs)  # type: ignore[arg-type]
+    node.type = op.infer(tuple([arg.type for arg in args]), attrs)
     node.serial = next(_serials)
     _interned[key] = reference = _Interned(node, _forget)
     reference.key = key
