@@ -138,7 +138,7 @@ class Progress(Callback):
     def on_epoch_end(self, run: Training) -> None:
         if self._bar is not None:
             self._bar.remove_task(self._task)
-            self._bar.print(self._line(run))
+            self._bar.console.print(self._line(run), highlight=False, soft_wrap=True)
         else:
             self.write(self._line(run))
 
@@ -249,4 +249,5 @@ def _bar() -> Any:
         progress.MofNCompleteColumn(),
         progress.TextColumn("{task.fields[text]}"),
         progress.TimeRemainingColumn(),
+        transient=True,
     )
