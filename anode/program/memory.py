@@ -4,9 +4,9 @@ Steps run on several threads as soon as `after` allows, so sharing memory is a q
 buffers may share if all users of one finish before the writer of the other starts. Two plans are
 made. The *tight* one trusts the list order: buffers whose lifetimes in it are apart may share. The
 *free* one shares where `after` orders the users already, and trusts the list order only where the
-arena would grow beyond the tight one's by more than 1/SLACK. The free plan is taken if it keeps
-that bound. Edges that sharing needs are then added to `after`: small steps are not serialised to
-save bytes that the peak does not depend on.
+arena would grow beyond the tight one's by more than 1/SLACK. Edges that sharing needs are then
+added to `after`. The free plan is taken if it keeps the bound and leaves more steps unordered: so
+steps are not serialised to save bytes that the peak hardly depends on.
 
 Both place buffers from the largest to the smallest, each into the smallest gap that fits.
 """
@@ -60,16 +60,24 @@ def plan(program: Program) -> Program:
     """The program with its temporaries at offsets in one arena and the edges sharing needs."""
     tight = _placed(_slots(program, None))
     limit = tight.arena + tight.arena // SLACK
-    free = _placed(
-        _slots(program, reachable([step.after for step in program.steps])), program, limit
-    )
-    chosen = free if free.arena <= limit else tight
+    free = _placed(_slots(program, _before(program.steps)), program, limit)
+    layouts = [tight] if free.arena > limit else [tight, free]
+    planned = [_laid_out(program, layout) for layout in layouts]
+    return min(planned, key=lambda p: sum(mask.bit_count() for mask in _before(p.steps)))
+
+
+def _before(steps: Sequence[Step]) -> list[int]:
+    """For each step, as bits, those that have finished before it starts."""
+    return reachable([step.after for step in steps])
+
+
+def _laid_out(program: Program, layout: _Layout) -> Program:
     buffers = tuple(
-        replace(buffer, offset=chosen.offsets.get(i, 0)) if buffer.kind == "temporary" else buffer
+        replace(buffer, offset=layout.offsets.get(i, 0)) if buffer.kind == "temporary" else buffer
         for i, buffer in enumerate(program.buffers)
     )
-    steps = _with_edges(program, chosen)
-    return replace(program, buffers=buffers, steps=steps, arena=chosen.arena)
+    steps = _with_edges(program, layout)
+    return replace(program, buffers=buffers, steps=steps, arena=layout.arena)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from anode.ops.reduce import sum as reduce_sum
 from anode.passes.kernel import kernel
 
 SIDE = 4
+Build = Callable[..., tuple[Node, ...]]
 SQUARE = tensor("f32", SIDE, SIDE)
 
 
@@ -22,6 +23,16 @@ def fused(function: Callable[..., Any], *args: Node, kind: str = "loops", tag: i
     """A kernel node over `args` whose body is `function`."""
     body = trace(function, *[arg.type for arg in args])
     return kernel(args, body, kind, args[0].tensor.static, tag=tag)
+
+
+def as_kernel(function: Callable[..., Any], *args: Node, tag: int = 0) -> tuple[Node, ...]:
+    """The results of `function`, computed by a kernel of their own."""
+    return fused(function, *args, tag=tag).items
+
+
+def as_nodes(function: Callable[..., Any], *args: Node, tag: int = 0) -> tuple[Node, ...]:
+    """The results of `function`, left for the passes to fuse."""
+    return trace(function, *[arg.type for arg in args]).inline(*args)
 
 
 def _flipped(x: Node) -> Node:
@@ -61,7 +72,7 @@ KERNELS: dict[str, tuple[str, Callable[..., Any]]] = {
 }
 
 
-def random_graph(seed: int, size: int = 12, variables: int = 3) -> Graph:
+def random_graph(seed: int, size: int = 12, variables: int = 3, build: Build = as_kernel) -> Graph:
     """A graph of about `size` kernels and opaque nodes; some variables change, in any pattern."""
     random = Random(seed)
     inputs = fresh_inputs(SQUARE, SQUARE)
@@ -69,7 +80,7 @@ def random_graph(seed: int, size: int = 12, variables: int = 3) -> Graph:
     table = constant(np.arange(SIDE * SIDE, dtype=np.float32).reshape(SIDE, SIDE))
     values: list[Node] = [*inputs, *map(read, held), table]
     for tag in range(size):
-        values += _node(random, values, tag)
+        values += _node(random, values, tag, build)
     outputs = [_pick(random, values) for _ in range(random.randint(1, 4))]
     squares = _of_type(values, SQUARE)
     updates = [(v, _pick(random, squares)) for v in held if random.random() < 0.8]
@@ -85,21 +96,21 @@ def _of_type(values: list[Node], type: Type) -> list[Node]:
     return [value for value in values if value.type == type]
 
 
-def _node(random: Random, values: list[Node], tag: int) -> tuple[Node, ...]:
+def _node(random: Random, values: list[Node], tag: int, build: Build) -> tuple[Node, ...]:
     if random.random() < 0.15:
-        return (_opaque(random, values),)
+        return (_opaque(random, values, build),)
     operands, function = KERNELS[random.choice(list(KERNELS))]
     any_type = _pick(random, values).type
     types = [SQUARE if kind == "s" else any_type for kind in operands]
     args = [_pick(random, _of_type(values, type)) for type in types]
-    return fused(function, *args, tag=tag).items
+    return build(function, *args, tag=tag)
 
 
-def _opaque(random: Random, values: list[Node]) -> Node:
+def _opaque(random: Random, values: list[Node], build: Build) -> Node:
     x, y = _pick(random, values), _pick(random, values)
     if random.random() < 0.5:
         return ops.cumsum(x, 0)
-    row = fused(lambda y: ops.slice(y, start=(1, 0), limit=(2, SIDE)), y)
+    (row,) = build(lambda y: ops.slice(y, start=(1, 0), limit=(2, SIDE)), y)
     start = constant(random.randrange(SIDE))
     return ops.dynamic_update_slice(x, row, start, constant(0))
 

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
+from anode.passes.pipeline import optimize
 from anode.program.memory import memory_report, plan
 from anode.program.order import reduced
 from anode.program.schedule import schedule
 from tests.program.check import check_plan
-from tests.program.random_graphs import arrays, random_graph
+from tests.program.random_graphs import arrays, as_nodes, random_graph
 from tests.program.reference_run import evaluate_fused, run_program
 
 
@@ -41,3 +42,9 @@ def test_plans_of_larger_graphs(seed):
     check_plan(program)
     before = [set(step.after) for step in program.steps]
     assert [set(after) for after in reduced(before)] == before
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_random_graphs_through_the_passes(seed):
+    graph = random_graph(seed, size=5 + seed, variables=seed % 5, build=as_nodes)
+    check_graph(optimize(graph), seed)
