@@ -74,6 +74,8 @@ def _keeps_elements(node: Node, arg: Node) -> bool:
     if name == "transpose":
         wide = [i for i in node.attrs["permutation"] if arg.tensor.static[i] != 1]
         return wide == sorted(wide)
+    if name == "dynamic_update_slice":  # an element of operand 0 is kept or replaced where it is
+        return node.args.index(arg) == 0 and arg not in node.args[1:]
     return False
 
 

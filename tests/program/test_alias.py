@@ -29,6 +29,10 @@ def product(x, y):
     return ops.dot_general(x, y, contract=((1,), (0,)), batch=((), ()))
 
 
+def replaced(x, update, start):
+    return ops.dynamic_update_slice(x * 2.0, update, start, start) + 1.0
+
+
 CASES = [
     # body, operand types, (output, input) pairs that are aligned
     (lambda x, y: x + y, [X, X], {(0, 0), (0, 1)}),
@@ -50,6 +54,8 @@ CASES = [
     (lambda x: (x * 2.0, ops.reshape(x, shape=(12,)) + 1.0), [X], set()),
     (lambda x: ops.slice(x, start=(0, 0), limit=(2, 4)), [X], set()),
     (lambda x: x, [X], {(0, 0)}),
+    (replaced, [X, tensor("f32", 1, 4), tensor("i32")], {(0, 0)}),
+    (lambda x, i: ops.dynamic_update_slice(x, x, i, i), [X, tensor("i32")], set()),
 ]
 
 
