@@ -54,11 +54,20 @@ class TrainingStep:
             executable = self.executables[x.shape, x.dtype, y.shape, y.dtype]
         except (KeyError, AttributeError):
             x, y = np.asarray(x), np.asarray(y)
-            executable = self._compiled(x, y)
+            executable = self.compile(x, y)
         if self._state is not self.model.state or self.model.stepping is not self:
             self._attach(executable.graph)
         loss: np.ndarray = executable(x, y, state=self.model.state)[0]
         return loss
+
+    def compile(self, x: np.ndarray, y: np.ndarray) -> Executable:
+        """The executable for minibatches like these."""
+        key = x.shape, x.dtype, y.shape, y.dtype
+        if key not in self.executables:
+            self.model.build(x)
+            types = [_type(array) for array in (x, y)]
+            self.executables[key] = self.model.compile(self.graph(*types))
+        return self.executables[key]
 
     def set_epoch(self, epoch: int) -> None:
         """Give the variable of the learning rate its value for an epoch."""
@@ -74,14 +83,6 @@ class TrainingStep:
         found = gradients([loss], [read(v) for v in parameters])
         updates = scope.updates | self.optimizer.updates(parameters, found)
         return close(inputs, [loss], updates.items(), names=("x", "y", "cost"))
-
-    def _compiled(self, x: np.ndarray, y: np.ndarray) -> Executable:
-        key = x.shape, x.dtype, y.shape, y.dtype
-        if key not in self.executables:
-            self.model.build(x)
-            types = [_type(array) for array in (x, y)]
-            self.executables[key] = self.model.compile(self.graph(*types))
-        return self.executables[key]
 
     def _attach(self, graph: Graph) -> None:
         """Put the optimiser's variables into the model's state."""
