@@ -11,7 +11,6 @@ from weakref import WeakValueDictionary
 from anode.errors import GraphError
 from anode.ir.dims import Dim, Size
 from anode.ir.node import (
-    CONSTANT,
     INPUT,
     ITEM,
     READ,
@@ -213,8 +212,9 @@ def trace_lifting(
 
     With `hoist`, whatever does not depend on the function's own inputs is computed outside and
     captured (right for loop bodies); without, only nodes that existed before tracing began and
-    variables are captured (right for branches, which must not run when not taken). Constants stay
-    inside. Gives the closed graph and the captured nodes, in the order of the added inputs.
+    variables are captured (right for branches, which must not run when not taken). What depends on
+    constants only stays inside, so that it can be part of a kernel there. Gives the closed graph
+    and the captured nodes, in the order of the added inputs.
     """
     inputs = fresh_inputs(*types)
     (marker,) = fresh_inputs(TokenType())  # newer than all that exists now
@@ -228,17 +228,19 @@ def trace_lifting(
 
 def _captured(inputs: set[Node], outputs: Sequence[Node], hoist: bool, marker: int) -> list[Node]:
     inside: dict[Node, bool] = {}
+    literal: set[Node] = set()  # depends on constants only
     order = topological(outputs)
     for node in order:
-        if node in inputs or node.op is CONSTANT:
+        if node.op in (READ, INPUT):
+            inside[node] = node in inputs
+        elif literal.issuperset(node.args):
+            literal.add(node)
             inside[node] = True
-        elif node.op in (READ, INPUT):
-            inside[node] = False
         elif node.op is ITEM:  # captures are single results, never a whole tuple
             inside[node] = inside[node.args[0]]
         else:
-            depends = [a for a in node.args if inside[a] and a.op is not CONSTANT]
-            inside[node] = bool(depends) or (not hoist and node.serial > marker)
+            depends = any(inside[arg] and arg not in literal for arg in node.args)
+            inside[node] = depends or (not hoist and node.serial > marker)
     wanted: dict[Node, None] = {}
     for node in order:
         if inside[node]:

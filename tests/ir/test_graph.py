@@ -150,3 +150,11 @@ def test_a_traced_function_returns_nodes():
         trace(lambda x: 1.0, F)
     with pytest.raises(ShapeError):
         trace(lambda x: x + fresh_inputs(tensor("f32", 4))[0], F)
+
+
+def test_what_depends_on_constants_only_stays_inside_even_if_it_exists_outside():
+    (a,) = fresh_inputs(F)
+    twos = ops.full((3,), 2.0)
+    for hoist in (True, False):
+        graph, captured = trace_lifting(lambda x: x * twos + a, [F], hoist=hoist)
+        assert captured == (a,) and graph is trace(lambda x, a: x * ops.full((3,), 2.0) + a, F, F)
