@@ -1,28 +1,31 @@
-"""The native backend: a static graph becomes one program, one LLVM module, one function to call."""
+"""The native backend: a static graph becomes one program, one object file, one function to call."""
 
 from __future__ import annotations
 
 import ctypes
+import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import llvmlite.binding as llvm
 import numpy as np
 
 from anode.backends.base import Backend, Compiled, Variables
-from anode.backends.cpu import team as teams
-from anode.backends.cpu.control import control_workspace
-from anode.backends.cpu.native import PROGRAM, NativeModule
-from anode.backends.cpu.target import Target, host_target, target_machine
+from anode.backends.cpu import code, team
+from anode.backends.cpu.layout import Layout
+from anode.backends.cpu.target import Target, host_target
 from anode.ir.graph import Graph
+from anode.ir.types import TensorType
 from anode.ops.declare import DeclaredOp
-from anode.passes.pipeline import optimize
-from anode.program.memory import plan
 from anode.program.program import Program, Step
-from anode.program.schedule import schedule
-from anode.rewrite.trace import Trace
+
+if TYPE_CHECKING:
+    from anode.backends.cpu.build import Build
+    from anode.rewrite.trace import Trace
+
+SMALL = 4096  # bytes: an output this small is copied out of a fixed place, which costs least
 
 _HOST_CALL = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_void_p)
 
@@ -33,101 +36,129 @@ class CpuBackend(Backend):
     name = "cpu"
 
     def compile(self, graph: Graph, *, threads: int | None = None) -> CpuCompiled:
-        return CpuCompiled(graph, threads or host_target().cores)
+        target = host_target()
+        return CpuCompiled(graph, target, threads or target.cores)
 
 
 class CpuCompiled(Compiled):
-    """A graph as native code. `program` is what runs; `traces` say what each pass did."""
+    """A graph as native code. `build` has every stage on the way to it."""
 
-    def __init__(self, graph: Graph, threads: int) -> None:
+    def __init__(self, graph: Graph, target: Target, threads: int) -> None:
         started = time.perf_counter()
-        self.graph, self.threads = graph, threads
-        self.traces: list[Trace] = []
-        self.optimized = optimize(graph, self.traces)
-        self.program: Program = plan(schedule(self.optimized, control_workspace))
-        self.native = NativeModule(self.program, host_target(), threads)
-        self._entry = _load(str(self.native.module), host_target())
-        self.peak_bytes = self.program.arena
+        self.graph, self.target, self.threads = graph, target, threads
+        parts = (repr(graph), str(threads))
+        facts, self._code = code.cached(self._make, target, *parts)
+        self.layout = Layout.of(facts)
+        self.peak_bytes = self.layout.arena
+        (self._entry,) = code.load(self._code, target, team.symbols(), team.PROGRAM)
         self._prepare()
         self.seconds = time.perf_counter() - started
 
+    def _make(self) -> code.Made:
+        return self.build.layout().facts(), self.build.object_code()
+
+    @cached_property
+    def build(self) -> Build:
+        """The stages of this compilation; made again where the code came from the disk."""
+        from anode.backends.cpu.build import Build
+
+        return Build(self.graph, self.target, self.threads)
+
+    @property
+    def program(self) -> Program:
+        return self.build.program
+
+    @property
+    def traces(self) -> Sequence[Trace]:
+        """What each pass did."""
+        self.build.optimized  # noqa: B018 the passes run once
+        return self.build.traces
+
     @cached_property
     def stages(self) -> Mapping[str, str]:  # type: ignore[override]
-        """Every stage as text: graph, optimized, program, llvm, assembly."""
-        return _Stages(self)
+        from anode.backends.cpu.build import Stages
+
+        return Stages(self.build)
 
     def _prepare(self) -> None:
-        """Lay out what the native code is given: arena, counters, scratch and table of addresses."""
-        program = self.program
-        self._arena = teams.aligned(program.arena)
-        self._control = teams.aligned(self.native.control_bytes)
-        self._scratch = teams.aligned(self.threads * (self.native.scratch + teams.LINE))
+        """Lay out what the native code is given: memory, and the table of addresses."""
+        layout = self.layout
+        self._memory = [team.aligned(n) for n in (layout.arena, layout.control, layout.scratch)]
+        self._table = np.zeros(layout.places, np.int64)
         self._callback = _HOST_CALL(self._call_host)
-        self._failure: BaseException | None = None
-        self._table = np.zeros(len(program.buffers) + 1, np.int64)
         self._table[0] = ctypes.cast(self._callback, ctypes.c_void_p).value or 0
-        for i, buffer in enumerate(program.buffers):
-            if buffer.kind == "temporary":
-                self._table[i + 1] = self._arena.ctypes.data + (buffer.offset or 0)
-        self._version = 0
-        self._kept: tuple[np.ndarray, ...] = ()
+        arena, control, scratch = (memory.ctypes.data for memory in self._memory)
+        for place, offset in layout.temporaries:
+            self._table[place] = arena + offset
         self._outputs = [
-            (index + 1, program.buffers[index].type.static, program.buffers[index].type.dtype.numpy)
-            for index in program.outputs
+            self._output(place, node)
+            for place, node in zip(layout.outputs, self._results, strict=True)
         ]
-        self._inputs = [index + 1 for index in program.inputs]
-        self._arguments = tuple(x.ctypes.data for x in (self._table, self._control, self._scratch))
-        self._team = teams.team(self.threads) if self.threads > 1 else None
-        self._alone = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 6)(self._entry)
+        self._inputs: list[Any] = [None] * len(layout.inputs)
+        self._version = 0
+        self._bound: list[np.ndarray] = []
+        self._failure: BaseException | None = None
+        self._lock = threading.Lock()
+        self._arguments = (self._entry, self._table.ctypes.data, control, scratch)
+        self._team = team.team(self.threads)
+
+    def _output(self, place: int, type: TensorType) -> _Output:
+        """An output's memory: small ones have a fixed place, large ones are made for each run."""
+        if type.bytes > SMALL:
+            return _Output(place, type.static, type.dtype.numpy, None)
+        fixed = team.aligned(max(type.bytes, 1))[: type.bytes]
+        self._table[place] = fixed.ctypes.data
+        array = fixed.view(type.dtype.numpy).reshape(type.static)
+        return _Output(place, type.static, type.dtype.numpy, array)
 
     def run(self, inputs: Sequence[np.ndarray], state: Variables) -> list[np.ndarray]:
+        with self._lock:  # the table is one; Python threads take turns
+            return self._run(inputs, state)
+
+    def _run(self, inputs: Sequence[np.ndarray], state: Variables) -> list[np.ndarray]:
         table = self._table
-        if self.program.variables and state.version != self._version:
+        if state.version != self._version and self.layout.variables:
             self._bind(state)
-        for index, array in zip(self._inputs, inputs, strict=True):
-            table[index] = array.ctypes.data
-        outputs = []
-        for index, shape, dtype in self._outputs:
-            output = np.empty(shape, dtype)
-            table[index] = output.ctypes.data
-            outputs.append(output)
-        if self._team is not None:
-            self._team.run(self._entry, *self._arguments)
-        else:
-            table_at, control, scratch = self._arguments
-            self._alone(table_at, control, 0, 0, scratch, 0)
+        for i, array in enumerate(inputs):
+            if array is not self._inputs[i]:
+                self._inputs[i] = array
+                table[self.layout.inputs[i]] = array.ctypes.data
+        large = {}
+        for output in self._outputs:
+            if output.fixed is None:
+                made = large[output.place] = np.empty(output.shape, output.dtype)
+                table[output.place] = made.ctypes.data
+        self._team.run(*self._arguments)
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
-        return outputs
+        return [large[o.place] if o.fixed is None else o.fixed.copy() for o in self._outputs]
 
     def _bind(self, state: Variables) -> None:
-        arrays = []
-        for variable, index in self.program.variables:
-            array = state[variable]
-            self._table[index + 1] = array.ctypes.data
-            arrays.append(array)
-        self._kept, self._version = tuple(arrays), state.version
+        variables = self.graph.variables
+        self._bound = [state[variables[position]] for _, position in self.layout.variables]
+        for (place, _), array in zip(self.layout.variables, self._bound, strict=True):
+            self._table[place] = array.ctypes.data
+        self._version = state.version
 
     def _call_host(self, number: int, table: int) -> None:
         """Run a step by its op's NumPy reference; called from native code, in any thread."""
         try:
-            _run_host(self.native.host_steps[number], self._program_of(number), table)
+            program, step = self.build.native.host_steps[number]
+            _run_host(program, step, table)
         except BaseException as failure:  # raised again in the caller's thread
             self._failure = failure
 
-    def _program_of(self, number: int) -> Program:
-        step = self.native.host_steps[number]
-        return next(p for p in _programs(self.program) if step in p.steps)
+
+@dataclass(frozen=True)
+class _Output:
+    place: int
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    fixed: np.ndarray | None
 
 
-def _programs(program: Program) -> list[Program]:
-    """A program and those nested in it."""
-    nested = [p for step in program.steps for inner in step.programs for p in _programs(inner)]
-    return [program, *nested]
-
-
-def _run_host(step: Step, program: Program, table: int) -> None:
+def _run_host(program: Program, step: Step, table: int) -> None:
     addresses = (ctypes.c_int64 * (len(program.buffers) + 1)).from_address(table)
 
     def array(index: int) -> np.ndarray:
@@ -135,8 +166,7 @@ def _run_host(step: Step, program: Program, table: int) -> None:
         if buffer.kind == "constant":
             raw = np.frombuffer(buffer.data or b"", np.uint8)
         else:
-            size = buffer.type.bytes
-            memory = (ctypes.c_uint8 * size).from_address(addresses[index + 1])
+            memory = (ctypes.c_uint8 * buffer.type.bytes).from_address(addresses[index + 1])
             raw = np.frombuffer(memory, np.uint8)
         return raw.view(buffer.type.dtype.numpy).reshape(buffer.type.static)
 
@@ -147,45 +177,3 @@ def _run_host(step: Step, program: Program, table: int) -> None:
     results = result if isinstance(result, tuple) else (result,)
     for index, value in zip(step.writes, results, strict=True):
         array(index)[...] = value
-
-
-class _Stages(Mapping[str, str]):
-    """The stages of one compilation, each printed when it is asked for."""
-
-    names = ("graph", "optimized", "program", "llvm", "assembly")
-
-    def __init__(self, compiled: CpuCompiled) -> None:
-        self._compiled = compiled
-
-    def __iter__(self) -> Any:
-        return iter(self.names)
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __getitem__(self, name: str) -> str:
-        compiled = self._compiled
-        if name == "llvm":
-            return str(compiled.native.module)
-        if name == "assembly":
-            module = llvm.parse_assembly(self["llvm"])
-            return str(target_machine(host_target()).emit_assembly(module))
-        if name not in self.names:
-            raise KeyError(name)
-        return repr(getattr(compiled, name))
-
-
-def _load(text: str, target: Target) -> int:
-    """Compile LLVM text and load it: the address of the program's function."""
-    for name, address in teams.symbols().items():
-        llvm.add_symbol(name, address)
-    module = llvm.parse_assembly(text)
-    machine = target_machine(target)
-    engine = llvm.create_mcjit_compiler(module, machine)
-    engine.finalize_object()
-    entry = int(engine.get_function_address(PROGRAM))
-    engine.detach()  # never unloaded: a thread that comes late may still be in this code
-    return entry
-
-
-__all__ = ["CpuBackend", "CpuCompiled"]

@@ -19,20 +19,19 @@ from anode.backends.cpu.loops import emit_loops, plan_loops
 from anode.backends.cpu.products import emit_product, plan_product
 from anode.backends.cpu.serial import copy_bytes, emit_cumulate, emit_scatter
 from anode.backends.cpu.target import Target
-from anode.backends.cpu.team import LINE
+from anode.backends.cpu.team import LINE, PROGRAM
 from anode.errors import BackendError
 from anode.program.program import Program, Step
 
 HOST = ("sort", "top_k")  # what runs the NumPy reference, through the callback
-PROGRAM = "anode_program"
 
 
 @dataclass(frozen=True)
 class Kernel:
     """A kernel's code, run for each task in range(tasks).
 
-    The function takes the addresses of its buffers, then of `scratch` bytes where it needs any; with
-    `takes_table`, the table and scratch instead, to find its buffers itself.
+    The function takes the addresses of its buffers, then of `scratch` bytes where it needs any;
+    with `takes_table`, the table and scratch instead, to find its buffers itself.
     """
 
     function: ir.Function
@@ -53,7 +52,7 @@ class NativeModule:
     target: Target
     threads: int
     module: ir.Module = field(default_factory=lambda: ir.Module("anode"))
-    host_steps: list[Step] = field(default_factory=list)
+    host_steps: list[tuple[Program, Step]] = field(default_factory=list)
     kernels: dict[Step, Kernel] = field(default_factory=dict)
     scratch: int = 0
     _shared: dict[object, Kernel] = field(default_factory=dict)
@@ -67,6 +66,15 @@ class NativeModule:
     def control_bytes(self) -> int:
         """Bytes of the steps' counters: a line for each thread's tickets, one for what is done."""
         return max(1, len(self.program.steps)) * (self.threads + 1) * LINE
+
+    @property
+    def stride(self) -> int:
+        """Bytes of scratch from one thread's to the next one's."""
+        return -(-max(self.scratch, 1) // LINE) * LINE
+
+    @property
+    def scratch_bytes(self) -> int:
+        return self.threads * self.stride
 
     # steps
     def step(self, program: Program, step: Step, threads: int) -> ir.Function:
@@ -119,7 +127,7 @@ class NativeModule:
         if kind == "cumulate":
             return Kernel(emit_cumulate(node, self.module, name), 1)
         if kind in HOST:
-            return self._host(step, name)
+            return self._host(program, step, name)
         if step.programs:
             return Kernel(emit_control(self, program, step, name), 1, takes_table=True)
         raise BackendError(f"the cpu backend has no kernel for {node.op.name} ({node.origin})")
@@ -148,7 +156,7 @@ class NativeModule:
         b.ret_void()
         return Kernel(function, 1)
 
-    def _host(self, step: Step, name: str) -> Kernel:
+    def _host(self, program: Program, step: Step, name: str) -> Kernel:
         """A call of the host: the callback is told the step's number and the table."""
         kind = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I64])
         function = ir.Function(self.module, kind, name)
@@ -158,7 +166,7 @@ class NativeModule:
         callback.type = ir.FunctionType(ir.VoidType(), [I64, POINTER]).as_pointer()
         b.call(callback, [i64(len(self.host_steps)), table])
         b.ret_void()
-        self.host_steps.append(step)
+        self.host_steps.append((program, step))
         return Kernel(function, 1, takes_table=True)
 
     # the program
@@ -191,8 +199,7 @@ class NativeModule:
                 self._run_all(b, run, self.kernels[step].tasks, table, scratch)
             b.ret_void()
             return
-        stride = -(-max(self.scratch, 1) // LINE) * LINE
-        scratch = b.gep(scratch, [b.mul(thread, i64(stride))], source_etype=I8)
+        scratch = b.gep(scratch, [b.mul(thread, i64(self.stride))], source_etype=I8)
         _Teamwork(self, b, control, version, thread, team).emit(runs, table, scratch)
         b.ret_void()
 

@@ -1,13 +1,13 @@
 """The thread team: native threads that run whole programs together, without barriers.
 
 Every thread of a run walks the same list of steps. A step's tasks are handed out by tickets, each
-thread's own share first and then, by stealing, the others'; a step may start when the steps it waits
-for have finished all their tasks. So a thread that the system has put aside delays others only by the task it is in,
-and a late one finds everything done and catches up.
+thread's own share first and then, by stealing, the others'; a step may start when the steps it
+waits for have finished all their tasks. So a thread that the system has put aside delays others
+only by the task it is in, and a late one finds everything done and catches up.
 
 Tickets and counts carry the run's number (its *version*) in their upper bits: nothing is reset
-between runs, and a thread that comes late from an earlier run cannot touch the present one. Waiting threads
-spin briefly, then sleep in the kernel, so that a loaded machine does not collapse.
+between runs, and a thread that comes late from an earlier run cannot touch the present one.
+Waiting threads spin briefly, then sleep in the kernel, so that a loaded machine does not collapse.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from functools import cache
 import llvmlite.binding as llvm
 import numpy as np
 
-from anode.backends.cpu.target import host_target, target_machine
+from anode.backends.cpu import code
+from anode.backends.cpu.target import Target, host_target, target_machine
 from anode.errors import BackendError
 
+PROGRAM = "anode_program"  # the name of a program's function in its object code
 LINE = 64  # bytes of a cache line; counters that different threads write lie on lines of their own
 
 # The team in memory: the run's number, then what it runs, then who sleeps; a line each.
@@ -299,16 +301,18 @@ class _Code:
     """The team's own native code: addresses of what programs call, and how to run one."""
 
     def __init__(self) -> None:
-        module = llvm.parse_assembly(_source())
-        module.triple = host_target().triple
-        engine = llvm.create_mcjit_compiler(module, target_machine(host_target()))
-        engine.finalize_object()
-        called = ("anode_claim", "anode_finish", "anode_wait")
-        self.symbols = {name: engine.get_function_address(name) for name in called}
-        self.start = engine.get_function_address("anode_start")
+        target, source = host_target(), _source()
+        names = ("anode_claim", "anode_finish", "anode_wait", "anode_start", "anode_run")
+        _, object_code = code.cached(lambda: ({}, _compiled(source, target)), target, source)
+        addresses = dict(zip(names, code.load(object_code, target, {}, *names), strict=True))
+        self.start = addresses.pop("anode_start")
         kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 5)
-        self.run = kind(engine.get_function_address("anode_run"))
-        engine.detach()  # never unloaded: threads are in this code until the process ends
+        self.run = kind(addresses.pop("anode_run"))
+        self.symbols = addresses
+
+
+def _compiled(source: str, target: Target) -> bytes:
+    return bytes(target_machine(target).emit_object(llvm.parse_assembly(source)))
 
 
 @cache

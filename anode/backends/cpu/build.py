@@ -1,0 +1,93 @@
+"""From graph to object code: the named stages of the native backend, each made on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+
+import llvmlite.binding as llvm
+
+from anode.backends.cpu.control import control_workspace
+from anode.backends.cpu.layout import Layout
+from anode.backends.cpu.native import NativeModule
+from anode.backends.cpu.target import Target, target_machine
+from anode.ir.graph import Graph
+from anode.passes.pipeline import optimize
+from anode.program.memory import plan
+from anode.program.program import Program
+from anode.program.schedule import schedule
+from anode.rewrite.trace import Trace
+
+
+class Build:
+    """The stages of compiling one graph, each made when it is first asked for.
+
+    `traces` say what each pass did.
+    """
+
+    stages = ("graph", "optimized", "program", "llvm", "assembly")
+
+    def __init__(self, graph: Graph, target: Target, threads: int) -> None:
+        self.graph, self.target, self.threads = graph, target, threads
+        self.traces: list[Trace] = []
+
+    @cached_property
+    def optimized(self) -> Graph:
+        return optimize(self.graph, self.traces)
+
+    @cached_property
+    def program(self) -> Program:
+        return plan(schedule(self.optimized, control_workspace))
+
+    @cached_property
+    def native(self) -> NativeModule:
+        return NativeModule(self.program, self.target, self.threads)
+
+    @cached_property
+    def llvm(self) -> str:
+        return str(self.native.module)
+
+    @property
+    def assembly(self) -> str:
+        return str(target_machine(self.target).emit_assembly(llvm.parse_assembly(self.llvm)))
+
+    def object_code(self) -> bytes:
+        """The program as a relocatable object file."""
+        return bytes(target_machine(self.target).emit_object(llvm.parse_assembly(self.llvm)))
+
+    def layout(self) -> Layout:
+        program, native = self.program, self.native
+        order = {variable: i for i, variable in enumerate(self.graph.variables)}
+        return Layout(
+            places=len(program.buffers) + 1,
+            inputs=tuple(i + 1 for i in program.inputs),
+            outputs=tuple(i + 1 for i in program.outputs),
+            variables=tuple((i + 1, order[variable]) for variable, i in program.variables),
+            temporaries=tuple(
+                (i + 1, buffer.offset or 0)
+                for i, buffer in enumerate(program.buffers)
+                if buffer.kind == "temporary"
+            ),
+            arena=program.arena,
+            control=native.control_bytes,
+            scratch=native.scratch_bytes,
+            calls_host=bool(native.host_steps),
+        )
+
+
+class Stages(Mapping[str, str]):
+    """The stages of a build as text."""
+
+    def __init__(self, build: Build) -> None:
+        self._build = build
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(Build.stages)
+
+    def __len__(self) -> int:
+        return len(Build.stages)
+
+    def __getitem__(self, name: str) -> str:
+        if name not in Build.stages:
+            raise KeyError(name)
+        return str(getattr(self._build, name))
