@@ -91,8 +91,8 @@ class CpuCompiled(Compiled):
         for place, offset in layout.temporaries:
             self._table[place] = arena + offset
         self._outputs = [
-            self._output(place, node)
-            for place, node in zip(layout.outputs, self._results, strict=True)
+            self._output(place, node.tensor)
+            for place, node in zip(layout.outputs, self.graph.outputs, strict=True)
         ]
         self._inputs: list[Any] = [None] * len(layout.inputs)
         self._version = 0
@@ -167,7 +167,7 @@ def _run_host(program: Program, step: Step, table: int) -> None:
             raw = np.frombuffer(buffer.data or b"", np.uint8)
         else:
             memory = (ctypes.c_uint8 * buffer.type.bytes).from_address(addresses[index + 1])
-            raw = np.frombuffer(memory, np.uint8)
+            raw = np.ctypeslib.as_array(memory)
         return raw.view(buffer.type.dtype.numpy).reshape(buffer.type.static)
 
     op = step.node.op

@@ -25,7 +25,7 @@ _PACKAGE = Path(__file__).parents[2]
 
 
 def folder() -> Path | None:
-    """Where entries are kept: ANODE_CACHE ("off" for nowhere), else a folder in the user's cache."""
+    """Where entries are kept: ANODE_CACHE ("off": nowhere), else a folder in the user's cache."""
     named = os.environ.get("ANODE_CACHE")
     if named == "off":
         return None

@@ -344,7 +344,7 @@ def aligned(size: int) -> np.ndarray:
 
 def _source() -> str:
     machine = host_target().triple.split("-")[0]
-    words = {"line": LINE, "job": _JOB, "sleepers": _SLEEPERS, "spins": _SPINS}
+    words: dict[str, object] = {"line": LINE, "job": _JOB, "sleepers": _SLEEPERS, "spins": _SPINS}
     words["pause"] = _PAUSE.get(machine, "; no instruction to pause")
     if sys.platform == "linux" and machine in _FUTEX_CALL:
         call = f"call i64 (i64, ...) @syscall(i64 {_FUTEX_CALL[machine]}, ptr %word, "
