@@ -10,7 +10,6 @@ from anode.ir.graph import Graph
 from anode.ir.node import CONSTANT, INPUT, ITEM, READ, Node, make
 from anode.ir.text import node_text
 from anode.ir.types import TupleType, well_formed
-from anode.ir.variable import Variable
 
 
 def verify(graph: Graph) -> None:
@@ -26,9 +25,11 @@ def verify(graph: Graph) -> None:
         current._check()
         for node in current.nodes:
             _verify_node(node)
-            nested = [found for found in _graphs(tuple(node.attrs.values())) if found not in seen]
-            seen.update(nested)
-            waiting.extend(nested)
+        nested = _graphs(tuple([tuple(node.attrs.values()) for node in current.nodes]))
+        initial = [variable.init for variable in current.variables if variable.init is not None]
+        new = {*nested, *initial} - seen
+        seen |= new
+        waiting += new
 
 
 def _verify_node(node: Node) -> None:
@@ -59,9 +60,7 @@ def _problem(node: Node) -> str:
 
 
 def _graphs(value: Any) -> Iterator[Graph]:
-    """The graphs in an attribute; of a variable, the one that initialises it."""
-    if isinstance(value, Variable):
-        value = value.init
+    """The graphs in an attribute."""
     if isinstance(value, Graph):
         yield value
     elif isinstance(value, tuple):

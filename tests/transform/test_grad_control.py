@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from finite_differences import check
 
 from anode import ops
 from anode.errors import UnsupportedOp
@@ -11,6 +10,7 @@ from anode.ir.types import tensor
 from anode.ops.evaluate import evaluate
 from anode.transform import grad, gradients
 from anode.transform.control import merge_scans
+from tests.transform.finite_differences import check
 
 A = np.linspace(-1.0, 1.5, 6).reshape(3, 2)
 X = np.array([0.3, -0.7])
