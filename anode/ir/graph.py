@@ -15,6 +15,7 @@ from anode.ir.node import (
     ITEM,
     READ,
     Node,
+    Origin,
     input_node,
     read,
     remake,
@@ -144,13 +145,16 @@ class Graph:
         updates = [(v, value) for (v, _), value in zip(self.updates, roots[a:b], strict=True)]
         return Graph.make(types, roots[:a], updates, roots[b:], self.names)
 
-    def inline(self, *args: Node) -> tuple[Node, ...]:
-        """The outputs as nodes over `args`: the function's body put in place of a call."""
+    def inline(self, *args: Node, origin: Origin | None = None) -> tuple[Node, ...]:
+        """The outputs as nodes over `args`: the function's body put in place of a call.
+
+        New nodes keep the lines of the body's, or take `origin`, the line of the call.
+        """
         if self.updates or self.effects:
             raise GraphError("only a function without updates and effects can be inlined")
         if tuple(arg.type for arg in args) != self.types:
             raise GraphError(f"called with {[a.type for a in args]}, takes {list(self.types)}")
-        new = substitute(self.outputs, dict(zip(self.inputs, args, strict=True)))
+        new = substitute(self.outputs, dict(zip(self.inputs, args, strict=True)), origin)
         return tuple(new[output] for output in self.outputs)
 
     def __repr__(self) -> str:

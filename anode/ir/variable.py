@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from anode.errors import ShapeError
 from anode.ir.types import TensorType
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ class Variable:
     init: Graph | None = None
     trainable: bool = True
     collections: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.type.is_static:
+            raise ShapeError(f"the variable {self.name} needs sizes, not {self.type}")
 
     def __repr__(self) -> str:
         return f"Variable({self.name}: {self.type})"

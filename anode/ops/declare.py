@@ -189,7 +189,8 @@ class Composite(DeclaredOp):
 
     def expand(self, node: Node) -> tuple[Node, ...]:
         """The results of `node` as the body's nodes over its operands."""
-        return self.body(tuple(a.type for a in node.args), node.attrs).inline(*node.args)
+        body = self.body(tuple([arg.type for arg in node.args]), node.attrs)
+        return body.inline(*node.args, origin=node.origin)
 
 
 def primitive(function: Callable[..., Any]) -> Primitive:

@@ -158,3 +158,17 @@ def test_what_depends_on_constants_only_stays_inside_even_if_it_exists_outside()
     for hoist in (True, False):
         graph, captured = trace_lifting(lambda x: x * twos + a, [F], hoist=hoist)
         assert captured == (a,) and graph is trace(lambda x, a: x * ops.full((3,), 2.0) + a, F, F)
+
+
+def test_a_composite_expands_to_nodes_of_its_own_line():
+    (x,) = fresh_inputs(F)
+    first = ops.softsign(x)
+    second = ops.softsign(x + 1.0)
+    assert {node.origin for node in ops.softsign.expand(first)} == {first.origin}
+    assert {node.origin for node in ops.softsign.expand(second)} == {second.origin}
+    assert first.origin != second.origin
+
+
+def test_a_variable_has_sizes():
+    with pytest.raises(ShapeError, match=r"the variable v needs sizes, not f32\[n\]"):
+        Variable("v", tensor("f32", N))
