@@ -4,44 +4,21 @@ from __future__ import annotations
 
 from anode.ir.dims import product
 from anode.ir.graph import Graph
-from anode.ir.node import ITEM, Node, registry, remake
+from anode.ir.node import ITEM, Node, at, registry
 from anode.ir.types import TupleType
 from anode.ops.declare import Composite
+from anode.rewrite.drivers import rewrite
 from anode.rewrite.trace import Hit, Trace
 
 
 def legalize(graph: Graph, trace: Trace | None = None) -> Graph:
     """Expand every composite into its body, and every product into [batch] × [m, k] · [k, n]."""
-    memo: dict[Node, Node] = {}
-    trace = trace or Trace("legalize")
-    return graph.with_roots([_legal(root, memo, trace) for root in graph.roots])
+    return rewrite(graph, _step, trace)
 
 
-def _legal(root: Node, memo: dict[Node, Node], trace: Trace) -> Node:
-    stack = [root]
-    becomes: dict[Node, Node] = {}
-    while stack:
-        node = stack[-1]
-        if node in memo:
-            stack.pop()
-            continue
-        waiting = [arg for arg in node.args if arg not in memo]
-        if waiting:
-            stack.extend(waiting)
-            continue
-        replaced = becomes.pop(node, None)
-        if replaced is not None:
-            memo[node] = memo[replaced]
-            continue
-        made = remake(node, tuple([memo[arg] for arg in node.args]))
-        replaced = _replacement(made)
-        if replaced is None:
-            memo[node] = made
-        else:
-            trace.hits.append(Hit(node.op.name, node, after=replaced))
-            becomes[node] = replaced
-            stack.append(replaced)
-    return memo[root]
+def _step(node: Node) -> Hit | None:
+    made = _replacement(node)
+    return None if made is None else Hit(node.op.name, node, after=made)
 
 
 def _replacement(node: Node) -> Node | None:
@@ -56,7 +33,8 @@ def _replacement(node: Node) -> Node | None:
     if node.op.name == "transpose" and node.args[0].op.name == "dot_general":
         return _exchanged(node)
     if node.op.name == "dot_general":
-        made = canonical_product(node)
+        with at(node.origin):
+            made = canonical_product(node)
         return None if made is node else made
     return None
 

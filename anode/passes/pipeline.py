@@ -17,11 +17,12 @@ from anode.ir.node import Node, remake
 from anode.ops.control import COND, SCAN, WHILE
 from anode.passes.fuse import fuse
 from anode.passes.legalize import legalize
+from anode.passes.simplify import simplify
 from anode.rewrite.trace import Trace, record
 
 Pass = Callable[[Graph, Trace], Graph]
 
-PIPELINE: tuple[Pass, ...] = (legalize, fuse)
+PIPELINE: tuple[Pass, ...] = (simplify, legalize, simplify, fuse)
 
 _LOOPS_AND_BRANCHES = frozenset([COND, SCAN, WHILE])
 
@@ -38,7 +39,7 @@ def optimize(graph: Graph, traces: list[Trace] | None = None) -> Graph:
 
 
 def run_pass(step: Pass, graph: Graph, trace: Trace) -> Graph:
-    """The graph, and every graph nested in its control flow, through one pass, timed and counted."""
+    """The graph, and all graphs nested in its control flow, through one pass, timed and counted."""
     start = perf_counter()
     made = _Nesting(step, trace).run(graph)
     trace.seconds += perf_counter() - start
