@@ -17,12 +17,21 @@ from anode.ir.node import Node, remake
 from anode.ops.control import COND, SCAN, WHILE
 from anode.passes.fuse import fuse
 from anode.passes.legalize import legalize
+from anode.passes.scans import merge_scans
 from anode.passes.simplify import simplify
+from anode.passes.split import split_reductions
 from anode.rewrite.trace import Trace, record
 
 Pass = Callable[[Graph, Trace], Graph]
 
-PIPELINE: tuple[Pass, ...] = (simplify, legalize, simplify, fuse)
+PIPELINE: tuple[Pass, ...] = (
+    merge_scans,
+    simplify,
+    legalize,
+    simplify,
+    split_reductions,
+    fuse,
+)
 
 _LOOPS_AND_BRANCHES = frozenset([COND, SCAN, WHILE])
 

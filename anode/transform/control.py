@@ -2,8 +2,8 @@
 
 The backward pass of a body is a closed graph too: it takes the operands of one run, recomputes what
 it needs of the body and gives their cotangents. A scan runs backward over the carries of each step;
-a twin of the forward scan stacks them, those only that the backward pass reads. `merge_scans` makes
-the two one loop.
+a twin of the forward scan stacks them, those only that the backward pass reads. The pass
+`merge_scans` makes the two one loop.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from typing import Any
 
 from anode.errors import UnsupportedOp
 from anode.ir.graph import Graph, close, fresh_inputs
-from anode.ir.node import ITEM, Node, remake, substitute, topological
-from anode.ir.types import TupleType
+from anode.ir.node import Node, substitute, topological
 from anode.ops.control import COND, SCAN, WHILE
 from anode.transform.grad import cotangents, filled, influence, selective
 
@@ -92,55 +91,6 @@ def while_gradient(
     scan = {"body": Graph.make(body.types, step.items), "carries": carries, "sequences": 0}
     scan |= {"length": max_trips, "reverse": False}
     return scan_gradient(ct, y, *operands, wanted=wanted, **scan)
-
-
-def merge_scans(graph: Graph) -> Graph:
-    """`graph`, nested ones too, with scans that do the same steps for other results made one.
-
-    A loop that was differentiated is such a pair: the user's scan and the twin that stacks carries.
-    """
-    graph = graph.map(lambda old, args: remake(old, args, _merge_nested(old.attrs)))
-    merged = _merged_bodies(graph)
-
-    def rewrite(old: Node, args: tuple[Node, ...]) -> Node:
-        if old in merged:
-            body, places = merged[old]
-            new = remake(old, args, {**old.attrs, "body": body})
-            return new if isinstance(old.type, TupleType) else new.items[places[0]]
-        if old.op is ITEM and old.args[0] in merged:
-            return args[0].items[merged[old.args[0]][1][old.attrs["index"]]]
-        return remake(old, args)
-
-    return graph.map(rewrite)
-
-
-def _merge_nested(attrs: Any) -> Any:
-    """Attributes with every graph in them merged."""
-    if isinstance(attrs, Mapping):
-        return {key: _merge_nested(value) for key, value in attrs.items()}
-    if isinstance(attrs, tuple):
-        return tuple([_merge_nested(value) for value in attrs])
-    return merge_scans(attrs) if isinstance(attrs, Graph) else attrs
-
-
-def _merged_bodies(graph: Graph) -> dict[Node, tuple[Graph, list[int]]]:
-    """For each scan that is not alone: the common body, and where its own results are in it."""
-    groups: dict[Any, list[Node]] = {}
-    for node in graph.nodes:
-        if node.op is SCAN:
-            body, n = node.attrs["body"], node.attrs["carries"]
-            loop = [value for value in node.attrs.values() if value is not body]
-            groups.setdefault((node.args, *loop, body.outputs[:n]), []).append(node)
-    merged = {}
-    for group in groups.values():
-        bodies, n = [node.attrs["body"] for node in group], group[0].attrs["carries"]
-        rows = list(dict.fromkeys(row for body in bodies for row in body.outputs[n:]))
-        common = Graph.make(bodies[0].types, (*bodies[0].outputs[:n], *rows))
-        for node, body in zip(group, bodies, strict=True):
-            places = [*range(n), *[n + rows.index(row) for row in body.outputs[n:]]]
-            if len(group) > 1:
-                merged[node] = common, places
-    return merged
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,7 @@ from anode import ops
 from anode.errors import UnsupportedOp
 from anode.ir.graph import trace
 from anode.ir.types import tensor
-from anode.ops.evaluate import evaluate
 from anode.transform import grad, gradients
-from anode.transform.control import merge_scans
 from tests.transform.finite_differences import check
 
 A = np.linspace(-1.0, 1.5, 6).reshape(3, 2)
@@ -160,30 +158,3 @@ def test_gradients_that_nobody_wants_are_not_computed():
     graph = trace(f, tensor("f32", 2), tensor("f32", 3, 2), tensor("f32", 2))
     assert len(scans(grad(graph, [0]))[-1].attrs["body"].outputs) == 1
     assert len(scans(grad(graph, [0, 1, 2]))[-1].attrs["body"].outputs) == 3
-
-
-def test_merging_makes_the_forward_scan_and_its_twin_one_loop():
-    def f(h, w):
-        return ops.sum(ops.scan(lambda h, _: (ops.sin(h * w), None), h, None, length=3)[0])
-
-    graph = grad(trace(f, tensor("f64", 2), tensor("f64", 2)), [0, 1])
-    merged = merge_scans(graph)
-    assert (len(scans(graph)), len(scans(merged))) == (3, 2)
-    for a, b in zip(*(evaluate(g, [X, X + 1])[0] for g in (graph, merged)), strict=True):
-        np.testing.assert_array_equal(a, b)
-    assert merge_scans(merged) is merged
-
-
-def test_merging_reaches_nested_scans():
-    def f(h, w):
-        def outer(h, _):
-            return ops.scan(lambda h, _: (ops.sin(h * w), None), h, None, length=2)
-
-        return ops.sum(ops.scan(outer, h, None, length=3)[0])
-
-    graph = grad(trace(f, tensor("f64", 2), tensor("f64", 2)), [0])
-    merged = merge_scans(graph)
-    count = lambda g: sum(1 + count(node.attrs["body"]) for node in scans(g))  # noqa: E731
-    assert count(merged) < count(graph)
-    for a, b in zip(*(evaluate(g, [X, X + 1])[0] for g in (graph, merged)), strict=True):
-        np.testing.assert_array_equal(a, b)
