@@ -330,10 +330,8 @@ class _Fusion:
                 self._build(group, new)
             else:
                 (node,) = group.members
-                new[node] = remake(node, tuple(new[arg] for arg in node.args))
-        for node in self.graph.nodes:
-            if node.op is ITEM and node.args[0] in new and node not in new:
-                new[node] = remake(node, (new[node.args[0]],))
+                made = remake(node, tuple(new[arg] for arg in node.args))
+                new.update(zip(node.items, made.items, strict=True))
         roots = [new[root] for root in self.graph.roots]
         return self.graph.with_roots(roots)
 

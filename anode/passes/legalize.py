@@ -1,46 +1,94 @@
-"""Rewrite what no kernel takes as it stands: expand composites, bring products to one form."""
+"""Rewrite what no kernel takes as it stands: composites, odd products, half-type accumulation."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
 from anode.ir.dims import product
+from anode.ir.dtypes import DType, bf16, bool_, dtype_of, f32
 from anode.ir.graph import Graph
-from anode.ir.node import ITEM, Node, at, registry
+from anode.ir.node import ITEM, Node, at, constant, registry, remake
 from anode.ir.types import TupleType
 from anode.ops.declare import Composite
+from anode.ops.reduce import monoid, monoid_of
 from anode.rewrite.drivers import rewrite
 from anode.rewrite.trace import Hit, Trace
 
+Legal = Callable[[Node], "Node | None"]
+
 
 def legalize(graph: Graph, trace: Trace | None = None) -> Graph:
-    """Expand every composite into its body, and every product into [batch] × [m, k] · [k, n]."""
+    """Expand every composite, and bring every other op to a form that kernels are written for."""
     return rewrite(graph, _step, trace)
 
 
 def _step(node: Node) -> Hit | None:
-    made = _replacement(node)
-    return None if made is None else Hit(node.op.name, node, after=made)
-
-
-def _replacement(node: Node) -> Node | None:
-    """What takes the place of a node on legal operands; None if it is legal itself.
-
-    A composite of several results is replaced where its items are taken.
-    """
     if isinstance(node.op, Composite) and not isinstance(node.type, TupleType):
-        return node.op.expand(node)[0]
-    if node.op is ITEM and isinstance(node.args[0].op, Composite):
-        return node.args[0].op.expand(node.args[0])[node.attrs["index"]]
-    if node.op.name == "transpose" and node.args[0].op.name == "dot_general":
-        return _exchanged(node)
-    if node.op.name == "dot_general":
+        return Hit("expand", node, after=node.op.expand(node)[0])
+    for rule in RULES.get(node.op.name, ()):
         with at(node.origin):
-            made = canonical_product(node)
-        return None if made is node else made
+            made = rule(node)
+        if made is not None:
+            return Hit(rule.__name__, node, rule.__doc__ or "", made)
     return None
 
 
-def canonical_product(node: Node) -> Node:
-    """The product with one batch (if any), one free and one contracted dim on each side."""
+def expand_item(node: Node) -> Node | None:
+    """A composite of several results expands where its items are taken."""
+    (source,) = node.args
+    if not isinstance(source.op, Composite):
+        return None
+    return source.op.expand(source)[node.attrs["index"]]
+
+
+def legal_body(node: Node) -> Node | None:
+    """The scalar graph that an op applies is legal too."""
+    body: Graph = node.attrs["body"]
+    if not any(isinstance(inner.op, Composite) for inner in body.nodes):
+        return None
+    return remake(node, node.args, {**node.attrs, "body": legalize(body)})
+
+
+def accumulate_in_f32(node: Node) -> Node | None:
+    """Half types are added up in f32 and rounded once; only `reduce` does so by itself."""
+    dtype, name = node.tensor.dtype, monoid_of(node.attrs["body"])
+    if dtype.compute is dtype or name is None:
+        return None
+    wide = tuple([_as(arg, f32) if arg.tensor.dtype is dtype else arg for arg in node.args])
+    return _as(remake(node, wide, {**node.attrs, "body": monoid(name, f32)}), dtype)
+
+
+def empty_product(node: Node) -> Node | None:
+    """A product over no elements is zero, one of no elements anything."""
+    sizes = (*node.args[0].tensor.static, *node.args[1].tensor.static)
+    if 0 not in sizes:
+        return None
+    zero = constant(0, node.tensor.dtype)
+    return registry["broadcast_in_dim"](zero, shape=node.tensor.static, axes=())
+
+
+def product_of_bools(node: Node) -> Node | None:
+    """An or of ands is a sum of products of 0 and 1 that is not zero."""
+    if node.tensor.dtype is not bool_ or node.args[0].tensor.dtype is not bool_:
+        return None
+    x, y = (_as(arg, f32) for arg in node.args)
+    return registry["not_equal"](_product(x, y, node.attrs, f32), 0)
+
+
+def product_type(node: Node) -> Node | None:
+    """A product adds up in one type, which its operands are exact in and its result rounds from."""
+    source, result = node.args[0].tensor.dtype, node.tensor.dtype
+    total = dtype_of(np.result_type(source.compute.numpy, result.compute.numpy))
+    if total is result.compute and _widens(source, total):
+        return None
+    x, y = (_as(arg, total) for arg in node.args)
+    return _as(_product(x, y, node.attrs, total), result)
+
+
+def canonical_product(node: Node) -> Node | None:
+    """Products are [batch] × [m, k] · [k, n], with one dim of each kind."""
     x, y = node.args
     (cx, cy), (bx, by) = node.attrs["contract"], node.attrs["batch"]
     batched = 1 if bx else 0
@@ -49,19 +97,20 @@ def canonical_product(node: Node) -> Node:
         "batch": ((0,), (0,)) if bx else ((), ()),
         "dtype": node.attrs["dtype"],
     }
-    if x.tensor.rank == y.tensor.rank == batched + 2 and _is_form(node, form):
-        return node
+    if x.tensor.rank == y.tensor.rank == batched + 2 and form == node.attrs:
+        return None
     free_x = [i for i in range(x.tensor.rank) if i not in (*cx, *bx)]
     free_y = [i for i in range(y.tensor.rank) if i not in (*cy, *by)]
     left = _collapse(x, [bx] if bx else [], free_x, list(cx))
     right = _collapse(y, [by] if by else [], list(cy), free_y)
-    made = registry["dot_general"](left, right, **form)
-    return reshape(made, node.tensor.static)
+    return _reshaped(registry["dot_general"](left, right, **form), node.tensor.static)
 
 
-def _exchanged(node: Node) -> Node | None:
-    """(x·y)ᵀ as yᵀ·xᵀ, so that what uses the transposed product can be its epilogue."""
-    product = node.args[0]
+def transposed_product(node: Node) -> Node | None:
+    """(x·y)ᵀ is yᵀ·xᵀ, so that what uses the transposed product can be its epilogue."""
+    (product,) = node.args
+    if product.op.name != "dot_general":
+        return None
     x, y = product.args
     (cx, cy), (bx, by) = product.attrs["contract"], product.attrs["batch"]
     batch, rows = len(bx), x.tensor.rank - len(bx) - len(cx)
@@ -73,8 +122,30 @@ def _exchanged(node: Node) -> Node | None:
     return registry["dot_general"](y, x, **form)
 
 
-def _is_form(node: Node, form: dict[str, object]) -> bool:
-    return node.attrs["contract"] == form["contract"] and node.attrs["batch"] == form["batch"]
+RULES: dict[str, tuple[Legal, ...]] = {
+    ITEM.name: (expand_item,),
+    "reduce": (legal_body,),
+    "scatter": (legal_body, accumulate_in_f32),
+    "cumulate": (legal_body, accumulate_in_f32),
+    "transpose": (transposed_product,),
+    "dot_general": (empty_product, product_of_bools, product_type, canonical_product),
+}
+
+
+def _widens(source: DType, total: DType) -> bool:
+    """Whether product kernels read `source` as `total`."""
+    if source is total or (source is bf16 and total is f32):
+        return True
+    alike = source.is_float is total.is_float and total.is_integer is source.is_integer
+    return alike and source is not bf16 and source.size < total.size
+
+
+def _product(x: Node, y: Node, attrs: Mapping[str, object], dtype: DType) -> Node:
+    return registry["dot_general"](x, y, **{**attrs, "dtype": dtype})
+
+
+def _as(x: Node, dtype: DType) -> Node:
+    return x if x.tensor.dtype is dtype else registry["convert"](x, dtype=dtype)
 
 
 def _collapse(x: Node, batch: list[tuple[int, ...]], rows: list[int], columns: list[int]) -> Node:
@@ -83,11 +154,9 @@ def _collapse(x: Node, batch: list[tuple[int, ...]], rows: list[int], columns: l
     order = tuple(i for group in groups for i in group)
     if order != tuple(range(x.tensor.rank)):
         x = registry["transpose"](x, permutation=order)
-    sizes, shape = iter(x.tensor.static), []
-    for group in groups:
-        shape.append(int(product(tuple(next(sizes) for _ in group))))
-    return reshape(x, tuple(shape))
+    sizes = iter(x.tensor.static)
+    return _reshaped(x, tuple(int(product(tuple(next(sizes) for _ in g))) for g in groups))
 
 
-def reshape(x: Node, shape: tuple[int, ...]) -> Node:
+def _reshaped(x: Node, shape: tuple[int, ...]) -> Node:
     return x if x.tensor.shape == shape else registry["reshape"](x, shape=shape)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
-from anode.backends.cpu.llvm_ir import I32, I64, add, i64, splat
+from anode.backends.cpu.llvm_ir import I32, I64, i64, splat
 
 Base = ir.Value | int
 
@@ -73,7 +73,9 @@ class Indexing:
     def plus(self, x: Base, y: Base) -> Base:
         if isinstance(x, int) and isinstance(y, int):
             return x + y
-        return add(self.b, x, y)
+        if 0 in (x if isinstance(x, int) else None, y if isinstance(y, int) else None):
+            return y if isinstance(x, int) else x
+        return self.b.add(i64(x), i64(y))  # may be negative or wrap, where it is guarded
 
     def times(self, x: Base, factor: int) -> Base:
         if isinstance(x, int):
