@@ -1,8 +1,10 @@
 """Checkpoints: named arrays and a JSON value in one safetensors file, replaced whole or not at all.
 
-The format (github.com/huggingface/safetensors) is an eight-byte little-endian header length, a JSON
-header of types, shapes and offsets, and the arrays' bytes. The JSON value travels in the header's
-`__metadata__`, with a CRC-32 of itself and of the arrays; files of other writers need neither.
+The file is written and read by the safetensors library (github.com/huggingface/safetensors). The
+JSON value travels in the file's metadata, with a CRC-32 of it and of the arrays; files of other
+writers need neither. One thing is ours: the library gives the metadata of a path only, not of bytes
+that were read once, and a second look at the path may find the next checkpoint; so `_metadata`
+takes it from the bytes that the library has checked.
 """
 
 from __future__ import annotations
@@ -12,22 +14,20 @@ import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from types import ModuleType
+from typing import Any
 from zlib import crc32
 
 import numpy as np
 
 from anode.errors import CheckpointError
-from anode.ir.dtypes import DTYPES, DType, dtype_of
+from anode.ir.dtypes import DTYPES, bf16, dtype_of
 from anode.ir.variable import Variable
 from anode.runtime.state import State
 
 Arrays = dict[str, np.ndarray]
 
-_NAMES: dict[DType, str] = {
-    dtype: name.upper() if name != "bool" else "BOOL" for name, dtype in DTYPES.items()
-}
-_DTYPES = {name: dtype for dtype, name in _NAMES.items()}
+_DTYPES = {name.upper(): dtype for name, dtype in DTYPES.items()}
 
 
 def save(
@@ -41,12 +41,11 @@ def save(
     target = Path(path)
     if isinstance(arrays, State):
         arrays = {variable.name: array for variable, array in arrays.items()}
+    content = _serialized(arrays, meta)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as file:
-            _write(
-                file, {k: np.ascontiguousarray(v).reshape(v.shape) for k, v in arrays.items()}, meta
-            )
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, target)
@@ -59,22 +58,30 @@ def save(
 
 
 def load(path: str | os.PathLike[str]) -> tuple[Arrays, Any]:
-    """The arrays of a checkpoint, read-only, and its JSON value, None if it has none.
+    """The arrays of a checkpoint and its JSON value, None if it has none.
 
-    Raises CheckpointError for a file that is missing, cut short or damaged.
+    Raises CheckpointError for a file that is missing, cut short or damaged, or of foreign types.
     """
+    library = _safetensors()
     try:
         content = Path(path).read_bytes()
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
     try:
-        header, data = _split(content)
-        extra = header.pop("__metadata__", {})
-        text = extra.get("anode", "null")
-        if "crc32" in extra and int(extra["crc32"]) != crc32(data, crc32(text.encode())):
+        entries = dict(library.deserialize(content))
+        foreign = {entry["dtype"] for entry in entries.values()} - set(_DTYPES)
+        if foreign:
+            raise CheckpointError(f"{path}: anode has no element type {', '.join(sorted(foreign))}")
+        arrays = {name: _array(entry) for name, entry in entries.items()}
+        metadata = _metadata(content)
+        text = metadata.get("anode", "null")
+        ours = metadata.keys() & {"anode", "crc32"}
+        if ours and int(metadata["crc32"]) != _check_sum(text, arrays):
             raise ValueError("the check sum does not fit the content")
-        return {name: _array(data, entry) for name, entry in header.items()}, json.loads(text)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return arrays, json.loads(text)
+    except CheckpointError:
+        raise
+    except (library.SafetensorError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"{path}: not a whole safetensors file ({error}); it was cut short or damaged"
         ) from error
@@ -106,43 +113,52 @@ def restore(
         state[variable] = arrays[name]
 
 
-def _write(file: BinaryIO, arrays: Mapping[str, np.ndarray], meta: Any) -> None:
-    text, start = json.dumps(meta), 0
-    check = crc32(text.encode())
-    header: dict[str, Any] = {}
-    for name, array in arrays.items():
-        stop = start + array.nbytes
-        dtype = _NAMES[dtype_of(array.dtype)]
-        header[name] = {"dtype": dtype, "shape": array.shape, "data_offsets": [start, stop]}
-        check, start = crc32(_bytes(array), check), stop
-    header["__metadata__"] = {"anode": text, "crc32": str(check)}
-    encoded = json.dumps(header).encode()
-    encoded += b" " * (-len(encoded) % 8)
-    file.write(len(encoded).to_bytes(8, "little") + encoded)
-    for array in arrays.values():
-        file.write(_bytes(array))
+def _safetensors() -> ModuleType:
+    try:
+        import safetensors
+    except ImportError:
+        raise CheckpointError(
+            "checkpoints need the safetensors package: pip install 'anode[checkpoint]'"
+        ) from None
+    return safetensors
 
 
-def _bytes(array: np.ndarray) -> memoryview:
-    return array.reshape(-1).view(np.uint8).data
+def _serialized(arrays: Mapping[str, np.ndarray], meta: Any) -> bytes:
+    library, text = _safetensors(), json.dumps(meta)
+    dense = {name: np.require(array, None, "C") for name, array in arrays.items()}
+    metadata = {"anode": text, "crc32": str(_check_sum(text, dense))}
+    entries = {name: _entry(library, array) for name, array in dense.items()}
+    return bytes(library.serialize(entries, metadata))
 
 
-def _split(content: bytes) -> tuple[dict[str, Any], memoryview]:
+def _entry(library: ModuleType, array: np.ndarray) -> Any:
+    """An array as the library takes it: an address, or its bytes before TensorSpec was there."""
+    dtype = dtype_of(array.dtype)
+    facts = {"dtype": "bfloat16" if dtype is bf16 else dtype.numpy.name, "shape": array.shape}
+    if hasattr(library, "TensorSpec"):
+        return library.TensorSpec(**facts, data_ptr=array.ctypes.data, data_len=array.nbytes)
+    return {**facts, "data": array.tobytes()}
+
+
+def _array(entry: Mapping[str, Any]) -> np.ndarray:
+    raw = np.frombuffer(entry["data"], np.uint8)
+    return raw.view(_DTYPES[entry["dtype"]].numpy).reshape(entry["shape"])
+
+
+def _metadata(content: bytes) -> dict[str, str]:
+    """The metadata in the header, which is JSON after its length in eight bytes."""
     size = int.from_bytes(content[:8], "little")
-    if len(content) < 8 + size or size < 2:
-        raise ValueError(f"{len(content)} bytes do not hold the header")
-    header = json.loads(content[8 : 8 + size])
-    data = memoryview(content)[8 + size :]
-    ends = [entry["data_offsets"][1] for name, entry in header.items() if name[:2] != "__"]
-    if len(data) != max(ends, default=0):
-        raise ValueError(f"{len(data)} bytes of arrays instead of {max(ends, default=0)}")
-    return header, data
+    found: dict[str, str] = json.loads(content[8 : 8 + size]).get("__metadata__", {})
+    return found
 
 
-def _array(data: memoryview, entry: Mapping[str, Any]) -> np.ndarray:
-    start, stop = entry["data_offsets"]
-    dtype = _DTYPES[entry["dtype"]].numpy
-    return np.frombuffer(data[start:stop], np.uint8).view(dtype).reshape(entry["shape"])
+def _check_sum(text: str, arrays: Mapping[str, np.ndarray]) -> int:
+    """CRC-32 of the JSON text, then of the arrays, each with its name, type and shape, by name."""
+    check = crc32(text.encode())
+    for name, array in sorted(arrays.items()):
+        check = crc32(repr((name, dtype_of(array.dtype), array.shape)).encode(), check)
+        check = crc32(array.reshape(-1).view(np.uint8).data, check)
+    return check
 
 
 def _sync_folder(folder: Path) -> None:
