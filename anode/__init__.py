@@ -6,7 +6,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _MODULES = ("data", "errors", "layers", "ops")  # imported on first use
-_NAMES = {
+_NAMES = {  # the module, and the name there where it is another one
     "AnodeError": "anode.errors",
     "BackendError": "anode.errors",
     "CheckpointError": "anode.errors",
@@ -21,9 +21,10 @@ _NAMES = {
     "compile": "anode.runtime.executable",
     "grad": "anode.transform.grad",
     "gradients": "anode.transform.grad",
+    "graph": "anode.ir.graph:trace",
     "read": "anode.ir.node",
     "tensor": "anode.ir.types",
-    "trace": "anode.ir.graph",
+    "trace": "anode.rewrite.trace:tracing",
 }
 
 
@@ -32,7 +33,8 @@ def __getattr__(name: str) -> Any:
         return import_module(f"anode.{name}")
     if name in _NAMES:
         import_module("anode.ops")  # the operators of nodes call ops by name
-        return getattr(import_module(_NAMES[name]), name)
+        module, _, attribute = _NAMES[name].partition(":")
+        return getattr(import_module(module), attribute or name)
     raise AttributeError(f"module 'anode' has no attribute {name!r}")
 
 
