@@ -50,7 +50,7 @@ class Traces(list[Trace]):
     """The passes that ran, in order; prints as a table."""
 
     def __repr__(self) -> str:
-        lines = [f"{"pass":<18}{'ms':>9}{'nodes':>16}{'hits':>8}{'misses':>8}"]
+        lines = [f"{'pass':<18}{'ms':>9}{'nodes':>16}{'hits':>8}{'misses':>8}"]
         for t in self:
             nodes = f"{t.nodes[0]} → {t.nodes[1]}"
             counts = f"{len(t.hits):>8}{len(t.misses):>8}"
