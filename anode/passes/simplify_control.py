@@ -2,68 +2,76 @@
 
 from __future__ import annotations
 
-from anode.ir.graph import Graph
+from collections.abc import Callable
+
 from anode.ir.node import ITEM, Node
+from anode.ir.types import TupleType
 from anode.ops.shape import reshape, zeros
-from anode.rewrite.pattern import P, Pattern, number, number_of, rule
+from anode.rewrite.pattern import P, Pattern, Rule, number, number_of, rule
 
-c = number("c")
-
-
-def _results(loop: Pattern) -> tuple[Pattern, Pattern]:
-    """A node of one result, and an item of one of several."""
-    return loop, P.item(loop)
+Result = Callable[[Node, int], "Node | None"]
 
 
-def _call(node: Node) -> tuple[Node, int]:
-    """The control flow that a result comes from, and its place among the results."""
-    return (node.args[0], node.attrs["index"]) if node.op is ITEM else (node, 0)
+def result_of(pattern: Pattern) -> Callable[[Result], Rule]:
+    """Declare a rule for each result of control flow, given the control flow and the index."""
+
+    def declare(function: Result) -> Rule:
+        def result(node: Node) -> Node | None:
+            if isinstance(node.type, TupleType):
+                return None  # its items are replaced, one by one
+            flow, index = (node.args[0], node.attrs["index"]) if node.op is ITEM else (node, 0)
+            return function(flow, index)
+
+        result.__name__, result.__doc__ = function.__name__, function.__doc__
+        return rule(pattern, P.item(pattern))(result)
+
+    return declare
 
 
-@rule(*_results(P.cond(c, ...)))
-def branch_known(node: Node, c: Node) -> Node:
+@result_of(P.cond(number("index"), ...))
+def branch_known(choice: Node, index: int) -> Node:
     """A branch known now takes the place of the choice"""
-    choice, index = _call(node)
-    branches: tuple[Graph, ...] = choice.attrs["branches"]
-    chosen = int(number_of(c))
+    branches, chosen = choice.attrs["branches"], int(number_of(choice.args[0]))
     branch = branches[chosen if 0 <= chosen < len(branches) else -1]
-    return branch.inline(*choice.args[1:])[index]
+    made: Node = branch.inline(*choice.args[1:])[index]
+    return made
 
 
-@rule(*_results(P.cond(...)))
-def branches_alike(node: Node) -> Node | None:
+@result_of(P.cond(...))
+def branches_alike(choice: Node, index: int) -> Node | None:
     """A choice between equal results is that result"""
-    choice, index = _call(node)
-    branches: tuple[Graph, ...] = choice.attrs["branches"]
-    outputs = {branch.outputs[index] for branch in branches}
-    return branches[0].inline(*choice.args[1:])[index] if len(outputs) == 1 else None
+    first, *others = choice.attrs["branches"]
+    if any(branch.outputs[index] is not first.outputs[index] for branch in others):
+        return None
+    made: Node = first.inline(*choice.args[1:])[index]
+    return made
 
 
-@rule(*_results(P.while_(..., max_trips=0)))
-def while_never(node: Node) -> Node:
+@result_of(P.while_(..., max_trips=0))
+def while_never(loop: Node, index: int) -> Node:
     """A while that may not run gives what it started with"""
-    loop, index = _call(node)
     return loop.args[index]
 
 
-@rule(*_results(P.scan(..., length=0)))
-def scan_of_nothing(node: Node) -> Node:
+@result_of(P.scan(..., length=0))
+def scan_of_nothing(loop: Node, index: int) -> Node:
     """A scan of length 0 gives what it started with, and empty results"""
-    loop, index = _call(node)
-    if index < loop.attrs["carries"]:
+    carries = loop.attrs["carries"]
+    if index < carries:
         return loop.args[index]
-    return zeros(node.shape, node.dtype)
+    row = loop.attrs["body"].outputs[index]
+    return zeros((0, *row.shape), row.dtype)
 
 
-@rule(*_results(P.scan(..., length=1)))
-def scan_once(node: Node) -> Node:
+@result_of(P.scan(..., length=1))
+def scan_once(loop: Node, index: int) -> Node:
     """A scan of length 1 is its body"""
-    loop, index = _call(node)
     first = loop.attrs["carries"]
     last = first + loop.attrs["sequences"]
-    slices = [reshape(x, shape=x.shape[1:]) for x in loop.args[first:last]]
-    results = loop.attrs["body"].inline(*loop.args[:first], *slices, *loop.args[last:])
-    return results[index] if index < first else reshape(results[index], shape=node.shape)
+    rows = [reshape(x, shape=x.shape[1:]) for x in loop.args[first:last]]
+    results = loop.attrs["body"].inline(*loop.args[:first], *rows, *loop.args[last:])
+    made: Node = results[index]
+    return made if index < first else reshape(made, shape=(1, *made.shape))
 
 
 RULES = (branch_known, branches_alike, while_never, scan_of_nothing, scan_once)

@@ -333,17 +333,11 @@ class Rule:
     refuses, in words. Its name and docstring appear in reports.
     """
 
+    name: str
+    doc: str
     patterns: tuple[Pattern, ...]
     function: Callable[..., Node | str | None]
     parameters: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        return self.function.__name__
-
-    @property
-    def doc(self) -> str:
-        return inspect.getdoc(self.function) or ""
 
     def apply(self, node: Node, bound: Bound) -> Node | str | None:
         bound["node"] = node
@@ -361,7 +355,8 @@ def rule(*patterns: Pattern) -> Callable[[Callable[..., Node | str | None]], Rul
         for pattern in patterns:
             if missing := set(parameters) - pattern.names - {"node"}:
                 raise GraphError(f"the rule {function.__name__}: {missing} not in a pattern")
-        return Rule(patterns, function, parameters)
+        doc = inspect.getdoc(function) or ""
+        return Rule(function.__name__, doc, patterns, function, parameters)
 
     return declare
 
