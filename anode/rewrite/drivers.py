@@ -29,12 +29,16 @@ def simplify(graph: Graph, rules: Rules, trace: Trace | None = None) -> Graph:
     """
 
     def first(node: Node) -> Hit | None:
-        for pattern, rule in rules.candidates(node):
-            bound: Bound = {}
-            if pattern.match(node, bound):
-                made = replacement(rule, node, bound)
-                if isinstance(made, Node):
-                    return Hit(rule.name, node, rule.doc, made)
+        candidates = rules.candidates(node)
+        if not candidates:
+            return None
+        with at(node.origin):
+            for pattern, rule in candidates:
+                bound: Bound = {}
+                if pattern.match(node, bound):
+                    made = replacement(rule, node, bound)
+                    if isinstance(made, Node):
+                        return Hit(rule.name, node, rule.doc, made)
         return None
 
     return rewrite(graph, first, trace)
@@ -82,9 +86,8 @@ def rewrite(graph: Graph, step: Rewrite, trace: Trace | None = None) -> Graph:
 
 
 def replacement(rule: Rule, node: Node, bound: Bound) -> Node | str | None:
-    """What the rule makes of a matched node, from the line of that node; its type is checked."""
-    with at(node.origin):
-        made = rule.apply(node, bound)
+    """What the rule makes of a matched node, which must have the node's type."""
+    made = rule.apply(node, bound)
     if isinstance(made, Node) and made.type != node.type:
         raise GraphError(f"the rule {rule.name} makes {made.type} of {node}")
     return None if made is node else made
@@ -124,7 +127,8 @@ class _Cover:
             if not pattern.match(node, bound):
                 continue
             interior = _interior(pattern, node)
-            made = self._refusal(node, interior) or replacement(rule, node, bound)
+            with at(node.origin):
+                made = self._refusal(node, interior) or replacement(rule, node, bound)
             if isinstance(made, Node):
                 self.inside |= interior
                 self.chosen[node] = hit = Hit(rule.name, node, rule.doc, made)
