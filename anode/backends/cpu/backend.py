@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-import threading
 import time
+import weakref
+from bisect import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,10 +20,10 @@ from anode.backends.cpu.target import Target, host_target
 from anode.ir.graph import Graph
 from anode.ir.types import TensorType
 from anode.ops.declare import DeclaredOp
-from anode.program.program import Program, Step
 
 if TYPE_CHECKING:
     from anode.backends.cpu.build import Build
+    from anode.program.program import Program, Step
     from anode.rewrite.trace import Trace
 
 SMALL = 4096  # bytes: an output this small is copied out of a fixed place, which costs least
@@ -83,9 +84,11 @@ class CpuCompiled(Compiled):
     def _prepare(self) -> None:
         """Lay out what the native code is given: memory, and the table of addresses."""
         layout = self.layout
-        self._memory = [team.aligned(n) for n in (layout.arena, layout.control, layout.scratch)]
+        self._team = team.team(self.threads)
+        counters = self._team.counters(self, layout.control)
+        self._memory = team.aligned(layout.arena), counters, team.aligned(layout.scratch)
         self._table = np.zeros(layout.places, np.int64)
-        self._callback = _HOST_CALL(self._call_host)
+        self._callback = _host_call(weakref.ref(self))
         self._table[0] = ctypes.cast(self._callback, ctypes.c_void_p).value or 0
         arena, control, scratch = (memory.ctypes.data for memory in self._memory)
         for place, offset in layout.temporaries:
@@ -97,10 +100,9 @@ class CpuCompiled(Compiled):
         self._inputs: list[Any] = [None] * len(layout.inputs)
         self._version = 0
         self._bound: list[np.ndarray] = []
+        self._updated: tuple[list[int], list[int]] = [], []  # where updated variables begin and end
         self._failure: BaseException | None = None
-        self._lock = threading.Lock()
         self._arguments = (self._entry, self._table.ctypes.data, control, scratch)
-        self._team = team.team(self.threads)
 
     def _output(self, place: int, type: TensorType) -> _Output:
         """An output's memory: small ones have a fixed place, large ones are made for each run."""
@@ -112,7 +114,7 @@ class CpuCompiled(Compiled):
         return _Output(place, type.static, type.dtype.numpy, array)
 
     def run(self, inputs: Sequence[np.ndarray], state: Variables) -> list[np.ndarray]:
-        with self._lock:  # the table is one; Python threads take turns
+        with self._team.lock:  # the table is one; Python threads take turns
             return self._run(inputs, state)
 
     def _run(self, inputs: Sequence[np.ndarray], state: Variables) -> list[np.ndarray]:
@@ -121,8 +123,10 @@ class CpuCompiled(Compiled):
             self._bind(state)
         for i, array in enumerate(inputs):
             if array is not self._inputs[i]:
-                self._inputs[i] = array
+                if self._is_updated(array):  # the run would write into its own input
+                    array = array.copy()
                 table[self.layout.inputs[i]] = array.ctypes.data
+                self._inputs[i] = array
         large = {}
         for output in self._outputs:
             if output.fixed is None:
@@ -139,7 +143,18 @@ class CpuCompiled(Compiled):
         self._bound = [state[variables[position]] for _, position in self.layout.variables]
         for (place, _), array in zip(self.layout.variables, self._bound, strict=True):
             self._table[place] = array.ctypes.data
+        updated = [state[variable] for variable, _ in self.graph.updates]
+        spans = sorted([(a.ctypes.data, a.ctypes.data + a.nbytes) for a in updated if a.nbytes])
+        self._updated = [start for start, _ in spans], [end for _, end in spans]
+        self._inputs = [None] * len(self._inputs)
         self._version = state.version
+
+    def _is_updated(self, array: np.ndarray) -> bool:
+        """Whether `array` shares memory with a variable that a run replaces."""
+        starts, ends = self._updated
+        address = array.ctypes.data
+        at = bisect(starts, address + array.nbytes - 1)
+        return at > 0 and ends[at - 1] > address
 
     def _call_host(self, number: int, table: int) -> None:
         """Run a step by its op's NumPy reference; called from native code, in any thread."""
@@ -156,6 +171,17 @@ class _Output:
     shape: tuple[int, ...]
     dtype: np.dtype
     fixed: np.ndarray | None
+
+
+def _host_call(compiled: weakref.ref[CpuCompiled]) -> Any:
+    """The callback as native code calls it. It must not keep what it belongs to alive."""
+
+    def call(number: int, table: int) -> None:
+        owner = compiled()
+        assert owner is not None  # it is running
+        owner._call_host(number, table)
+
+    return _HOST_CALL(call)
 
 
 def _run_host(program: Program, step: Step, table: int) -> None:

@@ -1,9 +1,10 @@
 """Compiled objects on disk: what was compiled once for this processor is loaded the next time.
 
 An entry is one file, named by the hash of everything the code depends on: the graph's text, anode's
-and LLVM's versions, the processor and the number of threads. Entries are machine code that will run
-as the user, so folder and files are private to the user, and others' are not trusted. A damaged
-entry is one that is not there: it is compiled again and replaced. Files are written whole or not at
+files, the versions of LLVM and of NumPy (which folds constants), the processor and the number of
+threads. Entries are machine code that will run as the user, so folder and files are private to the
+user, and others' are not trusted. A damaged entry, or one under another's name, is one that is not
+there: it is compiled again and replaced. Files are written whole or not at
 all; the oldest go when the folder grows past its limit.
 """
 
@@ -19,25 +20,33 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 LIMIT = 512 << 20  # bytes of entries that are kept
-_MAGIC = b"anode object 1\n"
+_MAGIC = b"anode object 2\n"
 _PACKAGE = Path(__file__).parents[2]
 
 
 def folder() -> Path | None:
-    """Where entries are kept: ANODE_CACHE ("off": nowhere), else a folder in the user's cache."""
+    """Where entries are kept: ANODE_CACHE ("off": nowhere), else a folder in the user's cache.
+
+    None is nowhere, also for a user without a home.
+    """
     named = os.environ.get("ANODE_CACHE")
     if named == "off":
         return None
     if named:
         return Path(named)
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "anode"
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "anode"
+    except RuntimeError:
+        return None
 
 
 def key(*parts: str) -> str:
     """The name of the entry for code that depends on `parts` and on anode itself."""
-    digest = hashlib.sha256(_sources().encode())
+    digest = hashlib.sha256(_sources())
     for part in parts:
         digest.update(struct.pack("<Q", len(part)))
         digest.update(part.encode())
@@ -45,13 +54,12 @@ def key(*parts: str) -> str:
 
 
 @cache
-def _sources() -> str:
-    """A name of this version of anode's code: its files, their sizes and times."""
-    files = sorted(_PACKAGE.rglob("*.py"))
-    stats = [
-        (str(f.relative_to(_PACKAGE)), s.st_size, s.st_mtime_ns) for f in files for s in [f.stat()]
-    ]
-    return repr(stats)
+def _sources() -> bytes:
+    """A name of this version of anode's code, and of NumPy."""
+    digest = hashlib.sha256(np.__version__.encode())
+    for file in sorted(_PACKAGE.rglob("*.py")):
+        digest.update(f"\n{file.relative_to(_PACKAGE)}\n".encode() + file.read_bytes())
+    return digest.digest()
 
 
 def load(name: str) -> tuple[dict[str, Any], bytes] | None:
@@ -61,10 +69,10 @@ def load(name: str) -> tuple[dict[str, Any], bytes] | None:
         return None
     try:
         with path.open("rb") as file:
-            if not _private(os.fstat(file.fileno())):
+            if not (_private(path.parent.stat()) and _private(os.fstat(file.fileno()))):
                 return None
             content = file.read()
-        return _parse(content)
+        return _parse(name, content)
     except (OSError, ValueError, KeyError):
         return None
 
@@ -78,7 +86,7 @@ def store(name: str, facts: dict[str, Any], code: bytes) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not _private(path.parent.stat()):
             return
-        _write(path, _content(facts, code))
+        _write(path, _content(name, facts, code))
         _trim(path.parent)
 
 
@@ -87,16 +95,20 @@ def _path(name: str) -> Path | None:
     return None if where is None else where / f"{name}.obj"
 
 
-def _content(facts: dict[str, Any], code: bytes) -> bytes:
+def _content(name: str, facts: dict[str, Any], code: bytes) -> bytes:
     header = json.dumps(facts).encode()
     body = struct.pack("<Q", len(header)) + header + code
-    return _MAGIC + hashlib.sha256(body).digest() + body
+    return _MAGIC + _digest(name, body) + body
 
 
-def _parse(content: bytes) -> tuple[dict[str, Any], bytes] | None:
+def _digest(name: str, body: bytes) -> bytes:
+    return hashlib.sha256(name.encode() + body).digest()
+
+
+def _parse(name: str, content: bytes) -> tuple[dict[str, Any], bytes] | None:
     start = len(_MAGIC)
     digest, body = content[start : start + 32], content[start + 32 :]
-    if content[:start] != _MAGIC or hashlib.sha256(body).digest() != digest:
+    if content[:start] != _MAGIC or _digest(name, body) != digest:
         return None
     (size,) = struct.unpack("<Q", body[:8])
     return json.loads(body[8 : 8 + size]), body[8 + size :]

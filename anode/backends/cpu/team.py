@@ -16,6 +16,7 @@ import ctypes
 import os
 import sys
 import threading
+import weakref
 from functools import cache
 
 import llvmlite.binding as llvm
@@ -178,7 +179,7 @@ entry:
   %start = load atomic i64, ptr %team seq_cst, align 8
   br label %idle
 idle:
-  %seen = phi i64 [%start, %entry], [%epoch2, %changed], [%epoch2, %run]
+  %seen = phi i64 [%start, %entry], [%version, %changed], [%epoch2, %run]
   br label %spin
 spin:
   %turn = phi i64 [0, %idle], [%turn1, %pause]
@@ -267,19 +268,44 @@ define void @anode_run(ptr %team, ptr %p, ptr %table, ptr %control, ptr %scratch
 class Team:
     """`threads` native threads, the caller's included, that run programs together.
 
-    The threads live as long as the process. A run takes the team for itself; a second Python thread
-    waits for its turn.
+    The threads live as long as the process; a forked child starts its own with its first run. A run
+    takes the team for itself: it holds `lock`, for which a second Python thread waits.
     """
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._memory = aligned(_TEAM_BYTES + LINE * threads)
         self._address = self._memory.ctypes.data
         self._code = _code()
-        self._start_workers()
+        self._spare: dict[int, list[np.ndarray]] = {}
+        self._started = False
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forked)
+
+    def _forked(self) -> None:
+        """Forget what only the parent has: its threads, and a lock that one of them may hold."""
+        self.lock, self._started = threading.Lock(), False
+
+    def counters(self, owner: object, size: int) -> np.ndarray:
+        """Memory for a program's counters, at first zero, for as long as `owner` lives.
+
+        It is never given back to the system, as a thread that comes late from an owner's last run
+        still looks at it, but goes to the next owner: counters of earlier runs are as good as zero.
+        """
+        size = 1 << max(size - 1, 1).bit_length()
+        spare = self._spare.setdefault(size, [])
+        try:
+            memory = spare.pop()
+        except IndexError:
+            memory = aligned(size)
+        weakref.finalize(owner, spare.append, memory)
+        return memory
 
     def _start_workers(self) -> None:
+        words = self._memory.view(np.int64)
+        words[_EPOCH // 8] += words[_EPOCH // 8] & 1  # odd where a fork interrupted a start
+        words[_SLEEPERS // 8] = 0
         libc = ctypes.CDLL(None)
         for thread in range(1, self.threads):
             handle = ctypes.c_size_t()
@@ -290,11 +316,16 @@ class Team:
             if failed:
                 raise BackendError(f"the system refused thread {thread + 1}: {os.strerror(failed)}")
             libc.pthread_detach(handle)
+        self._started = True
 
     def run(self, program: int, table: int, control: int, scratch: int) -> None:
-        """Run the native `program` to its end; the addresses are those of its arguments."""
-        with self._lock:
-            self._code.run(self._address, program, table, control, scratch)
+        """Run the native `program` to its end; the addresses are those of its arguments.
+
+        The caller holds `lock`.
+        """
+        if not self._started:
+            self._start_workers()
+        self._code.run(self._address, program, table, control, scratch)
 
 
 class _Code:
@@ -326,13 +357,9 @@ def symbols() -> dict[str, int]:
 
 
 @cache
-def _team(threads: int, process: int) -> Team:
-    return Team(threads)
-
-
 def team(threads: int) -> Team:
-    """The process's team of that many threads; a forked child gets one of its own."""
-    return _team(threads, os.getpid())
+    """The process's team of that many threads."""
+    return Team(threads)
 
 
 def aligned(size: int) -> np.ndarray:
