@@ -32,13 +32,17 @@ class Miss:
 
 @dataclass
 class Trace:
-    """One pass over one graph: its hits and misses, seconds, and node counts before and after."""
+    """One pass over one graph: its hits and misses, seconds, and node counts before and after.
+
+    `kernels` maps each node that fusion put into a kernel to that kernel.
+    """
 
     name: str
     hits: list[Hit] = field(default_factory=list)
     misses: list[Miss] = field(default_factory=list)
     seconds: float = 0.0
     nodes: tuple[int, int] = (0, 0)
+    kernels: dict[Node, Node] = field(default_factory=dict)
 
     @property
     def rules(self) -> Counter[str]:

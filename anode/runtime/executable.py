@@ -168,7 +168,7 @@ def compile(
     `backend` is a name or a Backend, by default the environment's ANODE_BACKEND, else "cpu";
     `threads` defaults to ANODE_THREADS, else the backend chooses.
     """
-    return Executable(graph, chosen_backend(backend), _threads() if threads is None else threads)
+    return Executable(graph, chosen_backend(backend), chosen_threads() if threads is None else threads)
 
 
 def chosen_backend(backend: str | Backend | None) -> Backend:
@@ -178,7 +178,8 @@ def chosen_backend(backend: str | Backend | None) -> Backend:
     return backend_named(backend) if isinstance(backend, str) else backend
 
 
-def _threads() -> int | None:
+def chosen_threads() -> int | None:
+    """The number of threads that ANODE_THREADS asks for; None lets the backend choose."""
     text = os.environ.get("ANODE_THREADS")
     if not text:
         return None
