@@ -318,7 +318,8 @@ class _LoopEmitter:
     def _is_wide(self, node: Node) -> bool:
         """Whether an output spans the reduced axes as well."""
         reduced = prod(self.plan.space[a] for a in self.plan.axes)
-        return (reduced != 1 and node.tensor.static == self.plan.space) or not self.plan.axes
+        spans = _beyond_one(node.tensor.static) == _beyond_one(self.plan.space)
+        return (reduced != 1 and spans) or not self.plan.axes
 
     def _stage(
         self,
@@ -411,6 +412,11 @@ class _LoopEmitter:
         dims = [n for n in type.static if n != 1]
         axes = iter(wide if len(dims) == len(wide) else kept)
         return tuple(Position(0) if n == 1 else at[next(axes)] for n in type.static)
+
+
+def _beyond_one(sizes: tuple[int, ...]) -> list[int]:
+    """The sizes of more than one element: members of a kernel may differ in the others."""
+    return [n for n in sizes if n != 1]
 
 
 class _Accumulator:
