@@ -365,7 +365,7 @@ class _Fusion:
         body = close(inputs, [body_nodes[node] for node in outputs])
         args = [new[node] for node in operands]
         made = kernel(args, body, group.kind, group.space, group.axes)
-        self.trace.kernels.update(dict.fromkeys(members, made))
+        self.trace.became.update(dict.fromkeys(members, made))
         for node, item in zip(outputs, made.items, strict=True):
             new[node] = item
 

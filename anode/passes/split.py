@@ -22,16 +22,17 @@ LANES = 64  # elements in a row, likewise
 
 def split_reductions(graph: Graph, trace: Trace | None = None) -> Graph:
     """Reduce all axes but one first, then that one, where a reduction is large and keeps little."""
-    hits = trace.hits if trace is not None else []
+    trace = trace or Trace("split_reductions")
 
     def rewrite(node: Node, args: tuple[Node, ...]) -> Node:
         made = node if args == node.args else remake(node, args)
         axis = _splitting_axis(made)
-        if axis is None:
-            return made
-        halves = _two_reductions(made, axis)
-        hits.append(Hit("split_reductions", node, after=halves))
-        return halves
+        if axis is not None:
+            made = _two_reductions(made, axis)
+            trace.hits.append(Hit("split_reductions", node, after=made))
+        if made is not node:
+            trace.became[node] = made
+        return made
 
     return graph.map(rewrite)
 

@@ -82,6 +82,8 @@ def rewrite(graph: Graph, step: Rewrite, trace: Trace | None = None) -> Graph:
         stack.append(hit.after)
         if len(pending) > LONGEST:
             raise _endless(islice(reversed(pending.values()), 10))
+    if trace is not None:
+        trace.became.update((old, made) for old, made in new.items() if old is not made)
     return graph.with_roots([new[root] for root in graph.roots])
 
 

@@ -34,7 +34,8 @@ class Miss:
 class Trace:
     """One pass over one graph: its hits and misses, seconds, and node counts before and after.
 
-    `kernels` maps each node that fusion put into a kernel to that kernel.
+    `became` says what each node of the graph before, or made on the way, is in the graph after: of
+    nodes that were fused, their kernel. A node that it does not mention is still itself, or gone.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Trace:
     misses: list[Miss] = field(default_factory=list)
     seconds: float = 0.0
     nodes: tuple[int, int] = (0, 0)
-    kernels: dict[Node, Node] = field(default_factory=dict)
+    became: dict[Node, Node] = field(default_factory=dict)
 
     @property
     def rules(self) -> Counter[str]:
