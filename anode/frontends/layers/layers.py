@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, Self
 
 from anode import ops
 from anode.errors import ShapeError
 from anode.frontends.layers.initializers import Fans, GlorotUniform
 from anode.frontends.layers.scope import Scope
-from anode.ir.node import Node
+from anode.ir.node import Node, Origin, at, user_line
 
 Transform = Callable[[Node], Node]
 GLOROT = GlorotUniform()
@@ -24,8 +25,14 @@ class Layer:
     """
 
     name: str | None = None
+    origin: Origin | None
     _scope: Scope
     _path: str
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        layer = super().__new__(cls)
+        layer.origin = user_line()
+        return layer
 
     def build(self, x: Node) -> Node:
         """The layer's output for the input `x`; called whenever a graph is built."""
@@ -67,10 +74,15 @@ class Layer:
 
 
 def apply(layer: Layer, x: Node, scope: Scope, path: str) -> Node:
-    """Build `layer` on `x`, with its variables under `path`; shape errors name the layer."""
+    """Build `layer` on `x`, with its variables under `path`; shape errors name the layer.
+
+    The nodes of anode's own layers are from the line where the layer was made.
+    """
     layer._scope, layer._path = scope, path
+    own = type(layer).__module__ == __name__
     try:
-        return layer.build(x)
+        with at(layer.origin) if own else nullcontext():
+            return layer.build(x)
     except ShapeError as error:
         raise ShapeError(f"{path}: {error}") from error
 
