@@ -11,17 +11,18 @@ import numpy as np
 import pytest
 from llvmlite import ir
 
-from anode.backends.cpu.llvm_ir import POINTER, at, load_vector, mul, store_vector
+from anode.backends.cpu.llvm_ir import I64, POINTER, add, at, load_vector, mul, store_vector, when
 from anode.backends.cpu.matmul import (
     Epilogue,
     MatmulPlan,
     MatmulSpec,
     Operand,
+    Prefetch,
     emit_matmul,
     plan_matmul,
 )
 from anode.backends.cpu.target import host_target, target_machine
-from anode.ir.dtypes import DTYPES, DType, bf16, bf16_to_f32, f32, f32_to_bf16, f64
+from anode.ir.dtypes import DTYPES, DType, bf16, bf16_to_f32, f32, f32_to_bf16, f64, i64
 
 TARGET = host_target()
 Kernel = Callable[..., None]
@@ -53,10 +54,27 @@ def bias_relu(spec: MatmulSpec) -> Epilogue:
     return emit
 
 
-def compile_plan(plan: MatmulPlan, epilogue: Epilogue, extra: int) -> tuple[Kernel, object]:
+def mark(spec: MatmulSpec) -> Prefetch:
+    """Counts what is asked for in each row of C up to the last; parameters (c, counts)."""
+
+    def emit(b, extra, batch, m, n, columns):
+        def row():
+            for column in range(columns):
+                place = at(b, extra[1], b.add(mul(b, m, spec.n), add(b, n, column)), i64)
+                value = b.load(place, typ=I64)
+                b.store(b.add(value, I64(1)), place)
+
+        when(b, b.icmp_signed("<", m, I64(spec.m)), row)
+
+    return emit
+
+
+def compile_plan(
+    plan: MatmulPlan, epilogue: Epilogue, extra: int, prefetch: Prefetch | None = None
+) -> tuple[Kernel, object]:
     module = ir.Module()
     module.triple = TARGET.triple
-    emit_matmul(plan, module, "product", [POINTER] * extra, epilogue)
+    emit_matmul(plan, module, "product", [POINTER] * extra, epilogue, prefetch)
     parsed = llvm.parse_assembly(str(module))
     parsed.verify()
     engine = llvm.create_mcjit_compiler(parsed, target_machine(TARGET))
@@ -66,16 +84,23 @@ def compile_plan(plan: MatmulPlan, epilogue: Epilogue, extra: int) -> tuple[Kern
     return function, engine
 
 
-def assembly(m: int, k: int, n: int, transposed: str) -> str:
+def llvm_text(m: int, k: int, n: int, transposed: str) -> str:
     a, b = operands(m, k, n, transposed)
     spec = spec_of(a, b, f32, f32, 2)
     module = ir.Module()
     module.triple = TARGET.triple
     emit_matmul(plan_matmul(spec, TARGET), module, "product", [POINTER], store(spec))
-    return target_machine(TARGET).emit_assembly(llvm.parse_assembly(str(module)))
+    return str(module)
 
 
-def run(plan: MatmulPlan, a: np.ndarray, b: np.ndarray, *extra: np.ndarray, epilogue=store):
+def assembly(m: int, k: int, n: int, transposed: str) -> str:
+    module = llvm.parse_assembly(llvm_text(m, k, n, transposed))
+    return target_machine(TARGET).emit_assembly(module)
+
+
+def run(
+    plan: MatmulPlan, a: np.ndarray, b: np.ndarray, *extra: np.ndarray, epilogue=store, ahead=None
+):
     """C of every task, run in reverse order, in NaN-filled memory with guard elements behind it."""
     spec = plan.spec
     size = int(np.prod((*spec.batch, spec.m, spec.n)))
@@ -83,7 +108,8 @@ def run(plan: MatmulPlan, a: np.ndarray, b: np.ndarray, *extra: np.ndarray, epil
     scratch = np.full(plan.scratch_bytes + 64 + 64, 0xFF, np.uint8)
     base = -(-scratch.ctypes.data // 64) * 64
     end = base - scratch.ctypes.data + plan.scratch_bytes
-    kernel, engine = compile_plan(plan, epilogue(spec), 1 + len(extra))
+    prefetch = ahead(spec) if ahead else None
+    kernel, engine = compile_plan(plan, epilogue(spec), 1 + len(extra), prefetch)
     pointers = [a.ctypes.data, b.ctypes.data, base, guarded.ctypes.data]
     for task in reversed(range(plan.tasks)):
         kernel(*pointers, *[x.ctypes.data for x in extra], task)
@@ -301,3 +327,22 @@ def test_vectors_along_k(m, k, n, name):
     spec = spec_of(a, b, dtype, dtype.compute, 2)
     assert plan_matmul(spec, TARGET).form == "dots"
     check(a, b, dtype, dtype.compute)
+
+
+@pytest.mark.parametrize(
+    ("m", "k", "n", "transposed"), [(29, 70, 100, "a"), (70, 100, 37, ""), (30, 5, 33, "b")]
+)
+def test_all_that_the_epilogue_reads_is_asked_for(m, k, n, transposed):
+    a, b = operands(m, k, n, transposed)
+    spec = spec_of(a, b, f32, f32, 2)
+    counts = np.zeros((m, n), np.int64)
+    result = run(plan_matmul(spec, TARGET), a, b, counts, ahead=mark)
+    np.testing.assert_allclose(result, wide(a) @ wide(b), rtol=1e-4, atol=1e-4)
+    assert (counts > 0).all()
+
+
+def test_rows_of_a_large_b_are_asked_for_ahead():
+    wide_enough = TARGET.l2 // 4000
+    assert "llvm.prefetch" in llvm_text(70, 1000, wide_enough, "")
+    assert "llvm.prefetch" not in llvm_text(70, 100, 64, "")
+    assert "llvm.prefetch" not in llvm_text(70, 1000, wide_enough, "b")

@@ -14,6 +14,8 @@ I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 POINTER = ir.PointerType()
 _FLOATS: dict[str, ir.Type] = {"f16": ir.HalfType(), "f32": ir.FloatType(), "f64": ir.DoubleType()}
 
+LINE = 64  # bytes of a cache line on nearly every processor
+
 Values: TypeAlias = "Sequence[ir.Value]"
 Index: TypeAlias = "ir.Value | int"
 
@@ -173,6 +175,20 @@ def store_vector(
     name = f"llvm.masked.store.{_suffix(value.type)}.p0"
     kind = ir.FunctionType(ir.VoidType(), [value.type, POINTER, I32, mask.type])
     b.call(_intrinsic(b, name, kind), [value, pointer, ir.Constant(I32, dtype.size), mask])
+
+
+def prefetch(
+    b: ir.IRBuilder, pointer: ir.Value, count: int, dtype: DType, *, aligned: bool
+) -> None:
+    """Ask for `count` elements' cache lines; unless `aligned` to lines they may end in one more."""
+    offsets = list(range(0, count, LINE // dtype.size))
+    if not aligned and offsets[-1] < count - 1:
+        offsets.append(count - 1)
+    kind = ir.FunctionType(ir.VoidType(), [POINTER, I32, I32, I32])
+    function = _intrinsic(b, "llvm.prefetch.p0", kind)
+    read, every_level, data = (ir.Constant(I32, x) for x in (0, 3, 1))
+    for offset in offsets:
+        b.call(function, [at(b, pointer, offset, dtype), read, every_level, data])
 
 
 def multiply_add(b: ir.IRBuilder, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:

@@ -15,6 +15,10 @@ strides make lines collide in the cache or pages miss, or to widen half types on
 packed by the task that uses it just before its row tiles run, so the task grid, picked by estimated
 finishing time, prefers to split C by columns when B is packed.
 
+What is far is asked for ahead of use, as rows strides apart defeat the processor's own prefetching:
+rows of a large B some steps of k before, and what the epilogue will read beside the sums while k
+runs, spread over the steps so that it never holds up the loads of A and B.
+
 Sums reach the epilogue through a tile in scratch, in a loop over rows: for one store and load per
 vector the epilogue is emitted once per vector of a panel, not once per register, so that large
 epilogues stay cheap to compile.
@@ -45,10 +49,25 @@ from anode.backends.cpu.llvm_ir import (
     when,
 )
 from anode.backends.cpu.matmul_pack import pack_columns, pack_panel, pack_rows, transposer
-from anode.backends.cpu.matmul_plan import MatmulPlan, MatmulSpec, Operand, Panel, plan_matmul
+from anode.backends.cpu.matmul_plan import (
+    MatmulPlan,
+    MatmulSpec,
+    Operand,
+    Panel,
+    ceil_div,
+    plan_matmul,
+)
 from anode.backends.cpu.matmul_tile import Tile
 
-__all__ = ["Epilogue", "MatmulPlan", "MatmulSpec", "Operand", "emit_matmul", "plan_matmul"]
+__all__ = [
+    "Epilogue",
+    "MatmulPlan",
+    "MatmulSpec",
+    "Operand",
+    "Prefetch",
+    "emit_matmul",
+    "plan_matmul",
+]
 
 Epilogue = Callable[
     [ir.IRBuilder, Values, Values, ir.Value, ir.Value, int, ir.Value, ir.Value | None], None
@@ -58,6 +77,13 @@ Epilogue = Callable[
 `sums` are C[m, n : n + lanes], `<lanes x dtype>`; `mask` is `<lanes x i1>`, None for all lanes.
 """
 
+Prefetch = Callable[[ir.IRBuilder, Values, Values, ir.Value, ir.Value, int], None]
+"""Asks for what the epilogue of C[m, n : n + columns] will read, before it does.
+
+The arguments are those of an epilogue but for the last, the number of columns. It may be asked for
+places below the last row of C.
+"""
+
 
 def emit_matmul(
     plan: MatmulPlan,
@@ -65,6 +91,7 @@ def emit_matmul(
     name: str,
     extra_params: Sequence[ir.Type],
     epilogue: Epilogue,
+    prefetch: Prefetch | None = None,
 ) -> ir.Function:
     """Add `void name(a, b, scratch, extra…, i64 task)` to `module`: one task of the product.
 
@@ -78,8 +105,8 @@ def emit_matmul(
     pack = None
     if plan.pack_b and plan.spec.b.column != 1:
         pack = transposer(plan, module, f"{name}.pack")
-    emitter = _Emitter(plan, ir.IRBuilder(function.append_basic_block("entry")), epilogue, pack)
-    emitter.emit()
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    _Emitter(plan, builder, epilogue, prefetch, pack).emit()
     return function
 
 
@@ -118,6 +145,7 @@ class _Emitter:
     plan: MatmulPlan
     b: ir.IRBuilder
     epilogue: Epilogue
+    prefetch: Prefetch | None
     transpose: ir.Function | None
 
     @property
@@ -322,8 +350,31 @@ class _Emitter:
             number = b.add(number, b.sub(i, block.first_tile))
             sums = at(b, sums, mul(b, number, plan.tile_elements), plan.spec.dtype)
         a = self.tile_of_a(matrices, block, depth, i)
-        Tile(b, plan, panel, rows, a, source, sums).emit(depth.depth)
+
+        def ask(k: ir.Value) -> None:
+            self.ask_for_operands(matrices, place, shape, k)
+
+        ahead = ask if self.prefetch and plan.k_blocks == 1 else None
+        Tile(b, plan, panel, rows, a, source, sums, ahead).emit(depth.depth)
         self.finish(matrices, depth, shape, i, mul(b, j, plan.nr), sums)
+
+    def ask_for_operands(
+        self,
+        matrices: _Matrices,
+        place: tuple[ir.Value, ir.Value],
+        shape: tuple[int, Panel],
+        k: ir.Value,
+    ) -> None:
+        """At step `k` of a tile, ask for that step's share of what the epilogue will read."""
+        plan, b = self.plan, self.b
+        (i, j), (rows, panel) = place, shape
+        assert self.prefetch is not None
+        first = b.add(mul(b, i, plan.mr), b.udiv(mul(b, k, rows), i64(plan.spec.k)))
+        column = mul(b, j, plan.nr)
+        for row in range(ceil_div(rows, plan.spec.k)):
+            m = add(b, first, row)
+            extra = b.function.args[3:-1]
+            self.prefetch(b, extra, matrices.indices, m, column, panel.columns)
 
     def pack_b(self, source: ir.Value, panel: Panel, depth: _Pass) -> None:
         if self.transpose is None:

@@ -10,6 +10,7 @@ from anode.backends.cpu.target import Target
 from anode.ir.dtypes import DType
 
 _TASK_CYCLES = 24_000  # about 7 µs: long against the cost of handing out a task
+_FAR_CYCLES = 640  # the latency of the last-level cache, two or three times over
 _TASKS_PER_THREAD = 4  # lets work stealing even out threads that run at different speeds
 
 
@@ -148,6 +149,15 @@ class MatmulPlan:
         return not self.pack_b and self.kc <= 256 and b_bytes <= self.target.l2
 
     @property
+    def rows_ahead(self) -> int:
+        """How many steps of k before its use a row of B is asked for; 0 if B is near or packed."""
+        in_place = self.form == "outer" and not self.pack_b
+        if not in_place or not _is_far(self.spec, self.spec.n, self.target.l2):
+            return 0
+        rows = ceil_div(_FAR_CYCLES, self.mr * len(self.panel.lanes))
+        return rows if rows < self.kc else 0
+
+    @property
     def a_is_column_major(self) -> bool:
         """Whether A is packed as [tile][k][mr], from contiguous columns; else as [m][k]."""
         return self.spec.a.row == 1 and self.spec.a.column != 1
@@ -214,6 +224,11 @@ def _panel(columns: int, lanes: int) -> Panel:
 def _width(panel: Panel, lanes: int) -> float:
     """Cost of one row of FMAs: half vectors issue two a cycle where full ones issue one."""
     return sum(1.0 if size == lanes else 0.5 for size in panel.lanes)
+
+
+def _is_far(spec: MatmulSpec, width: int, l2: int) -> bool:
+    """Whether an operand of k by `width` elements is more than the second-level cache can keep."""
+    return spec.k * width * spec.dtype.size > l2 // 2
 
 
 def _form(spec: MatmulSpec, lanes: int) -> Form:
@@ -346,8 +361,7 @@ class _Cost:
 
     def first_read(self, packed: bool, width: int) -> float:
         """Cycles per vector for a task to pack an operand, or to bring a large one near."""
-        far = self.spec.k * width * self.spec.dtype.size > self.l2 // 2
-        return 3.0 * packed + 5.0 * far
+        return 3.0 * packed + 5.0 * _is_far(self.spec, width, self.l2)
 
 
 def _grid(cost: _Cost, kc: int, target: Target) -> tuple[int, int, int]:

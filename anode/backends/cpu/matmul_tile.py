@@ -8,11 +8,13 @@ product with one column whose A is given by columns, with vectors along m.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from llvmlite import ir
 
 from anode.backends.cpu.llvm_ir import (
+    LINE,
     Values,
     add_up,
     at,
@@ -24,6 +26,7 @@ from anode.backends.cpu.llvm_ir import (
     loop,
     mul,
     multiply_add,
+    prefetch,
     splat,
     store_vector,
 )
@@ -33,7 +36,10 @@ from anode.ir.dtypes import DType
 
 @dataclass(frozen=True)
 class Tile:
-    """One micro-tile: `rows` of A from `a` on, times `panel` of B from `b` on, added to `sums`."""
+    """One micro-tile: `rows` of A from `a` on, times `panel` of B from `b` on, added to `sums`.
+
+    `ahead`, if any, is emitted in every step of k of an outer product.
+    """
 
     builder: ir.IRBuilder
     plan: MatmulPlan
@@ -42,6 +48,7 @@ class Tile:
     a: ir.Value
     b: ir.Value
     sums: ir.Value
+    ahead: Callable[[ir.Value], None] | None = None
 
     def emit(self, depth: ir.Value) -> None:
         """Run `depth` steps of k through the tile, in the form the plan chose."""
@@ -80,6 +87,8 @@ class Tile:
         """One step of k: a row of the panel times a column of A."""
         b = self.builder
         vectors = self.row_of_b(k)
+        if self.ahead is not None:
+            self.ahead(k)
         results = []
         for row in range(self.rows):
             element = self.element_of_a(row, k)
@@ -95,6 +104,9 @@ class Tile:
         if not plan.pack_b:
             pitch, dtype, mask = plan.spec.b.row, plan.spec.b.dtype, True
         line = at(b, self.b, mul(b, k, pitch), dtype)
+        if plan.rows_ahead:
+            later = at(b, line, plan.rows_ahead * pitch, dtype)
+            prefetch(b, later, panel.columns, dtype, aligned=pitch * dtype.size % LINE == 0)
         return [
             load_vector(
                 b,

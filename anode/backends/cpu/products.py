@@ -1,4 +1,4 @@
-"""Product kernels: a `dot_general` in its legal form, its users' arithmetic as the epilogue of its tiles."""
+"""Product kernels: a legal `dot_general`, its users' arithmetic as the epilogue of its tiles."""
 
 from __future__ import annotations
 
@@ -8,8 +8,16 @@ from dataclasses import dataclass
 from llvmlite import ir
 
 from anode.backends.cpu.lanes import Lane
-from anode.backends.cpu.llvm_ir import I64, POINTER, Values, at
-from anode.backends.cpu.matmul import MatmulPlan, MatmulSpec, Operand, emit_matmul, plan_matmul
+from anode.backends.cpu.llvm_ir import I64, LINE, POINTER, Values, at, mul, prefetch
+from anode.backends.cpu.matmul import (
+    Epilogue,
+    MatmulPlan,
+    MatmulSpec,
+    Operand,
+    Prefetch,
+    emit_matmul,
+    plan_matmul,
+)
 from anode.backends.cpu.position import ZERO, Position
 from anode.backends.cpu.pull import Memory, Positions, Puller
 from anode.backends.cpu.target import Target
@@ -64,7 +72,10 @@ def emit_product(plan: ProductPlan, module: ir.Module, name: str) -> ir.Function
     """Add `void name(operand…, result…, scratch, i64 task)` to `module`: one task of the kernel."""
     body = plan.body
     count = len(body.types) + len(body.outputs)
-    inner = emit_matmul(plan.blocking, module, f"{name}.tiles", [POINTER] * count, _epilogue(plan))
+    parameters: list[ir.Type] = [POINTER] * count
+    inner = emit_matmul(
+        plan.blocking, module, f"{name}.tiles", parameters, _epilogue(plan), _prefetch(plan)
+    )
     kind = ir.FunctionType(ir.VoidType(), [*[POINTER] * count, POINTER, I64])
     function = ir.Function(module, kind, name)
     builder = ir.IRBuilder(function.append_basic_block("entry"))
@@ -81,7 +92,7 @@ def _operand(builder: ir.IRBuilder, view: View, pointers: Sequence[ir.Value]) ->
     return at(builder, pointer, view.offset, view.base.tensor.dtype)
 
 
-def _epilogue(plan: ProductPlan) -> object:
+def _epilogue(plan: ProductPlan) -> Epilogue:
     body, product = plan.body, plan.product
 
     def epilogue(
@@ -113,6 +124,42 @@ def _epilogue(plan: ProductPlan) -> object:
             pull.store(Memory(pointer, node.tensor), place, lane)
 
     return epilogue
+
+
+def _prefetch(plan: ProductPlan) -> Prefetch | None:
+    """Asks for the operands of the epilogue that are as large as the product, if there are any."""
+    space = plan.product.tensor
+    read = _read_beside(plan.product, plan.body)
+    operands = [
+        (index, node.tensor.dtype)
+        for index, node in enumerate(plan.body.inputs)
+        if node in read and node.tensor.static == space.static
+    ]
+    aligned = all(space.static[-1] * dtype.size % LINE == 0 for _, dtype in operands)
+
+    def ask(
+        b: ir.IRBuilder, pointers: Values, batch: Values, m: ir.Value, n: ir.Value, columns: int
+    ) -> None:
+        row = m
+        for index in batch:
+            row = b.add(row, mul(b, index, space.static[-2]))
+        offset = b.add(mul(b, row, space.static[-1]), n)
+        for index, dtype in operands:
+            prefetch(b, at(b, pointers[index], offset, dtype), columns, dtype, aligned=aligned)
+
+    return ask if operands else None
+
+
+def _read_beside(product: Node, body: Graph) -> set[Node]:
+    """The nodes that the outputs of `body` depend on by another way than through `product`."""
+    found: set[Node] = set()
+    stack = list(body.outputs)
+    while stack:
+        node = stack.pop()
+        if node is not product and node not in found:
+            found.add(node)
+            stack += node.args
+    return found
 
 
 def _positions(space: TensorType, type: TensorType, where: Sequence[Position]) -> Positions:
