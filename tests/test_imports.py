@@ -23,6 +23,7 @@ ORDER = (
     "layers",
     "inspect",
     "export",
+    "commands",
     "cli",
 )
 ROOT_NAMES = {"__version__"}  # defined in anode/__init__.py itself, so importable from anywhere

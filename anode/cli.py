@@ -1,0 +1,63 @@
+"""`anode`, the command line. Typer and rich are read only when it is called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from anode.errors import AnodeError
+
+FAILED, INTERRUPTED = 1, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and give its exit code; whatever goes wrong is one sentence on stderr.
+
+    With ANODE_TRACEBACK=full exceptions come out as they are.
+    """
+    try:
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except Exception as error:
+        if os.environ.get("ANODE_TRACEBACK") == "full":
+            raise
+        print(f"anode: {_sentence(error)}", file=sys.stderr)
+        return int(getattr(error, "exit_code", FAILED))
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        import PIL  # noqa: F401
+        import rich  # noqa: F401
+        import typer
+    except ImportError as error:
+        raise AnodeError(
+            f"the command line needs {error.name}: pip install 'anode[cli]'"
+        ) from error
+    from anode.commands.app import app
+
+    try:
+        return int(app(arguments, prog_name="anode", standalone_mode=False) or 0)
+    except typer.Abort:
+        print("anode: stopped", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _sentence(error: Exception) -> str:
+    """What went wrong, in one sentence."""
+    if hasattr(error, "format_message"):  # typer's, of a class that depends on its version
+        return str(error.format_message()).replace("\n", " ")
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or error}"
+    if isinstance(error, (AnodeError, ImportError)):
+        return str(error)
+    kind = type(error).__name__
+    return f"{kind}: {error}; this is a bug of anode, ANODE_TRACEBACK=full shows where"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+"""The commands and their options, as typer reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from anode import __version__
+from anode.commands.settings import (
+    ACTIVATIONS,
+    DATASETS,
+    INITIALIZERS,
+    MODELS,
+    RATES,
+    SCHEDULES,
+    Settings,
+    known,
+)
+from anode.commands.train import FOLDER, Run
+from anode.commands.train import train as run_training
+
+app = typer.Typer(
+    name="anode",
+    help="A small deep-learning compiler: the whole training step as one native function.",
+    add_completion=False,
+    rich_markup_mode=None,
+)
+DEFAULT = Settings()
+
+Dataset = Annotated[str, typer.Argument(help=f"The data: {', '.join(DATASETS)}.")]
+Model = Annotated[str, typer.Option(help=f"{', '.join(MODELS)} (with batch normalisation).")]
+Hidden = Annotated[str, typer.Option(help="Sizes of the hidden layers, such as 300,100.")]
+Activation = Annotated[str, typer.Option(help=f"{', '.join(ACTIVATIONS)}.")]
+Init = Annotated[
+    str | None, typer.Option(help=f"Of hidden layers: {', '.join(INITIALIZERS)}; else the model's.")
+]
+Dropout = Annotated[float, typer.Option(help="Probability of dropping a hidden value.")]
+Batch = Annotated[int, typer.Option(help="Rows of a minibatch.")]
+Optimizer = Annotated[str, typer.Option(help=f"{', '.join(RATES)}.")]
+Rate = Annotated[float | None, typer.Option(help="Learning rate, by default the optimiser's.")]
+Momentum = Annotated[float | None, typer.Option(help="Of momentum and nesterov, by default 0.9.")]
+Scheduled = Annotated[str | None, typer.Option(help=f"Learning rate over epochs: {SCHEDULES}.")]
+Threads = Annotated[int | None, typer.Option(help="Threads of the cpu backend, by default all.")]
+
+
+def version(wanted: bool) -> None:
+    if wanted:
+        print(f"anode {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def start(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command()
+def train(
+    context: typer.Context,
+    dataset: Dataset,
+    model: Model = DEFAULT.model,
+    hidden: Hidden = DEFAULT.hidden,
+    activation: Activation = DEFAULT.activation,
+    init: Init = None,
+    dropout: Dropout = DEFAULT.dropout,
+    batch: Batch = DEFAULT.batch,
+    epochs: Annotated[int, typer.Option(help="Epochs in all.")] = DEFAULT.epochs,
+    optimizer: Optimizer = DEFAULT.optimizer,
+    rate: Rate = None,
+    momentum: Momentum = None,
+    schedule: Scheduled = None,
+    seed: Annotated[int, typer.Option(help="Of initial values, order and dropout.")] = 0,
+    data: Annotated[
+        str | None, typer.Option(help="Folder of your own IDX files, by default anode's MNIST.")
+    ] = None,
+    fashion: Annotated[
+        bool, typer.Option("--fashion", help="The files are Fashion-MNIST.")
+    ] = False,
+    backend: Annotated[str | None, typer.Option(help="cpu, or reference: NumPy.")] = None,
+    threads: Threads = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on from a checkpoint, with its options.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the run's files.")] = FOLDER,
+) -> None:
+    """Train a model and report its accuracy on test images.
+
+    After each epoch a checkpoint is written; a run that was stopped goes on with --resume, and ends
+    with the same bits as if it had not been.
+    """
+    known("data set", dataset, DATASETS)
+    run_training(Run.of(given(context)), Console())
+
+
+@app.command()
+def explain(
+    context: typer.Context,
+    what: Annotated[str, typer.Argument(help="mnist, or a file with a graph as text.")],
+    model: Model = DEFAULT.model,
+    hidden: Hidden = DEFAULT.hidden,
+    activation: Activation = DEFAULT.activation,
+    init: Init = None,
+    dropout: Dropout = DEFAULT.dropout,
+    batch: Batch = DEFAULT.batch,
+    optimizer: Optimizer = DEFAULT.optimizer,
+    rate: Rate = None,
+    momentum: Momentum = None,
+    schedule: Scheduled = None,
+    threads: Threads = None,
+    size: Annotated[
+        list[str] | None, typer.Option(help="A size of a graph's symbolic dim, such as n=32.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Only what concerns a kernel, op, layer or variable.")
+    ] = None,
+) -> None:
+    """Show what a training step, or a graph, is compiled to, and why."""
+    from anode.commands.explain import report
+
+    print(report(what, given(context)), end="")
+
+
+@app.command()
+def doctor() -> None:
+    """Show what this machine offers, and what is not installed."""
+    from anode.inspect.doctor import diagnose
+
+    print(diagnose())
+
+
+def given(context: typer.Context) -> dict[str, Any]:
+    """The options that were given on the command line, by name, without those left out."""
+    return {
+        name: value
+        for name, value in context.params.items()
+        if name not in ("dataset", "what")
+        and context.get_parameter_source(name) is not None
+        and context.get_parameter_source(name).name == "COMMANDLINE"  # type: ignore[union-attr]
+    }

@@ -1,0 +1,70 @@
+"""`anode explain`: the report of a model's training step, or of a graph in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from anode.commands.settings import DATASETS, Settings, at_least, known
+from anode.commands.train import COST
+from anode.errors import DataError, GraphError, UnsupportedOp
+from anode.inspect.explain import Report, explain
+from anode.ir.graph import Graph
+from anode.ir.types import tensor
+
+OTHER = ("threads", "size", "name")  # options that do not belong to a model
+
+
+def report(what: str, given: Mapping[str, Any]) -> Report:
+    """The report of `what`, a data set's name or the path of a graph's text."""
+    from anode.backends.base import backend_named
+
+    model = {name: value for name, value in given.items() if name not in OTHER}
+    threads = given.get("threads")
+    at_least("threads", 1 if threads is None else threads, 1)
+    if what in DATASETS:
+        if "size" in given:
+            raise UnsupportedOp(f"--size is for a graph's symbolic dims; {what} has --batch")
+        graph = training_graph(Settings(**model))
+    else:
+        if model:
+            raise UnsupportedOp(f"--{next(iter(model))} is for a model; {what} is a graph's text")
+        graph = graph_of(what, given.get("size") or ())
+    found = explain(backend_named("cpu").compile(graph, threads=threads))
+    return found.explain(given["name"]) if "name" in given else found
+
+
+def training_graph(settings: Settings) -> Graph:
+    """The graph of a training step on a minibatch of 28×28 images."""
+    model = settings.network()
+    x, y = tensor("u8", settings.batch, 28, 28), tensor("u8", settings.batch)
+    model.build(x)
+    return model.training_step(COST, settings.solver()).graph(x, y)
+
+
+def graph_of(what: str, sizes: Iterable[str]) -> Graph:
+    """The graph whose text is in the file `what`, with its symbolic dims bound to `sizes`."""
+    from anode import ops  # noqa: F401 (the reader calls ops by name)
+    from anode.ir.text import parse
+
+    if not Path(what).exists():
+        known("data set or file", what, DATASETS)
+    try:
+        text = Path(what).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise DataError(f"{what}: cannot be read ({reason})") from error
+    graph = parse(text, what).bind(**dict(map(one_size, sizes)))
+    if graph.dims:
+        dims = ", ".join(sorted(graph.dims))
+        raise GraphError(f"{what}: give the size of {dims} with --size, such as --size n=32")
+    return graph
+
+
+def one_size(text: str) -> tuple[str, int]:
+    """A name and a size, written n=32."""
+    name, _, value = text.partition("=")
+    if not name or not value.isdigit():
+        raise UnsupportedOp(f"--size {text}: write a dim's name and its size, such as n=32")
+    return name, int(value)
