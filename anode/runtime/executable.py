@@ -72,6 +72,8 @@ class Executable:
                 flags = x.flags
                 if x.dtype is not dtype or not flags.c_contiguous or not flags.aligned:
                     raise KeyError
+                if type(x) is not np.ndarray:  # a NumPy scalar has all of that too
+                    raise KeyError
         except (KeyError, AttributeError):  # a first call, or inputs to be converted
             inputs = self._arrays(inputs)
             binding = self._binding(inputs)
@@ -168,7 +170,9 @@ def compile(
     `backend` is a name or a Backend, by default the environment's ANODE_BACKEND, else "cpu";
     `threads` defaults to ANODE_THREADS, else the backend chooses.
     """
-    return Executable(graph, chosen_backend(backend), chosen_threads() if threads is None else threads)
+    return Executable(
+        graph, chosen_backend(backend), chosen_threads() if threads is None else threads
+    )
 
 
 def chosen_backend(backend: str | Backend | None) -> Backend:

@@ -17,6 +17,7 @@ from anode.backends.base import Backend, Compiled, Variables
 from anode.backends.cpu import code, team
 from anode.backends.cpu.layout import Layout
 from anode.backends.cpu.target import Target, host_target
+from anode.errors import BackendError
 from anode.ir.graph import Graph
 from anode.ir.types import TensorType
 from anode.ops.declare import DeclaredOp
@@ -37,6 +38,8 @@ class CpuBackend(Backend):
     name = "cpu"
 
     def compile(self, graph: Graph, *, threads: int | None = None) -> CpuCompiled:
+        if threads is not None and threads < 1:
+            raise BackendError(f"threads={threads}: choose at least 1")
         target = host_target()
         return CpuCompiled(graph, target, threads or target.cores)
 
