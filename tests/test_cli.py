@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import runpy
 import shutil
 import signal
@@ -391,6 +392,15 @@ def test_the_doctor(capsys):
     assert "LLVM" in rows["versions"] and "bits" in rows["vectors"]
 
 
-def test_the_example(digits, capsys):
+def test_the_example(digits):
     example = runpy.run_path(str(ROOT / "examples/mnist_mlp.py"))
     assert example["main"](digits, 20) > 0.7
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/explain.md"])
+def test_the_code_on_a_page_runs(page, digits, monkeypatch, capsys):
+    small = load_mnist(digits)
+    monkeypatch.setattr("anode.data.load_mnist", lambda: small)
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    exec(compile(code, page, "exec"), {})
+    assert ("Accuracy" if page == "README.md" else "relu") in capsys.readouterr().out

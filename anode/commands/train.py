@@ -124,7 +124,9 @@ def finish(
         "test loss": found["CrossEntropyMulti"],
         "test accuracy": found["Accuracy"],
     }
-    learning_curves(measured, run.out / CURVES, f"{run.settings.model} on {len(test):,} images")
+    learning_curves(
+        measured, run.out / CURVES, f"{run.settings.model}, tested on {len(test):,} images"
+    )
     draw_digits(model, test, run.out / DIGITS)
     loss, accuracy = found["CrossEntropyMulti"][-1], found["Accuracy"][-1]
     console.print()
