@@ -32,6 +32,7 @@ def _run(arguments: list[str]) -> int:
     try:
         import PIL  # noqa: F401
         import rich  # noqa: F401
+        import safetensors  # noqa: F401
         import typer
     except ImportError as error:
         raise AnodeError(

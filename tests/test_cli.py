@@ -247,7 +247,7 @@ def test_one_sentence_for_bad_values(arguments, words, tmp_path, monkeypatch, fa
         ("trian mnist", ("trian",)),
         ("train mnist --activaton relu", ("--activaton", "--activation")),
         ("train mnist --epochs many", ("--epochs", "integer")),
-        ("train", ("dataset",)),
+        ("train", ("Missing argument",)),
     ],
 )
 def test_one_sentence_for_wrong_use(arguments, words, fails):

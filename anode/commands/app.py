@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -27,6 +26,7 @@ app = typer.Typer(
     help="A small deep-learning compiler: the whole training step as one native function.",
     add_completion=False,
     rich_markup_mode=None,
+    pretty_exceptions_enable=False,
 )
 DEFAULT = Settings()
 
@@ -88,9 +88,9 @@ def train(
     backend: Annotated[str | None, typer.Option(help="cpu, or reference: NumPy.")] = None,
     threads: Threads = None,
     resume: Annotated[
-        Path | None, typer.Option(help="Go on from a checkpoint, with its options.")
+        str | None, typer.Option(help="Go on from a checkpoint, with its options.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the run's files.")] = FOLDER,
+    out: Annotated[str, typer.Option(help="Folder of the run's files.")] = FOLDER,
 ) -> None:
     """Train a model and report its accuracy on test images.
 

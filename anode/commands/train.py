@@ -21,7 +21,7 @@ from anode.runtime import checkpoint
 CHECKPOINT, CURVES, DIGITS = "checkpoint.safetensors", "curves.png", "digits.png"
 CORRECT, WRONG = 36, 72  # images on the sheet, at most
 TEST_BATCH = 1000
-FOLDER = Path("runs/mnist")
+FOLDER = "runs/mnist"
 COST, ACCURACY = nn.CrossEntropyMulti(), nn.Accuracy()
 
 
@@ -51,10 +51,10 @@ class Run:
         if place["threads"] is not None and place["backend"] == "reference":
             raise UnsupportedOp("--threads: the reference backend has one thread; leave it out")
         if given.get("resume") is None:
-            return Run(Settings(**own), given.get("out", FOLDER), **place)
-        resume = given["resume"]
+            return Run(Settings(**own), Path(given.get("out", FOLDER)), **place)
+        resume = Path(given["resume"])
         settings = settings_of(checkpoint.load(resume)[1], resume, own)
-        return Run(settings, given.get("out", resume.parent), resume, **place)
+        return Run(settings, Path(given.get("out", resume.parent)), resume, **place)
 
     @property
     def checkpoint(self) -> Path:
