@@ -346,3 +346,22 @@ def test_rows_of_a_large_b_are_asked_for_ahead():
     assert "llvm.prefetch" in llvm_text(70, 1000, wide_enough, "")
     assert "llvm.prefetch" not in llvm_text(70, 100, 64, "")
     assert "llvm.prefetch" not in llvm_text(70, 1000, wide_enough, "b")
+
+
+@pytest.mark.parametrize(
+    ("m", "k", "n", "transposed"),
+    [(128, 784, 100, ""), (70, 100, 300, "b"), (784, 70, 1568, "a"), (70, 784, 1568, "")],
+)
+def test_two_threads_get_even_shares(m, k, n, transposed):
+    plan = plan_matmul(spec_of(*operands(m, k, n, transposed), f32, f32, 2), TARGET)
+
+    def sizes(items: int, parts: int) -> list[int]:
+        return [items * (i + 1) // parts - items * i // parts for i in range(parts)]
+
+    tasks = [
+        tiles * panels
+        for tiles in sizes(plan.row_tiles, plan.row_blocks)
+        for panels in sizes(plan.panels, plan.column_blocks)
+    ]
+    own = sum(tasks[: len(tasks) // 2])
+    assert abs(own - sum(tasks) / 2) <= 0.05 * sum(tasks)

@@ -11,7 +11,7 @@ from anode.ir.dtypes import DType
 
 _TASK_CYCLES = 24_000  # about 7 µs: long against the cost of handing out a task
 _FAR_CYCLES = 640  # the latency of the last-level cache, two or three times over
-_TASKS_PER_THREAD = 4  # lets work stealing even out threads that run at different speeds
+_TASKS_PER_THREAD = 6  # lets work stealing even out threads that start late or run slower
 
 
 @dataclass(frozen=True)
@@ -396,6 +396,25 @@ def _blocks(cost: _Cost, least_rows: int, batches: int) -> tuple[int, int]:
 
 def _makespan(cost: _Cost, rows: int, columns: int, batches: int) -> float:
     """When the last thread ends, plus a share of a task for threads that run unevenly."""
-    task = cost.block(ceil_div(cost.row_tiles, rows), ceil_div(cost.panels, columns))
-    rounds = ceil_div(rows * columns * batches, cost.spec.threads)
-    return rounds * (task + 1000.0) + 0.5 * task
+    tiles, panels = ceil_div(cost.row_tiles, rows), ceil_div(cost.panels, columns)
+    task = cost.block(tiles, panels)
+    each = ceil_div(rows * columns * batches, cost.spec.threads)
+    full = _share(cost, rows, columns, batches) / (each * tiles * panels)
+    return each * (task * full + 1000.0) + 0.5 * task
+
+
+def _share(cost: _Cost, rows: int, columns: int, batches: int) -> int:
+    """The most micro-tiles that one thread computes, as blocks of a grid are not all one size.
+
+    Threads get runs of tasks of equal length; those that are whole rows of the grid, or lie in one
+    row, are rectangles, whose sizes differ by less than the blocks they are made of.
+    """
+    tiles, panels = ceil_div(cost.row_tiles, rows), ceil_div(cost.panels, columns)
+    each, rest = divmod(rows * columns * batches, cost.spec.threads)
+    if rest or batches > 1:
+        return (each + 1 if rest else each) * tiles * panels
+    if each % columns == 0:
+        return ceil_div(cost.row_tiles * (each // columns), rows) * cost.panels
+    if columns % each == 0:
+        return tiles * ceil_div(cost.panels * each, columns)
+    return each * tiles * panels
