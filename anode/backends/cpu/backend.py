@@ -51,15 +51,16 @@ class CpuCompiled(Compiled):
         started = time.perf_counter()
         self.graph, self.target, self.threads = graph, target, threads
         parts = (repr(graph), str(threads))
-        facts, self._code = code.cached(self._make, target, *parts)
+        facts, objects = code.cached(self._make, target, *parts)
         self.layout = Layout.of(facts)
         self.peak_bytes = self.layout.arena
-        (self._entry,) = code.load(self._code, target, team.symbols(), team.PROGRAM)
+        (self._entry,) = code.load(objects, target, team.symbols(), team.PROGRAM)
         self._prepare()
         self.seconds = time.perf_counter() - started
 
     def _make(self) -> code.Made:
-        return self.build.layout().facts(), self.build.object_code()
+        objects = self.build.objects()
+        return self.build.layout().facts(), objects
 
     @cached_property
     def build(self) -> Build:

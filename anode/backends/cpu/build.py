@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 
 import llvmlite.binding as llvm
 
+from anode.backends.cpu.code import object_code
 from anode.backends.cpu.control import control_workspace
 from anode.backends.cpu.layout import Layout
 from anode.backends.cpu.native import NativeModule
@@ -30,6 +32,7 @@ class Build:
     def __init__(self, graph: Graph, target: Target, threads: int) -> None:
         self.graph, self.target, self.threads = graph, target, threads
         self.traces: list[Trace] = []
+        self._native: NativeModule | None = None
 
     @cached_property
     def optimized(self) -> Graph:
@@ -39,21 +42,36 @@ class Build:
     def program(self) -> Program:
         return plan(schedule(self.optimized, control_workspace))
 
-    @cached_property
+    @property
     def native(self) -> NativeModule:
-        return NativeModule(self.program, self.target, self.threads)
+        if self._native is None:
+            self._native = NativeModule(self.program, self.target, self.threads)
+        return self._native
 
-    @cached_property
+    @property
     def llvm(self) -> str:
-        return str(self.native.module)
+        return "\n".join(map(str, self.native.modules))
 
     @property
     def assembly(self) -> str:
-        return str(target_machine(self.target).emit_assembly(llvm.parse_assembly(self.llvm)))
+        machine = target_machine(self.target)
+        parsed = (llvm.parse_assembly(str(module)) for module in self.native.modules)
+        return "\n".join(machine.emit_assembly(module) for module in parsed)
 
-    def object_code(self) -> bytes:
-        """The program as a relocatable object file."""
-        return bytes(target_machine(self.target).emit_object(llvm.parse_assembly(self.llvm)))
+    def objects(self) -> list[bytes]:
+        """The program as relocatable object files.
+
+        A second thread generates code from finished modules while this one writes the others.
+        """
+        made: list[Future[bytes]] = []
+        with ThreadPoolExecutor(1) as generator:
+            self._native = NativeModule(
+                self.program,
+                self.target,
+                self.threads,
+                lambda m: made.append(generator.submit(object_code, str(m), self.target)),
+            )
+        return [future.result() for future in made]
 
     def layout(self) -> Layout:
         program, native = self.program, self.native

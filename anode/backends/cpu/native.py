@@ -42,25 +42,34 @@ class Kernel:
 
 @dataclass
 class NativeModule:
-    """The LLVM module of a program under construction.
+    """A program's LLVM modules: one for each fused kernel, and `module`, which runs them.
 
-    `host_steps` are the steps that call back, numbered as the callback is told; `scratch` is the
-    bytes each thread needs; `kernels` names the kernel of every step, for the report.
+    Each is given to `finished` as soon as it is, so that code can be generated from it while the
+    others are still being written; `modules` has them all. `host_steps` are the steps that call
+    back, numbered as the callback is told; `scratch` is the bytes each thread needs; `kernels` has
+    the kernel of every step, for the report.
     """
 
     program: Program
     target: Target
     threads: int
+    finished: Callable[[ir.Module], object] = lambda module: None
     module: ir.Module = field(default_factory=lambda: ir.Module("anode"))
+    modules: list[ir.Module] = field(default_factory=list)
     host_steps: list[tuple[Program, Step]] = field(default_factory=list)
     kernels: dict[Step, Kernel] = field(default_factory=dict)
     scratch: int = 0
     _shared: dict[object, Kernel] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.module.triple = self.target.triple
         runs = [self.step(self.program, step, self.threads) for step in self.program.steps]
         self._emit_program(runs)
+        self._finish(self.module)
+
+    def _finish(self, module: ir.Module) -> None:
+        module.triple = self.target.triple
+        self.modules.append(module)
+        self.finished(module)
 
     @property
     def control_bytes(self) -> int:
@@ -137,13 +146,18 @@ class NativeModule:
         body = attrs["body"]
         key = (body, attrs["kind"], attrs["space"], attrs["axes"], threads)
         if key not in self._shared:
+            apart = ir.Module(name)
             if step.kind == "matmul":
                 product = plan_product(body, self.target, threads)
-                function = emit_product(product, self.module, name)
-                self._shared[key] = Kernel(function, product.tasks, max(1, product.scratch))
+                function = emit_product(product, apart, name)
+                tasks, scratch = product.tasks, max(1, product.scratch)
             else:
                 plan = plan_loops(body, attrs["space"], attrs["axes"], self.target, threads)
-                self._shared[key] = Kernel(emit_loops(plan, self.module, name), plan.tasks)
+                function = emit_loops(plan, apart, name)
+                tasks, scratch = plan.tasks, 0
+            self._finish(apart)
+            declared = ir.Function(self.module, function.function_type, name)
+            self._shared[key] = Kernel(declared, tasks, scratch)
         return self._shared[key]
 
     def _simple(

@@ -19,11 +19,10 @@ import threading
 import weakref
 from functools import cache
 
-import llvmlite.binding as llvm
 import numpy as np
 
 from anode.backends.cpu import code
-from anode.backends.cpu.target import Target, host_target, target_machine
+from anode.backends.cpu.target import host_target
 from anode.errors import BackendError
 
 PROGRAM = "anode_program"  # the name of a program's function in its object code
@@ -334,16 +333,12 @@ class _Code:
     def __init__(self) -> None:
         target, source = host_target(), _source()
         names = ("anode_claim", "anode_finish", "anode_wait", "anode_start", "anode_run")
-        _, object_code = code.cached(lambda: ({}, _compiled(source, target)), target, source)
-        addresses = dict(zip(names, code.load(object_code, target, {}, *names), strict=True))
+        _, objects = code.cached(lambda: ({}, [code.object_code(source, target)]), target, source)
+        addresses = dict(zip(names, code.load(objects, target, {}, *names), strict=True))
         self.start = addresses.pop("anode_start")
         kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 5)
         self.run = kind(addresses.pop("anode_run"))
         self.symbols = addresses
-
-
-def _compiled(source: str, target: Target) -> bytes:
-    return bytes(target_machine(target).emit_object(llvm.parse_assembly(source)))
 
 
 @cache
