@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import cached_property
+from queue import SimpleQueue
+from threading import Thread
 
 import llvmlite.binding as llvm
 
@@ -63,15 +65,14 @@ class Build:
 
         A second thread generates code from finished modules while this one writes the others.
         """
-        made: list[Future[bytes]] = []
-        with ThreadPoolExecutor(1) as generator:
+        generator = _Generator(self.target)
+        try:
             self._native = NativeModule(
-                self.program,
-                self.target,
-                self.threads,
-                lambda m: made.append(generator.submit(object_code, str(m), self.target)),
+                self.program, self.target, self.threads, lambda m: generator.submit(str(m))
             )
-        return [future.result() for future in made]
+        finally:
+            generator.end()
+        return [future.result() for future in generator.made]
 
     def layout(self) -> Layout:
         program, native = self.program, self.native
@@ -91,6 +92,32 @@ class Build:
             scratch=native.scratch_bytes,
             calls_host=bool(native.host_steps),
         )
+
+
+class _Generator:
+    """A thread that generates code. (Executors refuse work once the main thread has ended.)"""
+
+    def __init__(self, target: Target) -> None:
+        self.target, self.made = target, list[Future[bytes]]()
+        self._waiting: SimpleQueue[tuple[Future[bytes], str] | None] = SimpleQueue()
+        self._thread = Thread(target=self._generate)
+        self._thread.start()
+
+    def submit(self, text: str) -> None:
+        """Generate code from LLVM text; `made` gets it."""
+        self.made.append(Future())
+        self._waiting.put((self.made[-1], text))
+
+    def end(self) -> None:
+        self._waiting.put(None)
+        self._thread.join()
+
+    def _generate(self) -> None:
+        for future, text in iter(self._waiting.get, None):
+            try:
+                future.set_result(object_code(text, self.target))
+            except BaseException as failure:  # raised again where the code is wanted
+                future.set_exception(failure)
 
 
 class Stages(Mapping[str, str]):
