@@ -263,5 +263,6 @@ def _saturate(x: Array, dtype: DType) -> Array:
     upper = float(info.max // 2 + 1) * 2  # max + 1 as a power of two, exact in float64
     inside = (whole >= float(info.min)) & (whole < upper)
     exact = np.where(inside, whole, 0.0).astype(dtype.numpy)
-    clamped = np.where(whole >= upper, info.max, np.where(whole < info.min, info.min, 0))
-    return np.where(inside, exact, clamped.astype(dtype.numpy))
+    least, most, zero = (dtype.numpy.type(limit) for limit in (info.min, info.max, 0))
+    clamped = np.where(whole >= upper, most, np.where(whole < float(info.min), least, zero))
+    return np.where(inside, exact, clamped)
