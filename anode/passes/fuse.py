@@ -37,7 +37,7 @@ LARGEST_GROUP = 160  # members; beyond it registers spill and compile time grows
 
 @dataclass(eq=False)
 class Group:
-    """A kernel under construction, or one opaque node. `low`..`high` bound its members' positions."""
+    """A kernel under construction, or one opaque node; its members' positions are low … high."""
 
     space: tuple[int, ...]
     axes: tuple[int, ...] = ()
@@ -63,14 +63,14 @@ class Group:
 
 @dataclass(frozen=True)
 class Use:
-    """Where a stored or computed value is read: by `user`, at `coordinates` of the user's own loops."""
+    """Where a value is read: by `user`, at `coordinates` of the user's own loops."""
 
     user: Node
     coordinates: Coordinates | None
 
 
 def fuse(graph: Graph, trace: Trace | None = None) -> Graph:
-    """The graph as kernels: every node a leaf, a kernel, an item of one, or an op that is no loop."""
+    """The graph as kernels: nodes are leaves, kernels, items of them, or ops that are no loops."""
     return _Fusion(graph, trace or Trace("fuse")).run()
 
 
@@ -106,7 +106,7 @@ class _Fusion:
         return node in self.stored or isinstance(node.op, Elementwise) or node.op.name in loops
 
     def _stored_movement(self) -> Iterable[Node]:
-        """Inline nodes that must be stored: roots, operands of other ops, products' awkward views."""
+        """Inline nodes that must be stored: roots, other ops' operands, views no product takes."""
         roots = [root for root in self.graph.roots if not is_leaf(root)]
         wanted = [root for root in roots if is_inline(root)]
         for node in self.graph.nodes:
@@ -133,7 +133,7 @@ class _Fusion:
                     self.uses[target.args[0]].append(Use(node, None))
 
     def _own_reads(self, node: Node) -> list[tuple[Node, Coordinates | None]]:
-        """A member's operands at the coordinates of its own loops; an op that is no loop has none."""
+        """A member's operands at the coordinates of its own loops; None for ops without."""
         if node in self.stored and is_movement(node):
             return list(through(node, identity(node.tensor.static)))
         if isinstance(node.op, Elementwise):
@@ -170,7 +170,7 @@ class _Fusion:
         self._start(node)
 
     def _wanted(self, node: Node) -> dict[Group, Coordinates]:
-        """The loop groups that read `node` at one and the same element, with its coordinates there."""
+        """The loop groups that read `node` at the same element, with its coordinates there."""
         found: dict[Group, Coordinates | None] = {}
         for use in self.uses[node]:
             group = self.group_of[use.user].current

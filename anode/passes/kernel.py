@@ -37,6 +37,6 @@ def kernel(
     axes: tuple[int, ...] = (),
     tag: int = 0,
 ) -> Node:
-    """A kernel node. `tag` keeps apart kernels that must not be shared (two copies of one value)."""
+    """A kernel node; `tag` keeps apart kernels that must not be shared (copies of one value)."""
     attrs = {"kind": kind, "body": body, "space": space, "axes": axes, "tag": tag}
     return make(KERNEL, tuple(args), attrs)

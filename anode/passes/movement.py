@@ -2,7 +2,7 @@
 
 `Coordinates` say, for each dim of a value, which axis of the loop nest indexes it; None for a dim
 of size 1. They follow a value backward through broadcast, transpose and reshape; through the other
-movement ops (slice, pad, …) the index is no longer an axis, and the value must be stored to be read.
+movement ops (slice, pad, …) the index is no axis any more, and the value must be stored to be read.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def is_leaf(node: Node) -> bool:
 
 
 def is_inline(node: Node) -> bool:
-    """Whether a node is recomputed by each user rather than stored: movement and scalar arithmetic."""
+    """Whether each user recomputes a node rather than store it: movement, scalar arithmetic."""
     if is_movement(node):
         return True
     if not isinstance(node.type, TensorType) or node.type.size != 1:
@@ -72,6 +72,37 @@ def through(
             yield arg, _reshape(node, arg, coordinates)
         else:
             yield arg, None
+
+
+def unmoved(node: Node, operand: int, coordinates: Coordinates) -> Coordinates:
+    """The coordinates of a movement op's operand, -1 for dims whose index the op computes."""
+    arg = node.args[operand]
+    if arg.tensor.rank == 0 or not coordinates:
+        return (-1,) * arg.tensor.rank
+    name = node.op.name
+    ((_, at),) = list(through(node, coordinates))[operand : operand + 1]
+    if at is not None:
+        return at
+    if name == "reshape" or arg.tensor.rank != node.tensor.rank:
+        return tuple(None if size == 1 else -1 for size in arg.tensor.static)
+    same = _same_dims(node, arg)
+    return tuple(
+        None if size == 1 else axis if same[i] else -1
+        for i, (size, axis) in enumerate(zip(arg.tensor.static, coordinates, strict=True))
+    )
+
+
+def _same_dims(node: Node, arg: Node) -> list[bool]:
+    """Of each dim of a movement op whether its index is the operand's too."""
+    sizes, attrs = zip(arg.tensor.static, node.tensor.static, strict=True), node.attrs
+    equal = [a == b for a, b in sizes]
+    if node.op.name == "reverse":
+        return [i not in attrs["axes"] for i in range(len(equal))]
+    if node.op.name == "pad":
+        return [a and attrs["low"][i] == 0 for i, a in enumerate(equal)]
+    if node.op.name == "concatenate":
+        return [i != attrs["axis"] for i in range(len(equal))]
+    return equal if node.op.name != "gather" else [False] * len(equal)
 
 
 def _broadcast(node: Node, arg: Node, coordinates: Coordinates) -> Coordinates:

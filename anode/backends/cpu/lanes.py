@@ -56,6 +56,8 @@ class Lanes(Scalars):
         """Every lane holding the scalar `value`."""
         if self.width == 1 or isinstance(value.type, ir.VectorType):
             return Lane(value, dtype)
+        if isinstance(value, ir.Constant):
+            return Lane(_Splat(self._type(dtype), value), dtype)
         undefined = ir.Constant(self._type(dtype), ir.Undefined)
         first = self.builder.insert_element(undefined, value, ir.IntType(32)(0))
         lanes = ir.Constant(ir.VectorType(ir.IntType(32), self.width), None)

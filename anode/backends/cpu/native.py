@@ -154,7 +154,7 @@ class NativeModule:
             else:
                 plan = plan_loops(body, attrs["space"], attrs["axes"], self.target, threads)
                 function = emit_loops(plan, apart, name)
-                tasks, scratch = plan.tasks, 0
+                tasks, scratch = plan.tasks, plan.scratch
             self._finish(apart)
             declared = ir.Function(self.module, function.function_type, name)
             self._shared[key] = Kernel(declared, tasks, scratch)

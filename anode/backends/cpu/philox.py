@@ -6,80 +6,114 @@ Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from llvmlite import ir
-
+from anode.backends.cpu.element import Element, Elements
 from anode.backends.cpu.lanes import Lane, Lanes
-from anode.backends.cpu.position import Position
+from anode.backends.cpu.llvm_ir import shuffle
+from anode.backends.cpu.position import Indexing, Position
 from anode.ir.dtypes import DType, u32, u64
-
-if TYPE_CHECKING:
-    from anode.backends.cpu.pull import Puller
 
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
 _ROUNDS = 10
+_WORDS = 4  # of 32 bits, in a block
 
 
-def philox_word(
-    puller: Puller, flat: Position, key: Sequence[Lane], stream: int, dtype: DType
-) -> Lane:
-    """Random bits for the element(s) at the row-major position `flat` of a drawing op's result."""
-    lanes = puller.scalar if flat.uniform else puller.vector
-    position = puller.index.vector(flat) if not flat.uniform else flat.base
-    if isinstance(position, int):
-        position = ir.Constant(ir.IntType(64), position)
-    index = lanes.convert(Lane(position, u64), u32)
-    if dtype.bits == 64:
-        index = lanes.shift_left(index, lanes.const(1, u32))
-    words = _block(lanes, index, [_spread(lanes, k) for k in key], stream)
-    low = _pick(lanes, words, index)
-    if dtype.bits < 64:
-        return lanes.convert(low, dtype)
-    high = _pick(lanes, words, lanes.add(index, lanes.const(1, u32)))
-    shifted = lanes.shift_left(lanes.convert(high, u64), lanes.const(32, u64))
-    return lanes.convert(lanes.or_(shifted, lanes.convert(low, u64)), dtype)
+def random_words(
+    index: Indexing, flat: Position, key: Sequence[Element], stream: int, dtype: DType
+) -> Element:
+    """Random bits for the element(s) at row-major position `flat` of a drawing op's result.
+
+    `key` are the four words (seed low, seed high, step low, step high).
+    """
+    whole = flat.step == 1 and index.divides(_WORDS, flat) and index.width % (2 * _WORDS) == 0
+    if whole and dtype.bits <= 32:
+        words = _whole_blocks(index, flat, key, stream)
+        return Elements(index.levels, index.width).apply(
+            lambda lanes, word: lanes.convert(word, dtype), words
+        )
+    of = Elements(index.levels, index.width)
+    if dtype.bits <= 32:
+        word = _word(of, index.number(flat), key, stream)
+        return of.apply(lambda lanes, word: lanes.convert(word, dtype), word)
+    first = index.number(index.scale(flat, 2))
+    low, high = (_word(of, first, key, stream, part) for part in (0, 1))
+    return of.apply(_joined, low, high)
 
 
-def _spread(lanes: Lanes, lane: Lane) -> Lane:
-    return lanes.splat(lane.value, lane.dtype)
+def _joined(lanes: Lanes, low: Lane, high: Lane) -> Lane:
+    return lanes.or_(lanes.convert(low, u64), lanes.shl(lanes.convert(high, u64), 32))
 
 
-def _pick(lanes: Lanes, words: Sequence[Lane], index: Lane) -> Lane:
-    """Word `index % 4` of a block."""
-    odd = lanes.ne(lanes.and_(index, lanes.const(1, u32)), lanes.const(0, u32))
-    upper = lanes.ne(lanes.and_(index, lanes.const(2, u32)), lanes.const(0, u32))
-    low = lanes.select(odd, words[1], words[0])
-    high = lanes.select(odd, words[3], words[2])
-    return lanes.select(upper, high, low)
+def _word(
+    of: Elements, number: Element, key: Sequence[Element], stream: int, part: int = 0
+) -> Element:
+    """Word `number + part` of a stream; `number` is even if there is a part."""
+    block = of.apply(lambda lanes, i: lanes.convert(lanes.lshr(i, 2), u32), number)
+    words = _block(of, block, key, stream)
+
+    def bit(mask: int) -> Element:
+        return of.apply(
+            lambda lanes, i: lanes.ne(
+                lanes.and_(i, lanes.const(mask, i.dtype)), lanes.const(0, i.dtype)
+            ),
+            number,
+        )
+
+    def pick(condition: Element, x: Element, y: Element) -> Element:
+        return of.apply(lambda lanes, c, x, y: lanes.select(c, x, y), condition, x, y)
+
+    upper, odd = bit(2), bit(1)
+    if part:
+        return pick(upper, words[3], words[1])
+    return pick(upper, pick(odd, words[3], words[2]), pick(odd, words[1], words[0]))
 
 
-def _block(lanes: Lanes, index: Lane, key: Sequence[Lane], stream: int) -> list[Lane]:
-    """The four words of block `index // 4`: ten rounds of the bijection."""
-    counter = [
-        lanes.shift_right_logical(index, lanes.const(2, u32)),
-        lanes.const(stream, u32),
-        key[2],
-        key[3],
-    ]
-    k = list(key[:2])
-    for round in range(_ROUNDS):
-        if round:
-            k = [lanes.add(x, lanes.const(w, u32)) for x, w in zip(k, _WEYL, strict=True)]
-        high0, low0 = _multiply(lanes, counter[0], _MULTIPLIERS[0])
-        high1, low1 = _multiply(lanes, counter[2], _MULTIPLIERS[1])
+def _whole_blocks(index: Indexing, flat: Position, key: Sequence[Element], stream: int) -> Element:
+    """The words of contiguous lanes from the start of a block on: one block for four lanes."""
+    quarter = index.width // _WORDS
+    of = Elements(index.levels, quarter)
+    words = _block(of, index.blocks(flat, _WORDS, quarter), key, stream)
+    order = [word * quarter + block for block in range(quarter) for word in range(_WORDS)]
+
+    def mixed(lanes: Lanes, *words: Lane) -> Lane:
+        a, b, c, d = [word.value for word in words]
+        low, high = (shuffle(index.b, *pair, range(2 * quarter)) for pair in ((a, b), (c, d)))
+        return Lane(shuffle(index.b, low, high, order), u32)
+
+    return of.apply(mixed, *words)
+
+
+def _block(of: Elements, block: Element, key: Sequence[Element], stream: int) -> list[Element]:
+    """The four words of a block: ten rounds of the bijection."""
+    counter = [block, of.constant(stream, u32), key[2], key[3]]
+    keys = list(key[:2])
+    for turn in range(_ROUNDS):
+        if turn:
+            keys = [_plus(of, k, step) for k, step in zip(keys, _WEYL, strict=True)]
+        high0, low0 = _multiplied(of, counter[0], _MULTIPLIERS[0])
+        high1, low1 = _multiplied(of, counter[2], _MULTIPLIERS[1])
         counter = [
-            lanes.xor(lanes.xor(high1, counter[1]), k[0]),
+            of.apply(_xor, high1, of.apply(_xor, counter[1], keys[0])),
             low1,
-            lanes.xor(lanes.xor(high0, counter[3]), k[1]),
+            of.apply(_xor, high0, of.apply(_xor, counter[3], keys[1])),
             low0,
         ]
     return counter
 
 
-def _multiply(lanes: Lanes, x: Lane, multiplier: int) -> tuple[Lane, Lane]:
+def _xor(lanes: Lanes, x: Lane, y: Lane) -> Lane:
+    return lanes.xor(x, y)
+
+
+def _plus(of: Elements, x: Element, amount: int) -> Element:
+    return of.apply(lambda lanes, k: lanes.add(k, lanes.const(amount, u32)), x)
+
+
+def _multiplied(of: Elements, x: Element, multiplier: int) -> tuple[Element, Element]:
     """The high and low halves of a 32 × 32 bit product."""
-    product = lanes.mul(lanes.convert(x, u64), lanes.const(multiplier, u64))
-    high = lanes.shift_right_logical(product, lanes.const(32, u64))
-    return lanes.convert(high, u32), lanes.convert(product, u32)
+    product = of.apply(
+        lambda lanes, x: lanes.mul(lanes.convert(x, u64), lanes.const(multiplier, u64)), x
+    )
+    high = of.apply(lambda lanes, p: lanes.convert(lanes.lshr(p, 32), u32), product)
+    return high, of.apply(lambda lanes, p: lanes.convert(p, u32), product)

@@ -1,4 +1,4 @@
-"""Product kernels: a legal `dot_general`, its users' arithmetic as the epilogue of its tiles."""
+"""Product kernels: a `dot_general` in its legal form, and its users' arithmetic on its tiles."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
-from anode.backends.cpu.lanes import Lane
-from anode.backends.cpu.llvm_ir import I64, LINE, POINTER, Values, at, mul, prefetch
+from anode.backends.cpu.access import Memory
+from anode.backends.cpu.element import Element
+from anode.backends.cpu.lanes import Lane, llvm_type
+from anode.backends.cpu.levels import Levels
+from anode.backends.cpu.llvm_ir import I32, I64, LINE, POINTER, Values, at, mul, prefetch
 from anode.backends.cpu.matmul import (
     Epilogue,
     MatmulPlan,
@@ -18,24 +21,29 @@ from anode.backends.cpu.matmul import (
     emit_matmul,
     plan_matmul,
 )
-from anode.backends.cpu.position import ZERO, Position
-from anode.backends.cpu.pull import Memory, Positions, Puller
+from anode.backends.cpu.position import ZERO, Indices, Position
+from anode.backends.cpu.pull import Puller, index_bound
 from anode.backends.cpu.target import Target
 from anode.ir.graph import Graph
-from anode.ir.node import INPUT, Node
+from anode.ir.node import CONSTANT, INPUT, Node
 from anode.ir.types import TensorType
+from anode.ops.declare import Elementwise
 from anode.passes.strides import View, view_of
 
 
 @dataclass(frozen=True)
 class ProductPlan:
-    """A product kernel: its body, the product in it, the operands' views and the blocking."""
+    """A product kernel: its body, the product in it, the operands' views and the blocking.
+
+    `scalars` are the numbers in the body that are the same for every element.
+    """
 
     body: Graph
     product: Node
     a: View
     b: View
     blocking: MatmulPlan
+    scalars: tuple[Node, ...]
 
     @property
     def tasks(self) -> int:
@@ -52,7 +60,6 @@ def plan_product(body: Graph, target: Target, threads: int) -> ProductPlan:
     (product,) = [node for node in body.nodes if node.op.name == "dot_general"]
     a, b = (view_of(arg) for arg in product.args)
     assert a is not None and b is not None
-    batched = len(a.shape) == 3
     m, k = a.shape[-2:]
     dtype = product.args[0].tensor.dtype
     spec = MatmulSpec(
@@ -63,25 +70,39 @@ def plan_product(body: Graph, target: Target, threads: int) -> ProductPlan:
         b=Operand(dtype, b.strides),
         dtype=product.tensor.dtype.compute,
         threads=threads,
-        batch=a.shape[:1] if batched else (),
+        batch=a.shape[:-2],
     )
-    return ProductPlan(body, product, a, b, plan_matmul(spec, target))
+    return ProductPlan(body, product, a, b, plan_matmul(spec, target), _scalars(body))
+
+
+def _scalars(body: Graph) -> tuple[Node, ...]:
+    """Numbers from memory or scalar arithmetic that something else than such arithmetic uses."""
+    simple: set[Node] = set()
+    for node in body.nodes:
+        computed = isinstance(node.op, Elementwise) and simple.issuperset(node.args)
+        if not node.tensor.rank and (computed or node.op in (INPUT, CONSTANT)):
+            simple.add(node)
+    used = {arg for node in body.nodes if node not in simple for arg in node.args}
+    return tuple([n for n in body.nodes if n in simple & used and n.op is not CONSTANT])
 
 
 def emit_product(plan: ProductPlan, module: ir.Module, name: str) -> ir.Function:
-    """Add `void name(operand…, result…, scratch, i64 task)` to `module`: one task of the kernel."""
+    """Add one task: `void name(operand…, result…, scratch, i64 task)` to `module`."""
     body = plan.body
     count = len(body.types) + len(body.outputs)
-    parameters: list[ir.Type] = [POINTER] * count
+    registers = [llvm_type(node.tensor.dtype, 1) for node in plan.scalars]
+    extra = [*[POINTER] * count, *registers]
     inner = emit_matmul(
-        plan.blocking, module, f"{name}.tiles", parameters, _epilogue(plan), _prefetch(plan)
+        plan.blocking, module, f"{name}.tiles", extra, _epilogue(plan), _prefetch(plan)
     )
     kind = ir.FunctionType(ir.VoidType(), [*[POINTER] * count, POINTER, I64])
     function = ir.Function(module, kind, name)
     builder = ir.IRBuilder(function.append_basic_block("entry"))
-    pointers, scratch, task = function.args[:count], function.args[-2], function.args[-1]
+    pointers, (scratch, task) = function.args[:count], function.args[count:]
     operands = [_operand(builder, view, pointers) for view in (plan.a, plan.b)]
-    builder.call(inner, [*operands, scratch, *pointers, task])
+    pull = _puller(plan, builder, pointers, 1)
+    scalars = [pull.pull(node, ()).value for node in plan.scalars]
+    builder.call(inner, [*operands, scratch, *pointers, *scalars, task])
     builder.ret_void()
     return function
 
@@ -92,12 +113,20 @@ def _operand(builder: ir.IRBuilder, view: View, pointers: Sequence[ir.Value]) ->
     return at(builder, pointer, view.offset, view.base.tensor.dtype)
 
 
+def _puller(plan: ProductPlan, b: ir.IRBuilder, pointers: Values, lanes: int) -> Puller:
+    inputs = zip(plan.body.inputs, pointers, strict=False)
+    memory = {node: Memory(pointer, node.tensor) for node, pointer in inputs}
+    return Puller(Levels(b), lanes, memory, index_bound(plan.body))
+
+
 def _epilogue(plan: ProductPlan) -> Epilogue:
+    """What becomes of sums: the body's results at their place, stored."""
     body, product = plan.body, plan.product
+    first, last = len(body.types), len(body.types) + len(body.outputs)
 
     def epilogue(
         b: ir.IRBuilder,
-        pointers: Values,
+        extra: Values,
         batch: Values,
         m: ir.Value,
         n: ir.Value,
@@ -105,23 +134,29 @@ def _epilogue(plan: ProductPlan) -> Epilogue:
         sums: ir.Value,
         mask: ir.Value | None,
     ) -> None:
-        inputs = body.inputs
-        memory = {
-            node: Memory(pointer, node.tensor)
-            for node, pointer in zip(inputs, pointers, strict=False)
-        }
-        pull = Puller(b, lanes, memory)
-        pull.mask = mask
+        pull = _puller(plan, b, extra, lanes)
+        pull.access.mask = mask
         if lanes == 1 and isinstance(sums.type, ir.VectorType):
-            sums = b.extract_element(sums, ir.IntType(32)(0))
+            sums = b.extract_element(sums, I32(0))
         total = Lane(sums, plan.blocking.spec.dtype)
-        pull.known[product] = pull.vector.round(total, product.tensor.dtype)
+        rounded = pull.elements.vector.round(total, product.tensor.dtype)
+        pull.known = {
+            product: Element(rounded),
+            **{
+                node: Element(Lane(value, node.tensor.dtype))
+                for node, value in zip(plan.scalars, extra[last:], strict=True)
+            },
+        }
         where = [*(Position(i) for i in batch), Position(m), Position(n, 1 if lanes > 1 else 0)]
-        places = [_positions(product.tensor, node.tensor, where) for node in body.outputs]
-        values = [pull.pull(n, place) for n, place in zip(body.outputs, places, strict=True)]
-        results = zip(body.outputs, pointers[len(inputs) :], places, values, strict=True)
-        for node, pointer, place, lane in results:  # only now: a result may lie over an operand
-            pull.store(Memory(pointer, node.tensor), place, lane)
+        for node in body.nodes:
+            if isinstance(node.op, Elementwise) and node.tensor.rank:
+                pull.element(node, _indices(product.tensor, node.tensor, where))
+        indices = [_indices(product.tensor, node.tensor, where) for node in body.outputs]
+        results = [pull.pull(n, i) for n, i in zip(body.outputs, indices, strict=True)]
+        for node, index, lane, pointer in zip(
+            body.outputs, indices, results, extra[first:last], strict=True
+        ):
+            pull.access.store(Memory(pointer, node.tensor), index, lane)
 
     return epilogue
 
@@ -162,8 +197,8 @@ def _read_beside(product: Node, body: Graph) -> set[Node]:
     return found
 
 
-def _positions(space: TensorType, type: TensorType, where: Sequence[Position]) -> Positions:
-    """The positions of a member of the product's shape, up to dims of size 1."""
+def _indices(space: TensorType, type: TensorType, where: Sequence[Position]) -> Indices:
+    """Where a member of the product's shape is, up to dims of size 1."""
     axes = iter([p for p, size in zip(where, space.static, strict=True) if size != 1])
     return tuple(ZERO if size == 1 else next(axes) for size in type.static)
 

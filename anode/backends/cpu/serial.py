@@ -1,4 +1,4 @@
-"""Kernels whose order matters: scatter applies updates one after another, cumulate runs along an axis."""
+"""Kernels whose order matters: scatter applies updates in turn, cumulate runs along an axis."""
 
 from __future__ import annotations
 
@@ -7,146 +7,138 @@ from math import prod
 
 from llvmlite import ir
 
+from anode.backends.cpu.access import Memory
 from anode.backends.cpu.lanes import Lane
-from anode.backends.cpu.llvm_ir import I64, POINTER, Values, counted, i64, loop, when
-from anode.backends.cpu.position import Position
-from anode.backends.cpu.pull import Memory, Puller
+from anode.backends.cpu.levels import Levels
+from anode.backends.cpu.llvm_ir import I1, I64, POINTER, Values, i64, when
+from anode.backends.cpu.moves import vector_at
+from anode.backends.cpu.position import Index, Indices, Position
+from anode.backends.cpu.pull import Puller, apply_body
 from anode.ir.dtypes import i64 as i64_dtype
 from anode.ir.node import Node, input_node
 from anode.ir.types import TensorType
-
-
-def _function(module: ir.Module, name: str, pointers: int) -> ir.Function:
-    kind = ir.FunctionType(ir.VoidType(), [*[POINTER] * pointers, I64])
-    function = ir.Function(module, kind, name)
-    function.attributes.add("nounwind")
-    return function
-
-
-def _puller(
-    b: ir.IRBuilder, types: Sequence[TensorType], pointers: Values
-) -> tuple[Puller, list[Node]]:
-    nodes = [input_node(i, type) for i, type in enumerate(types)]
-    memory = {n: Memory(p, n.tensor) for n, p in zip(nodes, pointers, strict=False)}
-    return Puller(b, 1, memory), nodes
-
-
-def combine(pull: Puller, node: Node, x: Lane, y: Lane) -> Lane:
-    """The scalar graph of `node` on an accumulator and an element."""
-    body = node.attrs["body"]
-    inner = Puller(pull.b, pull.width, {})
-    inner.known = dict(zip(body.inputs, (x, y), strict=True))
-    return inner.pull(body.outputs[0], ())
-
-
-def nest(b: ir.IRBuilder, shape: Sequence[int], body: Callable[[list[Position]], None]) -> None:
-    """Loops over all indices of `shape`, in row-major order."""
-    if 0 in shape:
-        return
-
-    def inside(found: list[Position]) -> None:
-        if len(found) == len(shape):
-            body(found)
-            return
-        size = shape[len(found)]
-        if size == 1:
-            inside([*found, Position(0)])
-        else:
-            counted(b, 0, size, 1, lambda i: inside([*found, Position(i)]))
-
-    inside([])
 
 
 def copy_bytes(b: ir.IRBuilder, target: ir.Value, source: ir.Value, size: int) -> None:
     """Copy `size` bytes, unless the two are one place."""
     if not size:
         return
-    kind = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I64, ir.IntType(1)])
+    kind = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I64, I1])
     name = "llvm.memmove.p0.p0.i64"
     function = b.module.globals.get(name) or ir.Function(b.module, kind, name)
     differ = b.icmp_unsigned("!=", b.ptrtoint(target, I64), b.ptrtoint(source, I64))
-    when(b, differ, lambda: b.call(function, [target, source, i64(size), ir.IntType(1)(0)]))
+    when(b, differ, lambda: b.call(function, [target, source, i64(size), I1(0)]))
+
+
+class _Serial:
+    """A function of pointers to tensors, under construction; elements are taken one by one."""
+
+    def __init__(self, module: ir.Module, name: str, pointers: int) -> None:
+        kind = ir.FunctionType(ir.VoidType(), [*[POINTER] * pointers, I64])
+        self.function = ir.Function(module, kind, name)
+        self.function.attributes.add("nounwind")
+        self.b = ir.IRBuilder(self.function.append_basic_block("entry"))
+        self.levels = Levels(self.b)
+
+    def puller(self, types: Sequence[TensorType], pointers: Values) -> tuple[Puller, list[Node]]:
+        """Access to tensors of these types, as nodes."""
+        nodes = [input_node(i, type) for i, type in enumerate(types)]
+        memory = {n: Memory(p, n.tensor) for n, p in zip(nodes, pointers, strict=True)}
+        return Puller(self.levels, 1, memory), nodes
+
+    def nest(self, shape: Sequence[int], body: Callable[[list[Index]], None]) -> None:
+        """Loops over all indices of `shape`, in row-major order."""
+
+        def inside(found: list[Index]) -> None:
+            if len(found) == len(shape):
+                body(found)
+            elif shape[len(found)] == 1:
+                inside([*found, Position()])
+            else:
+                self.levels.counted(0, shape[len(found)], 1, lambda i: inside([*found, here(i)]))
+
+        def here(i: ir.Value) -> Position:
+            return Position(i, level=self.levels.depth)
+
+        if 0 not in shape:
+            inside([])
 
 
 def emit_scatter(node: Node, module: ir.Module, name: str) -> ir.Function:
     """Add `void name(x, indices, updates, result, i64 task)`: the whole scatter, in order."""
+    code = _Serial(module, name, 4)
     x, indices, updates = (arg.tensor for arg in node.args)
-    function = _function(module, name, 4)
-    b = ir.IRBuilder(function.append_basic_block("entry"))
-    copy_bytes(b, function.args[3], function.args[0], x.bytes)
-    types = [node.tensor, indices, updates]
-    pull, nodes = _puller(b, types, [function.args[3], function.args[1], function.args[2]])
-    attrs = node.attrs
-    window_dims, inserted = attrs["update_window_dims"], attrs["inserted_window_dims"]
+    x_at, indices_at, updates_at, result_at, _ = code.function.args
+    copy_bytes(code.b, result_at, x_at, x.bytes)
+    pull, (result, starts, values) = code.puller(
+        [node.tensor, indices, updates], [result_at, indices_at, updates_at]
+    )
 
-    def apply(found: list[Position]) -> None:
-        with pull.scope():
-            batch = [p for i, p in enumerate(found) if i not in window_dims]
-            window = iter([found[i] for i in window_dims])
-            place = [Position(0) if d in inserted else next(window) for d in range(x.rank)]
-            for component, dim in enumerate(attrs["scatter_dims_to_operand_dims"]):
-                start = _index(pull, nodes[1], batch, component, attrs["index_vector_dim"])
-                place[dim] = pull.index.add(place[dim], start)
-            inside = [pull.index.below(p, n) for p, n in zip(place, x.static, strict=True)]
-            valid = inside[0] if inside else ir.IntType(1)(1)
-            for condition in inside[1:]:
-                valid = b.and_(valid, condition)
-            when(b, valid, lambda: update(tuple(place), tuple(found)))
+    def apply(found: list[Index]) -> None:
+        place = _place(pull, node, starts, found)
+        inside = I1(1)
+        for index, size in zip(place, x.static, strict=True):
+            if not pull.index.known_below(index, size):
+                inside = code.b.and_(inside, pull.index.below(index, size).value)
+        code.levels.when(inside, lambda: update(place, tuple(found)), protects=True)
 
-    def update(place: tuple[Position, ...], found: tuple[Position, ...]) -> None:
-        with pull.scope():
-            old = pull.load(pull.memory[nodes[0]], place)
-            new = combine(pull, node, old, pull.load(pull.memory[nodes[2]], found))
-            pull.store(pull.memory[nodes[0]], place, new)
+    def update(place: Indices, found: Indices) -> None:
+        old = pull.access.load(pull.memory[result], place).lane
+        lanes = pull.elements.scalar
+        (new,) = apply_body(lanes, node.attrs["body"], [old, pull.pull(values, found)])
+        pull.access.store(pull.memory[result], place, new)
 
-    nest(b, updates.static, apply)
-    b.ret_void()
-    return function
+    code.nest(updates.static, apply)
+    code.b.ret_void()
+    return code.function
 
 
-def _index(
-    pull: Puller, indices: Node, batch: Sequence[Position], component: int, dim: int
-) -> Position:
-    positions = list(batch)
-    if dim < indices.tensor.rank:
-        positions.insert(dim, Position(component))
-    lane = pull.pull(indices, tuple(positions))
-    return pull.index.of(pull.scalar.convert(lane, i64_dtype).value)
+def _place(pull: Puller, node: Node, starts: Node, found: Sequence[Index]) -> Indices:
+    """Where in the operand the element `found` of the updates goes; perhaps outside of it."""
+    attrs, rank = node.attrs, node.tensor.rank
+    batch = [p for i, p in enumerate(found) if i not in attrs["update_window_dims"]]
+    window = iter([found[i] for i in attrs["update_window_dims"]])
+    inserted = attrs["inserted_window_dims"]
+    place: list[Index] = [Position() if d in inserted else next(window) for d in range(rank)]
+    for component, dim in enumerate(attrs["scatter_dims_to_operand_dims"]):
+        at = vector_at(starts, batch, component, attrs["index_vector_dim"])
+        element = pull.element(starts, at)
+        value = pull.elements.scalar.convert(element.lane, i64_dtype).value
+        place[dim] = pull.index.add(place[dim], Position(value, level=element.level))
+    return tuple(place)
 
 
 def emit_cumulate(node: Node, module: ir.Module, name: str) -> ir.Function:
     """Add `void name(x, result, i64 task)`: the running combination along one axis."""
-    type, axis = node.tensor, node.attrs["axis"]
-    function = _function(module, name, 2)
-    b = ir.IRBuilder(function.append_basic_block("entry"))
-    shape = type.static
+    code = _Serial(module, name, 2)
+    shape, axis, dtype = node.tensor.static, node.attrs["axis"], node.tensor.dtype
     length, inner = shape[axis], prod(shape[axis + 1 :])
     step = -inner if node.attrs["reverse"] else inner
-    flat = TensorType(type.dtype, (prod(shape),))
-    pull, (source, result) = _puller(b, [flat, flat], function.args)
+    flat = TensorType(dtype, (prod(shape),))
+    pull, (source, result) = code.puller([flat, flat], code.function.args[:2])
 
-    def column(found: list[Position]) -> None:
+    def column(found: list[Index]) -> None:
         first = pull.index.add(pull.index.scale(found[0], length * inner), found[1])
         if node.attrs["reverse"]:
-            first = pull.index.shift(first, (length - 1) * inner)
-        start = pull.load(pull.memory[source], (first,))
-        pull.store(pull.memory[result], (first,), start)
+            first = pull.index.add(first, Position((length - 1) * inner))
+        start = pull.pull(source, (first,))
+        pull.access.store(pull.memory[result], (first,), start)
 
         def element(i: ir.Value, carried: Values) -> Values:
-            with pull.scope():
-                here = (pull.index.add(first, pull.index.scale(Position(i), step)),)
-                value = pull.load(pull.memory[source], here)
-                total = combine(pull, node, Lane(carried[0], type.dtype), value)
-                pull.store(pull.memory[result], here, total)
-                return [total.value]
+            at = Position(i, level=code.levels.depth)
+            here = (pull.index.add(first, pull.index.scale(at, step)),)
+            operands = [Lane(carried[0], dtype), pull.pull(source, here)]
+            (total,) = apply_body(pull.elements.scalar, node.attrs["body"], operands)
+            pull.access.store(pull.memory[result], here, total)
+            return [total.value]
 
         if length > 1:
-            loop(b, 1, length, 1, element, [start.value])
+            code.levels.loop(1, length, 1, element, [start.value])
 
     if length:
-        nest(b, (prod(shape[:axis]), inner), column)
-    b.ret_void()
-    return function
+        code.nest((prod(shape[:axis]), inner), column)
+    code.b.ret_void()
+    return code.function
 
 
 __all__ = ["copy_bytes", "emit_cumulate", "emit_scatter"]
