@@ -278,7 +278,7 @@ def constant(value: Any, dtype: object = None) -> Node:
     NumPy arrays and scalars keep their type. A Python number that the type cannot hold (1.5 as i32,
     300 as u8) raises ShapeError; more than 64 KiB raises GraphError: use a Variable.
     """
-    if isinstance(value, (bool, int, float)):
+    if type(value) in _DEFAULTS:
         target = _DEFAULTS[type(value)] if dtype is None else dtype_of(dtype)
         return make(CONSTANT, (), {"type": _SCALARS[target], "data": _scalar_data(value, target)})
     array = np.asarray(value)

@@ -8,6 +8,7 @@ import pytest
 from anode import ops
 from anode.errors import GraphError, ShapeError
 from anode.ir.dims import Dim
+from anode.ir.dtypes import f32, f64, i64
 from anode.ir.graph import fresh_inputs
 from anode.ir.node import _interned, at, constant, constant_value, make, substitute, topological
 from anode.ir.op import Op
@@ -169,3 +170,9 @@ def test_an_item_out_of_range():
             value.item(index)
     with pytest.raises(ShapeError, match="take an item"):
         _ = pair.shape
+
+
+def test_numpy_scalars_keep_their_type_even_those_that_are_python_floats():
+    assert constant(np.float64(0.5)).dtype is f64
+    assert constant(np.float32(0.5)).dtype is f32
+    assert constant(np.int64(2)).dtype is i64
