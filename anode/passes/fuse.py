@@ -4,22 +4,23 @@ Nodes are taken from the outputs backward, and each joins the group of its users
 share one loop nest: the node is computed at the very element its user is at. A value used at other
 elements, or by an op that is no loop, is stored. Every refusal is recorded with its reason.
 
-A group runs over `space`. A *wide* member spans the whole space; where `axes` of the space are
+A group runs over a space. A *wide* member spans the whole space; where axes of the space are
 reduced, a *narrow* member spans the axes that are kept: a reduction's result, or what is computed
 from it. A product is a group's member too: its users become the epilogue of its tiles.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from math import prod
 
 from anode.ir.graph import Graph, close, fresh_inputs
 from anode.ir.node import CONSTANT, ITEM, Node, remake, substitute
 from anode.ir.types import TensorType
 from anode.ops.declare import Elementwise
-from anode.passes.kernel import kernel
+from anode.passes.groups import Group, in_order
+from anode.passes.kernel import KINDS, kernel
 from anode.passes.movement import (
     Coordinates,
     identity,
@@ -28,37 +29,16 @@ from anode.passes.movement import (
     is_movement,
     stored_operands,
     through,
+    unreshaped,
 )
 from anode.passes.strides import view_of
 from anode.rewrite.trace import Hit, Miss, Trace
 
+Axes = tuple[int, ...]
+
 LARGEST_GROUP = 160  # members; beyond it registers spill and compile time grows, for no gain
-
-
-@dataclass(eq=False)
-class Group:
-    """A kernel under construction, or one opaque node; its members' positions are low … high."""
-
-    space: tuple[int, ...]
-    axes: tuple[int, ...] = ()
-    kind: str = "loops"
-    members: dict[Node, Coordinates] = field(default_factory=dict)
-    users: set[Group] = field(default_factory=set)
-    low: int = 0
-    high: int = 0
-    merged: Group | None = None
-
-    @property
-    def kept(self) -> Coordinates:
-        """The space's axes (of more than one element) that are not reduced."""
-        return tuple(i for i, size in enumerate(self.space) if size != 1 and i not in self.axes)
-
-    @property
-    def current(self) -> Group:
-        group = self
-        while group.merged is not None:
-            group = group.merged
-        return group
+MOST_INLINE = 16  # movements that a reader does at every element; beyond it the value is stored
+FEW_ROWS, SMALL = 16, 1 << 15  # a kernel of fewer rows keeps threads idle, unless it is small
 
 
 @dataclass(frozen=True)
@@ -78,21 +58,21 @@ class _Fusion:
     def __init__(self, graph: Graph, trace: Trace) -> None:
         self.graph, self.trace = graph, trace
         self.position = {node: i for i, node in enumerate(graph.nodes)}
-        self.stored = frozenset(self._stored_movement())
+        self.stored = frozenset(_stored_movement(graph))
         self.uses: dict[Node, list[Use]] = {node: [] for node in graph.nodes}
         self.group_of: dict[Node, Group] = {}
-        self.escapes: set[Node] = set()
+        self.escapes: set[Node] = set(graph.roots)
 
     def run(self) -> Graph:
         for node in self.graph.nodes:
             self._record_uses(node)
-        for root in self.graph.roots:
-            self.escapes.add(root)
         for node in reversed(self.graph.nodes):
             if self._is_member(node):
                 self._place(node)
             elif not (is_leaf(node) or self._is_inline(node) or node.op is ITEM):
                 self._opaque(node)
+        for node in self.graph.nodes:
+            self._join_readers(node)
         return self._rebuild()
 
     # what is what
@@ -104,22 +84,6 @@ class _Fusion:
             return False
         loops = ("reduce", "dot_general", "random_bits")
         return node in self.stored or isinstance(node.op, Elementwise) or node.op.name in loops
-
-    def _stored_movement(self) -> Iterable[Node]:
-        """Inline nodes that must be stored: roots, other ops' operands, views no product takes."""
-        roots = [root for root in self.graph.roots if not is_leaf(root)]
-        wanted = [root for root in roots if is_inline(root)]
-        for node in self.graph.nodes:
-            if is_inline(node) or isinstance(node.op, Elementwise) or node.op.name == "random_bits":
-                continue
-            if node.op.name == "reduce":
-                continue
-            for arg in node.args:
-                if node.op.name == "dot_general":
-                    arg = _unviewable(arg)
-                if is_inline(arg) and not is_leaf(arg):
-                    wanted.append(arg)
-        return wanted
 
     # uses
     def _record_uses(self, node: Node) -> None:
@@ -144,22 +108,18 @@ class _Fusion:
             return [*wide, *((init, ()) for init in node.args[operands:])]
         return [(arg, None) for arg in node.args]
 
-    # groups
-    def _opaque(self, node: Node) -> None:
-        group = Group((), kind=node.op.name)
-        self._add(group, node, ())
-        for user in self._user_groups(node):
-            group.users.add(user)
+    def _user_groups(self, node: Node) -> set[Group]:
+        return {self.group_of[use.user].current for use in self.uses[node]}
 
-    def _user_groups(self, node: Node) -> list[Group]:
-        found = {self.group_of[use.user].current: None for use in self.uses[node]}
-        return list(found)
+    # placement
+    def _opaque(self, node: Node) -> None:
+        self._start(node, Group(node.op.name), ())
 
     def _place(self, node: Node) -> None:
         """Put a member into its users' group, or into one of its own."""
         wanted = self._wanted(node)
         if len(wanted) > 1:
-            self._merge(list(wanted))
+            self._merge(wanted)
             wanted = self._wanted(node)
         for group, coordinates in wanted.items():
             reason = self._refusal(node, group, coordinates)
@@ -167,166 +127,121 @@ class _Fusion:
                 self._join(node, group, coordinates)
                 return
             self.trace.misses.append(Miss("fuse", node, reason))
-        self._start(node)
+        self._start_loops(node)
 
     def _wanted(self, node: Node) -> dict[Group, Coordinates]:
         """The loop groups that read `node` at the same element, with its coordinates there."""
         found: dict[Group, Coordinates | None] = {}
         for use in self.uses[node]:
             group = self.group_of[use.user].current
-            at = self._in_group(use, group)
-            if group in found and found[group] != at:
-                at = None
-            found[group] = at
-        return {
-            group: at
-            for group, at in found.items()
-            if at is not None and group.kind in ("loops", "matmul")
-        }
-
-    def _in_group(self, use: Use, group: Group) -> Coordinates | None:
-        """A use's coordinates, given over its user's own dims, as axes of the group's space."""
-        if use.coordinates is None:
-            return None
-        own = group.members[use.user]
-        if use.user.op.name == "reduce":
-            own = identity(group.space)
-        return tuple(None if c is None else own[c] for c in use.coordinates)
+            at = _in_group(use, group)
+            found[group] = at if found.get(group, at) == at else None
+        kinds = ("loops", "matmul")
+        return {g: at for g, at in found.items() if at is not None and g.kind in kinds}
 
     def _refusal(self, node: Node, group: Group, at: Coordinates) -> str | None:
         """Why `node` cannot join the group that reads it at `at`; None if it can."""
-        others = [g for g in self._user_groups(node) if g is not group]
+        others = self._user_groups(node) - {group}
         if len(group.members) >= LARGEST_GROUP:
             return "the kernel is large enough"
-        if any(self._reaches(other, group) for other in others):
+        if any(other.reaches(group) for other in others):
             return "another user must run before this kernel"
-        axes = tuple(c for c in at if c is not None)
+        axes = _dims(at)
         if list(axes) != sorted(axes):
             return "it is read transposed"
         if node.op.name == "dot_general":
-            return self._refuse_product(node, group, axes)
+            return _refuse_product(node, group)
         if node.op.name == "reduce":
-            return self._refuse_reduction(node, group, axes)
-        wide = tuple(i for i, size in enumerate(group.space) if size != 1)
-        if axes == wide or (group.axes and axes == group.kept):
+            return _refuse_reduction(node, group, axes)
+        narrow = group.axes or self._reduced_before(node, group.space, axes)
+        if axes == group.wide or (narrow and axes == _kept(group.space, narrow)):
             return None
         return "it would be computed again for every element that shares it"
 
-    def _refuse_product(self, node: Node, group: Group, axes: Coordinates) -> str | None:
-        if group.kind == "matmul":
-            return "one product a kernel"
-        if group.axes or any(n.op.name == "reduce" for n in group.members):
-            return "the users reduce over its result"
-        if any(n.op.name == "random_bits" for n in group.members):
-            return "random numbers are drawn in a kernel of their own"
-        if tuple(s for s in group.space if s != 1) != tuple(
-            s for s in node.tensor.static if s != 1
-        ):
-            return "the users' loops are not the product's"
-        return None
+    def _reduced_before(self, node: Node, space: Axes, at: Axes) -> Axes:
+        """The axes of a reduction of `space` to the axes `at` that `node` follows from; () if none.
 
-    def _refuse_reduction(self, node: Node, group: Group, axes: Coordinates) -> str | None:
-        space, reduced = node.args[0].tensor.static, node.attrs["axes"]
-        if group.kind == "matmul":
-            return "the users are a product's epilogue"
-        if not isinstance(node.type, TensorType):
-            return "it has several results"
-        if group.axes or group.space == space:
-            same = group.space == space and group.axes == reduced and axes == group.kept
-            return None if same else "the users' loops reduce over other axes"
-        if any(n.op.name == "reduce" for n in group.members):
-            return "the users reduce over its result"
-        kept = tuple(s for i, s in enumerate(space) if i not in reduced and s != 1)
-        if kept != tuple(s for s in group.space if s != 1):
-            return "the users' loops are not over its kept axes"
-        return None
+        Users that span the space can then share its kernel: the node is narrow there.
+        """
+        stack, seen = [node], {node}
+        while stack and len(seen) < LARGEST_GROUP:
+            reader = stack.pop()
+            for source in self._read_alike(reader):
+                if _reduces(source, space, at):
+                    axes: Axes = source.attrs["axes"]
+                    return axes if _has_rows(space, axes) else ()
+                if isinstance(source.op, Elementwise) and source not in seen:
+                    seen.add(source)
+                    stack.append(source)
+        return ()
+
+    def _read_alike(self, node: Node) -> Iterator[Node]:
+        """The values that a node reads at the very element it is at."""
+        own = _dims(identity(node.tensor.static))
+        for arg, at in self._own_reads(node):
+            for source, coordinates in stored_operands(arg, at, self.stored):
+                if coordinates is not None and _dims(coordinates) == own:
+                    yield source
 
     def _join(self, node: Node, group: Group, at: Coordinates) -> None:
-        name = node.op.name
-        if name == "dot_general":
-            self._widen(group, node.tensor.static, ())
-            group.kind = "matmul"
-            at = identity(node.tensor.static)
-        elif name == "reduce" and not group.axes:
-            self._widen(group, node.args[0].tensor.static, node.attrs["axes"])
-            at = self._kept_coordinates(node, group)
-        self.trace.hits.append(
-            Hit("fuse", node, f"into the kernel of its users over {group.space}")
-        )
-        self._add(group, node, at)
-        group.users |= {g for g in self._user_groups(node) if g is not group}
-        if any(self.group_of[use.user].current is not group for use in self.uses[node]):
+        if node.op.name == "dot_general":
+            group.widen(node.tensor.static, ())
+            group.kind, at = "matmul", identity(node.tensor.static)
+        elif node.op.name == "reduce" and not group.axes:
+            space, axes = node.args[0].tensor.static, node.attrs["axes"]
+            if group.space == space:
+                group.axes = axes
+            else:
+                group.widen(space, axes)
+            at = _kept_dims(group)
+        elif not group.axes and group.kind == "loops":
+            axes = _dims(at)
+            if axes != group.wide:
+                group.axes = self._reduced_before(node, group.space, axes)
+        note = f"into the kernel of its users over {group.space}"
+        self.trace.hits.append(Hit("fuse", node, note))
+        self._add(node, group, at)
+        if self._user_groups(node) != {group}:
             self.escapes.add(node)
 
-    def _widen(self, group: Group, space: tuple[int, ...], axes: tuple[int, ...]) -> None:
-        """Give the group a larger space, of which its present members span the kept axes."""
-        old = [i for i, size in enumerate(group.space) if size != 1]
-        new = [i for i, size in enumerate(space) if size != 1 and i not in axes]
-        rename = dict(zip(old, new, strict=True))
-        group.space, group.axes = space, axes
-        for member, at in group.members.items():
-            group.members[member] = tuple(None if c is None else rename[c] for c in at)
-
-    def _kept_coordinates(self, node: Node, group: Group) -> Coordinates:
-        kept = [i for i in range(len(group.space)) if i not in group.axes]
-        return tuple(None if group.space[i] == 1 else i for i in kept)
-
-    def _start(self, node: Node) -> None:
+    def _start_loops(self, node: Node) -> None:
         if node.op.name == "reduce":
-            group = Group(node.args[0].tensor.static, node.attrs["axes"])
-            at = self._kept_coordinates(node, group)
+            group = Group("loops", node.args[0].tensor.static, node.attrs["axes"])
+            self._start(node, group, _kept_dims(group))
         else:
-            group = Group(node.tensor.static)
-            at = identity(node.tensor.static)
-            if node.op.name == "dot_general":
-                group.kind = "matmul"
-        self._add(group, node, at)
-        group.users |= set(self._user_groups(node))
+            kind = "matmul" if node.op.name == "dot_general" else "loops"
+            shape = node.tensor.static
+            self._start(node, Group(kind, shape), identity(shape))
+
+    def _start(self, node: Node, group: Group, at: Coordinates) -> None:
+        self._add(node, group, at)
         self.escapes.add(node)
 
-    def _add(self, group: Group, node: Node, at: Coordinates) -> None:
-        here = self.position[node]
-        group.low = min(group.low, here) if group.members else here
-        group.high = max(group.high, here)
-        group.members[node] = at
+    def _add(self, node: Node, group: Group, at: Coordinates) -> None:
+        group.add(node, at, self.position[node])
+        group.users |= self._user_groups(node) - {group}
         self.group_of[node] = group
 
-    def _merge(self, groups: list[Group]) -> None:
-        """Join groups that read one value and loop alike, so that it is computed once."""
-        first = groups[0]
-        for other in groups[1:]:
-            if self._mergeable(first, other):
-                for member, at in other.members.items():
-                    first.members[member] = at
-                first.users |= other.users
-                first.low, first.high = min(first.low, other.low), max(first.high, other.high)
-                other.merged = first
+    # groups that read one value
+    def _join_readers(self, node: Node) -> None:
+        """Make one kernel of those that loop alike over a whole value, so that it is read once."""
+        if is_leaf(node) or node in self.escapes:
+            spanning = [g for g, at in self._wanted(node).items() if at == identity(g.space)]
+            self._merge(g for g in spanning if node.tensor.size > 1)
 
-    def _mergeable(self, a: Group, b: Group) -> bool:
-        if a.kind != "loops" or b.kind != "loops" or a.space != b.space or a.axes != b.axes:
-            return False
-        if len(a.members) + len(b.members) > LARGEST_GROUP:
-            return False
-        return not self._reaches(a, b) and not self._reaches(b, a)
-
-    def _reaches(self, start: Group, goal: Group) -> bool:
-        """Whether `goal` needs something that `start` computes, directly or through others."""
-        stack, seen = [start], {start}
-        while stack:
-            group = stack.pop()
-            if group is goal:
-                return True
-            for user in {g.current for g in group.users}:
-                if user not in seen and user.low <= goal.high:
-                    seen.add(user)
-                    stack.append(user)
-        return False
+    def _merge(self, groups: Iterable[Group]) -> None:
+        first: Group | None = None
+        for group in groups:
+            if first is None:
+                first = group
+            elif _mergeable(first, group):
+                first.absorb(group)
 
     # the new graph
     def _rebuild(self) -> Graph:
         new: dict[Node, Node] = {n: n for n in self.graph.nodes if is_leaf(n)}
-        for group in self._in_order():
-            if group.kind in ("loops", "matmul"):
+        for group in in_order(group.current for group in self.group_of.values()):
+            if group.kind in KINDS:
                 self._build(group, new)
             else:
                 (node,) = group.members
@@ -334,27 +249,6 @@ class _Fusion:
                 new.update(zip(node.items, made.items, strict=True))
         roots = [new[root] for root in self.graph.roots]
         return self.graph.with_roots(roots)
-
-    def _in_order(self) -> list[Group]:
-        """Groups, producers first; among the ready ones the order of the graph."""
-        groups = dict.fromkeys(g.current for g in self.group_of.values())
-        needs = dict.fromkeys(groups, 0)
-        users = {g: {u.current for u in g.users if u.current is not g} for g in groups}
-        for group in groups:
-            for user in users[group]:
-                needs[user] += 1
-        ready = [(g.low, id(g), g) for g in groups if not needs[g]]
-        heapq.heapify(ready)
-        order: list[Group] = []
-        while ready:
-            group = heapq.heappop(ready)[2]
-            order.append(group)
-            for user in users[group]:
-                needs[user] -= 1
-                if not needs[user]:
-                    heapq.heappush(ready, (user.low, id(user), user))
-        assert len(order) == len(groups), "fusion made a cycle"
-        return order
 
     def _build(self, group: Group, new: dict[Node, Node]) -> None:
         members = sorted(group.members, key=self.position.__getitem__)
@@ -383,6 +277,8 @@ class _Fusion:
         """What the group's members read that is stored: leaves and other groups' results."""
         found: dict[Node, None] = {}
         seen: set[Node] = set()
+        products = [node for node in group.members if node.op.name == "dot_general"]
+        factors = {_factor(arg) for product in products for arg in product.args}
         stack = list(reversed(outputs))
         while stack:
             node = stack.pop()
@@ -393,14 +289,115 @@ class _Fusion:
             inline = self._is_inline(node) and node.op is not CONSTANT
             if item or inline or node in group.members:
                 stack.extend(reversed(node.args))
-            elif not (node.op is CONSTANT and node.tensor.size == 1):
+            elif node.op is not CONSTANT or node.tensor.size != 1 or node in factors:
                 found[node] = None
         return list(found)
 
 
-def _unviewable(node: Node) -> Node:
-    """What of a product's operand must be stored first, for strides to express the rest."""
+def _stored_movement(graph: Graph) -> set[Node]:
+    """Inline nodes that must be stored: roots, other ops' operands, and what is long to move."""
+    wanted = set(graph.roots)
+    for node in graph.nodes:
+        if is_inline(node) or isinstance(node.op, Elementwise):
+            continue
+        if node.op.name == "dot_general":
+            wanted.update(_factor(arg) for arg in node.args)
+        elif node.op.name == "concatenate":
+            wanted.update(unreshaped(arg) for arg in node.args)
+        elif node.op.name not in ("reduce", "random_bits"):
+            wanted.update(node.args)
+    moves: dict[Node, int] = {}
+    for node in graph.nodes:
+        if is_inline(node) and node not in wanted and not is_leaf(node):
+            moves[node] = 1 + sum(moves.get(arg, 0) for arg in node.args)
+            if moves[node] > MOST_INLINE:
+                wanted.add(node)
+                del moves[node]
+    return {node for node in wanted if is_inline(node) and not is_leaf(node)}
+
+
+def _factor(node: Node) -> Node:
+    """What of a product's operand is stored, for strides to express the rest."""
     view = view_of(node)
-    if view is None or view.base.op is CONSTANT:
-        return node
-    return view.base
+    return node if view is None else view.base
+
+
+def _in_group(use: Use, group: Group) -> Coordinates | None:
+    """A use's coordinates, given over its user's own dims, as axes of the group's space."""
+    if use.coordinates is None:
+        return None
+    own = identity(group.space) if use.user.op.name == "reduce" else group.members[use.user]
+    return tuple(None if c is None else own[c] for c in use.coordinates)
+
+
+def _kept_dims(group: Group) -> Coordinates:
+    """The coordinates of what is left of the group's space when its axes are reduced."""
+    kept = [i for i in range(len(group.space)) if i not in group.axes]
+    return tuple(None if group.space[i] == 1 else i for i in kept)
+
+
+def _refuse_product(node: Node, group: Group) -> str | None:
+    if group.kind == "matmul":
+        return "one product a kernel"
+    if group.axes or group.has("reduce"):
+        return "the users reduce over its result"
+    if group.has("random_bits"):
+        return "random numbers are drawn in a kernel of their own"
+    if _beyond_one(group.space) != _beyond_one(node.tensor.static):
+        return "the users' loops are not the product's"
+    return None
+
+
+def _refuse_reduction(node: Node, group: Group, at: Axes) -> str | None:
+    space, reduced = node.args[0].tensor.static, node.attrs["axes"]
+    if group.kind == "matmul":
+        return "the users are a product's epilogue"
+    if not isinstance(node.type, TensorType):
+        return "it has several results"
+    if group.axes or group.has("reduce"):
+        same = group.space == space and group.axes == reduced and at == group.kept
+        return None if same else "the users' loops reduce over other axes"
+    kept = _kept(space, reduced)
+    if group.space == space and at == kept:
+        return None if _has_rows(space, reduced) else "threads would have too few rows to share"
+    if _beyond_one(group.space) != [space[i] for i in kept] or at != group.wide:
+        return "the users' loops are not over its kept axes"
+    return None
+
+
+def _mergeable(a: Group, b: Group) -> bool:
+    """Whether two groups can be one: equal loops, and neither needs the other."""
+    if a.kind != "loops" or b.kind != "loops" or a.space != b.space:
+        return False
+    axes = a.axes or b.axes
+    if a.axes != b.axes and not (() in (a.axes, b.axes) and _has_rows(a.space, axes)):
+        return False
+    if len(a.members) + len(b.members) > LARGEST_GROUP:
+        return False
+    return not a.reaches(b) and not b.reaches(a)
+
+
+def _has_rows(space: Axes, axes: Axes) -> bool:
+    """Whether threads can share what is not reduced, or need not."""
+    rows = prod(size for i, size in enumerate(space) if i not in axes)
+    return rows >= FEW_ROWS or prod(space) <= SMALL
+
+
+def _kept(space: Axes, axes: Axes) -> Axes:
+    return tuple(i for i, size in enumerate(space) if size != 1 and i not in axes)
+
+
+def _dims(at: Coordinates) -> Axes:
+    """The axes in coordinates, without the dims of one element."""
+    return tuple([axis for axis in at if axis is not None])
+
+
+def _reduces(node: Node, space: Axes, at: Axes) -> bool:
+    """Whether `node` is a reduction of `space` that keeps the axes `at`."""
+    if node.op.name != "reduce" or not isinstance(node.type, TensorType):
+        return False
+    return node.args[0].tensor.static == space and _kept(space, node.attrs["axes"]) == at
+
+
+def _beyond_one(sizes: Axes) -> list[int]:
+    return [size for size in sizes if size != 1]

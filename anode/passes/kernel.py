@@ -1,8 +1,9 @@
 """The `kernel` op: what fusion makes of a group of nodes, one unit of generated code.
 
 A kernel's `body` is a closed graph from its operands to what it stores. `kind` is "loops" (one loop
-nest over `space`, whose `axes` are reduced) or "matmul" (a matrix product over `space` whose result
-flows through the body's elementwise nodes before it is stored).
+nest over `space`, whose `axes` are reduced), "matmul" (a matrix product over `space` whose result
+flows through the body's elementwise nodes before it is stored) or "concatenate" (each operand,
+perhaps reshaped, is copied to its place).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class _Kernel(Op):
 
 
 KERNEL = _Kernel("kernel")
+KINDS = ("loops", "matmul", "concatenate")
 
 
 def kernel(

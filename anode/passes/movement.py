@@ -15,6 +15,8 @@ from anode.ops.declare import Elementwise
 
 Coordinates = tuple[int | None, ...]
 
+MOST_PARTS = 4  # of a concatenation that is read element by element, all parts for each
+
 MOVEMENT = frozenset(
     [
         "broadcast_in_dim",
@@ -44,10 +46,17 @@ def is_leaf(node: Node) -> bool:
 def is_inline(node: Node) -> bool:
     """Whether each user recomputes a node rather than store it: movement, scalar arithmetic."""
     if is_movement(node):
-        return True
+        return node.op.name != "concatenate" or len(node.args) <= MOST_PARTS
     if not isinstance(node.type, TensorType) or node.type.size != 1:
         return False
     return node.op is CONSTANT or (isinstance(node.op, Elementwise) and node.type.rank == 0)
+
+
+def unreshaped(node: Node) -> Node:
+    """What a value is, in memory, under another shape; itself if it was not reshaped."""
+    while node.op.name == "reshape":
+        (node,) = node.args
+    return node
 
 
 def identity(shape: tuple[int, ...]) -> Coordinates:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from anode.ir.node import Node
-from anode.passes.movement import is_movement
+
+VIEWING = ("transpose", "broadcast_in_dim", "slice", "reshape")
 
 
 @dataclass(frozen=True)
@@ -31,16 +32,17 @@ def dense(node: Node) -> View:
 def view_of(node: Node) -> View | None:
     """`node` as strides over the value behind its movement ops; None where that needs a copy."""
     chain = []
-    while is_movement(node) and node.args:
+    while node.op.name in VIEWING:
         chain.append(node)
         node = node.args[0]
     view: View | None = dense(node)
     for step in reversed(chain):
-        view = _apply(step, view) if view is not None else None
+        view = _through(step, view) if view is not None else None
     return view
 
 
-def _apply(node: Node, view: View) -> View | None:
+def _through(node: Node, view: View) -> View | None:
+    """The view of a movement op's result, from that of its operand."""
     name, shape = node.op.name, node.tensor.static
     if name == "transpose":
         order = node.attrs["permutation"]
@@ -55,7 +57,7 @@ def _apply(node: Node, view: View) -> View | None:
         offset = view.offset + sum(b * s for b, s in zip(start, view.strides, strict=True))
         strided = tuple(k * s for k, s in zip(steps, view.strides, strict=True))
         return View(view.base, shape, strided, offset)
-    return _reshape(view, shape) if name == "reshape" else None
+    return _reshape(view, shape)
 
 
 def _reshape(view: View, shape: tuple[int, ...]) -> View | None:

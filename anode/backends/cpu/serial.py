@@ -10,13 +10,15 @@ from llvmlite import ir
 from anode.backends.cpu.access import Memory
 from anode.backends.cpu.lanes import Lane
 from anode.backends.cpu.levels import Levels
-from anode.backends.cpu.llvm_ir import I1, I64, POINTER, Values, i64, when
+from anode.backends.cpu.llvm_ir import I1, I8, I64, POINTER, Values, counted, i64, mul, when
 from anode.backends.cpu.moves import vector_at
 from anode.backends.cpu.position import Index, Indices, Position
 from anode.backends.cpu.pull import Puller, apply_body
 from anode.ir.dtypes import i64 as i64_dtype
+from anode.ir.graph import Graph
 from anode.ir.node import Node, input_node
 from anode.ir.types import TensorType
+from anode.passes.movement import unreshaped
 
 
 def copy_bytes(b: ir.IRBuilder, target: ir.Value, source: ir.Value, size: int) -> None:
@@ -28,6 +30,47 @@ def copy_bytes(b: ir.IRBuilder, target: ir.Value, source: ir.Value, size: int) -
     function = b.module.globals.get(name) or ir.Function(b.module, kind, name)
     differ = b.icmp_unsigned("!=", b.ptrtoint(target, I64), b.ptrtoint(source, I64))
     when(b, differ, lambda: b.call(function, [target, source, i64(size), I1(0)]))
+
+
+def emit_concatenate(body: Graph, module: ir.Module, name: str) -> ir.Function:
+    """Add `void name(operand…, result, i64 task)`: task i copies part i to its place."""
+    (node,) = body.outputs
+    code, axis = _Serial(module, name, len(body.types) + 1), node.attrs["axis"]
+    b, (*operands, result, task) = code.b, code.function.args
+    parts = [operands[unreshaped(x).attrs["index"]] for x in node.args]
+    end = code.function.append_basic_block("end")
+    choice = b.switch(task, end)
+    shape, offset = node.tensor.static, 0
+    row = prod(shape[axis:]) * node.tensor.dtype.size
+    for i, (x, part) in enumerate(zip(node.args, parts, strict=True)):
+        size = prod(x.tensor.static[axis:]) * node.tensor.dtype.size
+        choice.add_case(i64(i), block := code.function.append_basic_block("part"))
+        b.position_at_end(block)
+        place = b.gep(result, [i64(offset)], source_etype=I8)
+        _copy_rows(b, prod(shape[:axis]), (place, row), (part, size), size)
+        b.branch(end)
+        offset += size
+    b.position_at_end(end)
+    b.ret_void()
+    return code.function
+
+
+def _copy_rows(
+    b: ir.IRBuilder,
+    count: int,
+    target: tuple[ir.Value, int],
+    source: tuple[ir.Value, int],
+    size: int,
+) -> None:
+    """Copy `size` bytes of each row; rows are given by the first one and the bytes to the next."""
+    if size == 0:
+        return
+
+    def row(i: ir.Value) -> None:
+        places = [b.gep(p, [mul(b, i, step)], source_etype=I8) for p, step in (target, source)]
+        copy_bytes(b, places[0], places[1], size)
+
+    counted(b, 0, count, 1, row)
 
 
 class _Serial:
@@ -141,4 +184,4 @@ def emit_cumulate(node: Node, module: ir.Module, name: str) -> ir.Function:
     return code.function
 
 
-__all__ = ["copy_bytes", "emit_cumulate", "emit_scatter"]
+__all__ = ["copy_bytes", "emit_concatenate", "emit_cumulate", "emit_scatter"]

@@ -1,0 +1,144 @@
+"""What becomes one kernel, what does not and why; every node is computed once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from anode import ops
+from anode.ir.graph import Graph, close, fresh_inputs, trace
+from anode.ir.node import Node, constant, read
+from anode.ir.types import TensorType, tensor
+from anode.ir.variable import Variable
+from anode.ops.declare import Elementwise
+from anode.passes.fuse import MOST_INLINE, fuse
+from anode.passes.kernel import KERNEL
+from anode.passes.legalize import legalize
+from anode.passes.pipeline import optimize
+from anode.rewrite.trace import Trace
+from anode.transform.grad import gradients
+from tests.backends.random_expressions import random_graph
+
+X, W, V = tensor("f32", 64, 100), tensor("f32", 100, 30), tensor("f32", 30)
+IMAGES, CHANNELS = tensor("f32", 8, 16, 14, 14), tensor("f32", 16)
+
+
+def kernels(graph: Graph) -> list[tuple[str, tuple[int, ...]]]:
+    """The kinds and reduced axes of a fused graph's kernels, and its other ops."""
+    steps = [n for n in graph.nodes if n.args and n.op.name != "item"]
+    return [
+        (n.attrs["kind"], n.attrs["axes"]) if n.op is KERNEL else (n.op.name, ()) for n in steps
+    ]
+
+
+def fused(function: Callable[..., Any], *types: TensorType) -> list[tuple[str, tuple[int, ...]]]:
+    return kernels(optimize(trace(function, *types)))
+
+
+def refusals(function: Callable[..., Any], *types: TensorType) -> set[str]:
+    found = Trace("fuse")
+    fuse(legalize(trace(function, *types)), found)
+    return {miss.reason for miss in found.misses}
+
+
+@pytest.mark.parametrize(
+    ("function", "types", "axes"),
+    [
+        (lambda x: ops.softmax(x, axis=1), [X], (1,)),
+        (lambda x: ops.softmax(x, axis=0), [X], (0,)),
+        (lambda x: ops.log_softmax(x, axis=1), [X], (1,)),
+        (ops.layer_norm, [X, tensor("f32", 100), tensor("f32", 100)], (1,)),
+        (
+            lambda x, s, o: ops.batch_norm_training(x, s, o, axis=1).items,
+            [IMAGES, CHANNELS, CHANNELS],
+            (0, 2, 3),
+        ),
+        (lambda x, t: ops.softmax_cross_entropy(x, t, axis=1), [X, X], (1,)),
+        (lambda x: (ops.tanh(x), ops.sum(x, 1), ops.max(x, 1)), [X], (1,)),
+    ],
+)
+def test_rows_are_normalized_in_one_kernel(function, types, axes):
+    assert fused(function, *types) == [("loops", axes)]
+
+
+def test_bias_and_activation_are_the_epilogue_of_a_product():
+    assert fused(lambda x, w, b: ops.relu(x @ w + b), X, W, V) == [("matmul", ())]
+
+
+def test_an_update_is_the_epilogue_of_the_gradient():
+    weight, velocity = Variable("w", W), Variable("v", W)
+    (x, ct) = fresh_inputs(X, tensor("f32", 64, 30))
+    (slope,) = gradients([x @ read(weight)], [read(weight)], [ct])
+    new = read(velocity) * 0.9 - slope * 0.1
+    graph = close([x, ct], [], [(velocity, new), (weight, read(weight) + new)])
+    assert kernels(optimize(graph)) == [("matmul", ())]
+
+
+def test_values_read_by_one_loop_are_read_once():
+    assert fused(lambda x: (ops.exp(x), ops.sum(x * x, 1)), X) == [("loops", (1,))]
+
+
+def test_a_whole_reduction_does_not_take_the_threads_from_what_follows():
+    large = tensor("f32", 1000, 1000)
+    found = fused(lambda x: x / ops.sum(x, (0, 1), keepdims=True), large)
+    assert found[-1] == ("loops", ()) and len(found) > 1
+
+
+@pytest.mark.parametrize(
+    ("function", "types", "reason"),
+    [
+        (lambda x: ops.exp(x) + ops.transpose(ops.tanh(x)), [tensor("f32", 9, 9)], "transposed"),
+        (lambda x: x + ops.exp(ops.full((30,), 1.0) * x[0]), [tensor("f32", 9, 30)], "again"),
+        (lambda x: ops.sum(ops.sum(x, 1), 0), [X], "other axes"),
+        (lambda x, w: ops.sum(x @ w, 1), [X, W], "reduce over its result"),
+    ],
+)
+def test_refusals_say_why(function, types, reason):
+    assert any(reason in text for text in refusals(function, *types))
+
+
+def test_two_users_that_need_each_other_stay_apart():
+    def function(x: Node) -> Node:
+        y = ops.exp(x)
+        return ops.sum(ops.cumsum(y, 0) * y, 0)
+
+    assert len(fused(function, X)) == 3
+
+
+def test_long_chains_of_movement_are_stored_on_the_way():
+    def function(x: Node) -> Node:
+        for i in range(MOST_INLINE * 3):
+            x = ops.pad(x, constant(float(i)), low=(1, 0), high=(-1, 0))
+        return ops.exp(x)
+
+    assert len(fused(function, X)) == 3
+
+
+def test_many_parts_are_copied_to_their_places():
+    assert fused(lambda *xs: ops.stack(xs), *[X] * 9) == [("concatenate", ())]
+
+
+def test_constants_of_one_element_are_a_product_s_operands():
+    assert fused(lambda x: ops.matmul(x, constant([[2.0]])) + 1.0, tensor("f32", 4, 1))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_every_node_is_computed_once(seed):
+    legal = legalize(random_graph(seed, size=4 + seed % 30))
+    assert computed(fuse(legal).nodes, inside=True) == computed(legal.nodes)
+
+
+def computed(nodes: tuple[Node, ...], inside: bool = False) -> Counter[str]:
+    """How often each op that computes something occurs."""
+    if inside:
+        bodies = [n.attrs["body"].nodes if n.op is KERNEL else (n,) for n in nodes]
+        nodes = tuple(node for body in bodies for node in body)
+    others = ("reduce", "dot_general", "cumulate", "random_bits")
+    return Counter(
+        node.op.name
+        for node in nodes
+        if node.op.name in others or (isinstance(node.op, Elementwise) and node.tensor.rank)
+    )
