@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from functools import cached_property
 from queue import SimpleQueue
 from threading import Thread
 
 import llvmlite.binding as llvm
 
+from anode.backends.cpu import team
 from anode.backends.cpu.code import object_code
 from anode.backends.cpu.control import control_workspace
 from anode.backends.cpu.layout import Layout
@@ -67,9 +70,10 @@ class Build:
         """
         generator = _Generator(self.target)
         try:
-            self._native = NativeModule(
-                self.program, self.target, self.threads, lambda m: generator.submit(str(m))
-            )
+            with _prompt_switches():
+                self._native = NativeModule(
+                    self.program, self.target, self.threads, lambda m: generator.submit(str(m))
+                )
         finally:
             generator.end()
         return [future.result() for future in generator.made]
@@ -94,6 +98,18 @@ class Build:
         )
 
 
+@contextmanager
+def _prompt_switches() -> Iterator[None]:
+    """Python threads change over sooner: one that generates code needs the interpreter often, but
+    for microseconds, and would wait for milliseconds each time."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(2e-4)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)
+
+
 class _Generator:
     """A thread that generates code. (Executors refuse work once the main thread has ended.)"""
 
@@ -115,9 +131,14 @@ class _Generator:
     def _generate(self) -> None:
         for future, text in iter(self._waiting.get, None):
             try:
-                future.set_result(object_code(text, self.target))
+                future.set_result(object_code(text, self._machine))
             except BaseException as failure:  # raised again where the code is wanted
                 future.set_exception(failure)
+
+    @cached_property
+    def _machine(self) -> llvm.TargetMachine:
+        team.symbols()  # what programs call: its code is made in this thread too
+        return target_machine(self.target)
 
 
 class Stages(Mapping[str, str]):

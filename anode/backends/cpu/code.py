@@ -14,10 +14,9 @@ from anode.backends.cpu.target import Target, target_machine
 Made = tuple[dict[str, Any], list[bytes]]
 
 
-def object_code(text: str, target: Target) -> bytes:
+def object_code(text: str, machine: llvm.TargetMachine) -> bytes:
     """LLVM text as a relocatable object file; any thread may ask for one."""
-    module = llvm.parse_assembly(text, llvm.create_context())
-    return bytes(target_machine(target).emit_object(module))
+    return bytes(machine.emit_object(llvm.parse_assembly(text, llvm.create_context())))
 
 
 def cached(make: Callable[[], Made], target: Target, *parts: str) -> Made:

@@ -17,10 +17,11 @@ from anode.backends.cpu.control import emit_control
 from anode.backends.cpu.llvm_ir import I8, I64, POINTER, Values, counted, i64
 from anode.backends.cpu.loops import emit_loops, plan_loops
 from anode.backends.cpu.products import emit_product, plan_product
-from anode.backends.cpu.serial import copy_bytes, emit_cumulate, emit_scatter
+from anode.backends.cpu.serial import copy_bytes, emit_concatenate, emit_cumulate, emit_scatter
 from anode.backends.cpu.target import Target
 from anode.backends.cpu.team import LINE, PROGRAM
 from anode.errors import BackendError
+from anode.passes.kernel import KINDS
 from anode.program.program import Program, Step
 
 HOST = ("sort", "top_k")  # what runs the NumPy reference, through the callback
@@ -42,7 +43,7 @@ class Kernel:
 
 @dataclass
 class NativeModule:
-    """A program's LLVM modules: one for each fused kernel, and `module`, which runs them.
+    """A program's LLVM modules: of fused kernels, and `module`, which runs them.
 
     Each is given to `finished` as soon as it is, so that code can be generated from it while the
     others are still being written; `modules` has them all. `host_steps` are the steps that call
@@ -60,11 +61,18 @@ class NativeModule:
     kernels: dict[Step, Kernel] = field(default_factory=dict)
     scratch: int = 0
     _shared: dict[object, Kernel] = field(default_factory=dict)
+    _open: ir.Module | None = None
 
     def __post_init__(self) -> None:
         runs = [self.step(self.program, step, self.threads) for step in self.program.steps]
         self._emit_program(runs)
+        self._finish_open()
         self._finish(self.module)
+
+    def _finish_open(self) -> None:
+        if self._open is not None:
+            self._finish(self._open)
+            self._open = None
 
     def _finish(self, module: ir.Module) -> None:
         module.triple = self.target.triple
@@ -126,7 +134,7 @@ class NativeModule:
     def _kernel(self, program: Program, step: Step, threads: int) -> Kernel:
         node, kind = step.node, step.kind
         name = self.module.get_unique_name(f"{step.name}.kernel")
-        if kind in ("loops", "matmul"):
+        if kind in KINDS:
             return self._fused(step, name, threads)
         if kind == "copy":
             size = node.tensor.bytes
@@ -146,16 +154,21 @@ class NativeModule:
         body = attrs["body"]
         key = (body, attrs["kind"], attrs["space"], attrs["axes"], threads)
         if key not in self._shared:
-            apart = ir.Module(name)
+            apart = self._open or ir.Module(name)
             if step.kind == "matmul":
                 product = plan_product(body, self.target, threads)
                 function = emit_product(product, apart, name)
                 tasks, scratch = product.tasks, max(1, product.scratch)
+            elif step.kind == "concatenate":
+                function = emit_concatenate(body, apart, name)
+                tasks, scratch = len(body.outputs[0].args), 0
             else:
                 plan = plan_loops(body, attrs["space"], attrs["axes"], self.target, threads)
                 function = emit_loops(plan, apart, name)
                 tasks, scratch = plan.tasks, plan.scratch
-            self._finish(apart)
+            self._open = apart
+            if step.kind == "matmul":  # small kernels share a module with the next product
+                self._finish_open()
             declared = ir.Function(self.module, function.function_type, name)
             self._shared[key] = Kernel(declared, tasks, scratch)
         return self._shared[key]

@@ -22,7 +22,7 @@ from functools import cache
 import numpy as np
 
 from anode.backends.cpu import code
-from anode.backends.cpu.target import host_target
+from anode.backends.cpu.target import host_target, target_machine
 from anode.errors import BackendError
 
 PROGRAM = "anode_program"  # the name of a program's function in its object code
@@ -333,7 +333,9 @@ class _Code:
     def __init__(self) -> None:
         target, source = host_target(), _source()
         names = ("anode_claim", "anode_finish", "anode_wait", "anode_start", "anode_run")
-        _, objects = code.cached(lambda: ({}, [code.object_code(source, target)]), target, source)
+        _, objects = code.cached(
+            lambda: ({}, [code.object_code(source, target_machine(target))]), target, source
+        )
         addresses = dict(zip(names, code.load(objects, target, {}, *names), strict=True))
         self.start = addresses.pop("anode_start")
         kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 5)
