@@ -21,7 +21,7 @@ from anode.ops.declare import Elementwise
 from anode.passes.movement import Coordinates, identity, is_movement, unmoved
 from anode.program.program import ALIGNMENT
 
-TASK_COST = 40_000  # in simple vector operations: about 10 µs, long against handing out a task
+TASK_COST = 10_000  # in simple vector operations: a few µs, long against handing out a task
 TASKS_PER_THREAD = 8  # lets threads that run at different speeds end together
 MOST_SAVED = 1 << 15  # elements of a row of which the cache holds several
 
