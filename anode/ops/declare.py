@@ -2,7 +2,7 @@
 
 * `@elementwise`: one scalar line over `Scalars`; every backend runs that line.
 * `@composite`: a body in other ops; value, gradient and lowering follow from it.
-* `@primitive`: the body is the type rule; `.evaluate` adds the NumPy reference, `.vjp` the gradient.
+* `@primitive`: the body is the type rule; `.evaluate` adds the reference, `.vjp` the gradient.
 
 The decorated function becomes an `Op`; calling it builds a node. Operands are nodes, Python numbers
 or small NumPy arrays; Python numbers take the type of the other operands.
@@ -111,9 +111,10 @@ class Primitive(DeclaredOp):
 class Elementwise(DeclaredOp):
     """An op applied to each element: one line over `Scalars`.
 
-    `accepts` names the element types it takes: "float", "integer", "number", "bool", "bits" (integers
-    and bool) or "any". `result` gives the result's element type from the operands' and the
-    attributes; by default it is the last operand's. With `predicate` the first operand is a bool.
+    `accepts` names the element types it takes: "float", "integer", "number", "bool", "bits"
+    (integers and bool) or "any". `result` gives the result's element type from the operands' and
+    the attributes; by default it is the last operand's. With `predicate` the first operand is a
+    bool.
     """
 
     def __init__(

@@ -133,15 +133,13 @@ end:
   ret void
 }}
 
-; Wait until all %tasks tasks of a step are finished (or a later run has begun).
-define void @anode_wait(ptr %done, i64 %version, i64 %tasks, ptr %team) {{
+; Wait until *%word is at least %goal: spin first, then sleep.
+define private void @wait_until(ptr %word, i64 %goal, ptr %team) {{
 entry:
-  %head = shl i64 %version, 24
-  %goal = or i64 %head, %tasks
   br label %spin
 spin:
   %turn = phi i64 [0, %entry], [%turn1, %pause]
-  %now = load atomic i64, ptr %done seq_cst, align 8
+  %now = load atomic i64, ptr %word seq_cst, align 8
   %ready = icmp uge i64 %now, %goal
   br i1 %ready, label %end, label %again
 again:
@@ -154,21 +152,27 @@ pause:
 rest:
   %count = getelementptr i8, ptr %team, i64 {sleepers}
   %x = atomicrmw add ptr %count, i64 1 seq_cst
-  %then = load atomic i64, ptr %done seq_cst, align 8
-  %now_ready = icmp uge i64 %then, %goal
-  br i1 %now_ready, label %up, label %down
+  %then = load atomic i64, ptr %word seq_cst, align 8
+  %then_ready = icmp uge i64 %then, %goal
+  br i1 %then_ready, label %up, label %down
 down:
-  %word = trunc i64 %then to i32
-  call void @sleep(ptr %team, ptr %done, i32 %word)
+  %low = trunc i64 %then to i32
+  call void @sleep(ptr %team, ptr %word, i32 %low)
   br label %up
 up:
   %y = atomicrmw sub ptr %count, i64 1 seq_cst
-  br label %spin_again
-spin_again:
-  %check = load atomic i64, ptr %done seq_cst, align 8
+  %check = load atomic i64, ptr %word seq_cst, align 8
   %over = icmp uge i64 %check, %goal
   br i1 %over, label %end, label %rest
 end:
+  ret void
+}}
+
+; Wait until all %tasks tasks of a step are finished (or a later run has begun).
+define void @anode_wait(ptr %done, i64 %version, i64 %tasks, ptr %team) {{
+  %head = shl i64 %version, 24
+  %goal = or i64 %head, %tasks
+  call void @wait_until(ptr %done, i64 %goal, ptr %team)
   ret void
 }}
 
@@ -178,38 +182,10 @@ entry:
   %start = load atomic i64, ptr %team seq_cst, align 8
   br label %idle
 idle:
-  %seen = phi i64 [%start, %entry], [%version, %changed], [%epoch2, %run]
-  br label %spin
-spin:
-  %turn = phi i64 [0, %idle], [%turn1, %pause]
-  %epoch = load atomic i64, ptr %team seq_cst, align 8
-  %new = icmp ne i64 %epoch, %seen
-  br i1 %new, label %read, label %again
-again:
-  %turn1 = add i64 %turn, 1
-  %tired = icmp ugt i64 %turn, {spins}
-  br i1 %tired, label %rest, label %pause
-pause:
-  {pause}
-  br label %spin
-rest:
-  %count = getelementptr i8, ptr %team, i64 {sleepers}
-  %x = atomicrmw add ptr %count, i64 1 seq_cst
-  %then = load atomic i64, ptr %team seq_cst, align 8
-  %same = icmp eq i64 %then, %seen
-  br i1 %same, label %down, label %up
-down:
-  %word = trunc i64 %then to i32
-  call void @sleep(ptr %team, ptr %team, i32 %word)
-  br label %up
-up:
-  %y = atomicrmw sub ptr %count, i64 1 seq_cst
-  br label %check
-check:
-  %epoch1 = load atomic i64, ptr %team seq_cst, align 8
-  %woken = icmp ne i64 %epoch1, %seen
-  br i1 %woken, label %read, label %rest
-read:
+  %seen = phi i64 [%start, %entry], [%version, %changed], [%version, %run]
+  %writing = or i64 %seen, 1
+  %goal = add i64 %writing, 1  ; the next even number: a job that is complete
+  call void @wait_until(ptr %team, i64 %goal, ptr %team)
   %version = load atomic i64, ptr %team seq_cst, align 8
   %job = getelementptr i8, ptr %team, i64 {job}
   %job1 = getelementptr i8, ptr %job, i64 8
