@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -44,8 +45,9 @@ def dot_general(
         sizes = [x.shape[a] for a in pair[0]], [y.shape[b] for b in pair[1]]
         if sizes[0] != sizes[1]:
             raise mismatch("dot_general", f"unequal sizes along the paired axes {pair}", [x, y])
-    for type, axes in ((x, contract[0] + batch[0]), (y, contract[1] + batch[1])):
-        if len(set(axes)) != len(axes):
+    for type, rank, i in ((x, x.rank, 0), (y, y.rank, 1)):
+        if len(_free(rank, contract[i], batch[i])) + len(contract[i]) + len(batch[i]) != rank:
+            axes = contract[i] + batch[i]
             raise mismatch("dot_general", f"an axis of {type} is paired twice in {axes}", [x, y])
     shape = [x.shape[a] for a in (*batch[0], *_free(x.rank, contract[0], batch[0]))]
     shape += [y.shape[a] for a in _free(y.rank, contract[1], batch[1])]
@@ -55,15 +57,18 @@ def dot_general(
 @dot_general.canonical
 def _(x: TensorType, y: TensorType, *, contract: Any, batch: Any, dtype: Any) -> Mapping[str, Any]:
     check_tensors("dot_general", x, y)
-
-    def counted(pair: Any) -> Pair:
-        return (
-            tuple([axis_of("dot_general", a, x.rank) for a in pair[0]]),
-            tuple([axis_of("dot_general", b, y.rank) for b in pair[1]]),
-        )
-
     result = x.dtype if dtype is None else dtype_of(dtype)
-    return {"contract": counted(contract), "batch": counted(batch), "dtype": result}
+    contract, batch = (_counted(pair, x.rank, y.rank) for pair in (contract, batch))
+    return {"contract": contract, "batch": batch, "dtype": result}
+
+
+@lru_cache(maxsize=4096)
+def _counted(pair: Pair, x_rank: int, y_rank: int) -> Pair:
+    """Paired axes counted from the front."""
+    return (
+        tuple([axis_of("dot_general", a, x_rank) for a in pair[0]]),
+        tuple([axis_of("dot_general", b, y_rank) for b in pair[1]]),
+    )
 
 
 @dot_general.evaluate
@@ -84,6 +89,7 @@ def _grouped(x: Array, *groups: Ints) -> Array:
     return np.transpose(x, [a for group in groups for a in group]).reshape(sizes)
 
 
+@lru_cache(maxsize=4096)
 def _free(rank: int, *used: Ints) -> Ints:
     taken = [axis for axes in used for axis in axes]
     return tuple([axis for axis in range(rank) if axis not in taken])
