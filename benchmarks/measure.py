@@ -18,7 +18,7 @@ from benchmarks.models import MLP, batch_of, initial_layers, save_arrays
 from benchmarks.process import ContestantProcess
 from benchmarks.protocol import CHECKED_STEPS
 
-PAUSE_S = 0.05  # between turns: lets the previous contestant's spinning threads go to sleep
+PAUSE_S = 0.5  # between turns: the idle threads of OpenBLAS and OpenMP spin for a tenth of that
 TOLERANCE = 1e-4
 
 Pythons = dict[Contestant, Path]
