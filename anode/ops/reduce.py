@@ -360,13 +360,13 @@ def argsort(x: Node, axis: int = -1, descending: bool = False) -> Node:
 @composite
 def argmax(x: Node, *, axis: int | None = None, dtype: DType = i32) -> Node:
     """The index of the largest element along `axis` or of all; lowest of ties; NaN wins."""
-    return _arg_reduce("argmax", x, axis, dtype, "maximum", ew.greater)
+    return _arg_reduce("argmax", x, axis, dtype, "maximum")
 
 
 @composite
 def argmin(x: Node, *, axis: int | None = None, dtype: DType = i32) -> Node:
     """The index of the smallest element along `axis` or of all; lowest of ties; NaN wins."""
-    return _arg_reduce("argmin", x, axis, dtype, "minimum", ew.less)
+    return _arg_reduce("argmin", x, axis, dtype, "minimum")
 
 
 argmax.differentiable = argmin.differentiable = False
@@ -382,11 +382,21 @@ def _(x: TensorType, *, axis: int | None, dtype: Any) -> Mapping[str, Any]:
     }
 
 
-def _arg_reduce(op: str, x: Node, axis: int | None, dtype: DType, name: str, better: Any) -> Node:
+def _arg_reduce(op: str, x: Node, axis: int | None, dtype: DType, name: str) -> Node:
     if axis is None:
         x, axis = reshape(x, shape=(-1,)) if x.shape else reshape(x, shape=(1,)), 0
     if x.shape[axis] == 0:
         raise mismatch(op, f"axis {axis} has no elements", [x.type])
+
+    starts = constant(identity(name, x.dtype), x.dtype), constant(_greatest(dtype), dtype)
+    places = iota(shape=x.shape, dtype=dtype, axis=axis)
+    body = extreme_and_place(name, x.dtype, dtype)
+    return reduce(x, places, *starts, body=body, axes=(axis,)).item(1)
+
+
+def extreme_and_place(name: str, dtype: DType, places: DType) -> Graph:
+    """The scalar graph of the "maximum" or "minimum" of two elements, with its place (argmax)."""
+    better = ew.greater if name == "maximum" else ew.less
 
     def pick(a: Node, i: Node, b: Node, j: Node) -> tuple[Node, Node]:
         nan_a, nan_b = ew.not_equal(a, a), ew.not_equal(b, b)
@@ -395,10 +405,17 @@ def _arg_reduce(op: str, x: Node, axis: int | None, dtype: DType, name: str, bet
         wins = wins | (ties & ew.less(j, i))
         return ew.select(wins, b, a), ew.select(wins, j, i)
 
-    starts = constant(identity(name, x.dtype), x.dtype), constant(_greatest(dtype), dtype)
-    places = iota(shape=x.shape, dtype=dtype, axis=axis)
-    body = scalar_graph(pick, *(x.dtype, dtype) * 2)
-    return reduce(x, places, *starts, body=body, axes=(axis,)).item(1)
+    return scalar_graph(pick, *(dtype, places) * 2)
+
+
+def commutes(graph: Graph) -> bool:
+    """Whether a reduction by this scalar graph may take elements in any order: known ones may."""
+    if monoid_of(graph) is not None:
+        return True
+    dtypes = [type.dtype for type in graph.types if isinstance(type, TensorType)]
+    pairs = len(dtypes) == 4 and dtypes[:2] == dtypes[2:] and dtypes[1].is_integer
+    names = ("maximum", "minimum") if pairs and dtypes[0] is not bool_ else ()
+    return builtins.any(graph is extreme_and_place(name, *dtypes[:2]) for name in names)
 
 
 def _reduce_by(name: str, x: Node, axis: Axis, keepdims: bool) -> Node:

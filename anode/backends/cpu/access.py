@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llvmlite import ir
 
@@ -17,6 +17,7 @@ from anode.backends.cpu.llvm_ir import (
     POINTER,
     at,
     element_type,
+    first_lanes,
     i64,
     shuffle,
     store_vector,
@@ -40,12 +41,21 @@ class Memory:
 
 
 class Access:
-    """Loads and stores of `index.width` lanes. `mask` is the active lanes, None for all."""
+    """Loads and stores of `index.width` lanes, of which the first `active` exist.
+
+    `copies` is how often code is written for neighbouring elements of what lanes read strided.
+    """
 
     def __init__(self, levels: Levels, index: Indexing) -> None:
         self.levels, self.b, self.index, self.width = levels, levels.b, index, index.width
         self.vector = Lanes(self.b, self.width)
-        self.mask: ir.Value | None = None
+        self.active = self.width
+        self.copies = 1
+
+    @property
+    def mask(self) -> ir.Value | None:
+        """The active lanes; None for all."""
+        return first_lanes(self.active, self.width)
 
     def load(self, memory: Memory, indices: Indices, guards: Sequence[Condition] = ()) -> Element:
         """The elements at `indices`; where the mask or a guard is false they may not exist."""
@@ -62,6 +72,7 @@ class Access:
     def store(self, memory: Memory, indices: Indices, lane: Lane) -> None:
         """Store to `indices`, which are contiguous lanes or one element, at the present depth."""
         offset, dtype = self.offset(memory.type, indices), memory.type.dtype
+        offset = self.index.plain(offset)
         pointer = at(self.b, memory.pointer, offset.base, dtype)
         if offset.uniform:
             self.b.store(self._stored(lane), pointer, align=dtype.size)
@@ -87,6 +98,9 @@ class Access:
     def _load(
         self, pointer: ir.Value, offset: Position, dtype: DType, guards: Sequence[ir.Value]
     ) -> ir.Value:
+        if offset.each == 1 and offset.step > 1 and self.copies > 1 and not guards:
+            return self._tile(pointer, offset, dtype)[self.index.copy]
+        offset = self.index.plain(offset)
         if offset.uniform:
             return self._load_uniform(pointer, i64(offset.base), dtype, guards)
         active = self._active(guards)
@@ -130,6 +144,26 @@ class Access:
     def _reversed(self, vector: ir.Value) -> ir.Value:
         return shuffle(self.b, vector, vector, reversed(range(self.width)))
 
+    def _tile(self, pointer: ir.Value, offset: Position, dtype: DType) -> list[ir.Value]:
+        """The elements of every copy: a row of memory for each lane is loaded, and transposed."""
+        key = ("tile", id(pointer), offset.key)
+        found: list[ir.Value] | None = self.levels.recall(key)
+        if found is None:
+            rows = [self._tile_row(pointer, offset, lane, dtype) for lane in range(self.width)]
+            found = transposed(self.b, rows)
+            self.levels.remember(key, found, self.levels.current)
+        return found
+
+    def _tile_row(self, pointer: ir.Value, offset: Position, lane: int, dtype: DType) -> ir.Value:
+        kind = ir.VectorType(element_type(dtype), self.width)
+        if lane >= self.active:
+            return ir.Constant(kind, None)
+        base = self.index.add(replace(offset, step=0, each=0), Position(lane * offset.step)).base
+        place, mask = at(self.b, pointer, base, dtype), first_lanes(self.copies, self.width)
+        if mask is not None:
+            return self._intrinsic("load", kind, place, dtype, mask)
+        return self.b.load(place, align=dtype.size, typ=kind)
+
     def _load_gathered(
         self, pointer: ir.Value, offsets: ir.Value, dtype: DType, active: ir.Value | None
     ) -> ir.Value:
@@ -157,6 +191,17 @@ class Access:
             return lane.value
         vector = isinstance(lane.value.type, ir.VectorType)
         return self.b.zext(lane.value, ir.VectorType(I8, self.width) if vector else I8)
+
+
+def transposed(b: ir.IRBuilder, rows: Sequence[ir.Value]) -> list[ir.Value]:
+    """Vector i holds lane i of every row; there are as many rows as lanes."""
+    lanes, vectors = len(rows), list(rows)
+    low = [k for i in range(lanes // 2) for k in (i, lanes + i)]
+    orders = low, [k + lanes // 2 for k in low]
+    for _ in range(lanes.bit_length() - 1):  # interleaving halves rotates the bits of an index
+        halves = zip(vectors[: lanes // 2], vectors[lanes // 2 :], strict=True)
+        vectors = [shuffle(b, x, y, order) for x, y in halves for order in orders]
+    return vectors
 
 
 def _suffix(kind: ir.VectorType) -> str:

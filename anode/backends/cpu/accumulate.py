@@ -8,17 +8,20 @@ from llvmlite import ir
 
 from anode.backends.cpu.element import Element
 from anode.backends.cpu.lanes import Lane, Lanes
-from anode.backends.cpu.llvm_ir import Values, shuffle
+from anode.backends.cpu.llvm_ir import I32, Values, shuffle
 from anode.backends.cpu.pull import Puller, apply_body
 from anode.ir.dtypes import DType
 from anode.ir.node import Node
+from anode.ops.declare import Elementwise
 from anode.ops.reduce import identity, monoid_of
 
 
 class Accumulator:
     """One `reduce` node: a register for each of its results, carried by the loops.
 
-    With `across`, lanes are elements of one reduction, and combined at the end.
+    With `across`, lanes are elements of one reduction, and combined at the end. Each lane of a
+    monoid then begins with what changes nothing; other bodies begin with the initial values, as
+    those that may be combined so take no harm from taking one up twice.
     """
 
     def __init__(self, pull: Puller, node: Node, across: bool) -> None:
@@ -39,7 +42,7 @@ class Accumulator:
 
     def initial(self) -> list[ir.Value]:
         """The registers before the first element."""
-        if self.across:  # the initial value joins at the end, once
+        if self.across and self.name:  # the initial value joins at the end, once
             return [self.neutral.value]
         return [self.pull.elements.spread(init).value for init in self._inits()]
 
@@ -57,52 +60,55 @@ class Accumulator:
     def add(self, registers: Values, elements: Sequence[Element]) -> list[ir.Value]:
         """The registers after one more element; masked lanes do not count."""
         lanes = [self.pull.elements.spread(element) for element in elements]
-        sums = [Lane(value, self.dtype(i)) for i, value in enumerate(registers)]
-        if self.name is None:
-            return [lane.value for lane in apply_body(self.lanes, self.body, [*sums, *lanes])]
-        element, mask = self.lanes.widen(lanes[0]), self.pull.access.mask
+        sums = self._lanes(registers)
+        new, mask = self._combined(self.lanes, sums, lanes), self.pull.access.mask
         if self.across and mask is not None:
-            value = self.pull.b.select(mask, element.value, self.neutral.value)
-            element = Lane(value, element.dtype)
-        return [self._combined(self.lanes, sums[0], element).value]
+            pairs = zip(new, sums, strict=True)
+            return [self.pull.b.select(mask, x.value, y.value) for x, y in pairs]
+        return [lane.value for lane in new]
 
-    def _combined(self, lanes: Lanes, x: Lane, y: Lane) -> Lane:
-        """A monoid on what is widened already."""
+    def _combined(self, lanes: Lanes, xs: Sequence[Lane], ys: Sequence[Lane]) -> list[Lane]:
+        """The scalar graph on registers and elements; a monoid's in the type to add up in."""
+        if self.name is None:
+            return apply_body(lanes, self.body, [*xs, *ys])
         (output,) = self.body.outputs
-        combined: Lane = output.op.apply(lanes, (x, y), {})
-        return combined
+        assert isinstance(output.op, Elementwise)
+        return [output.op.apply(lanes, (xs[0], lanes.widen(ys[0])), {})]
+
+    def _lanes(self, registers: Values) -> list[Lane]:
+        return [Lane(value, self.dtype(i)) for i, value in enumerate(registers)]
 
     def joined(self, sets: Sequence[Values]) -> Values:
         """The registers of several vectors that ran side by side, as one."""
-        while len(sets) > 1:
-            pairs = zip(sets[::2], sets[1::2], strict=True)
-            sets = [[self._pair(x, y)] for (x,), (y,) in pairs]
-        return sets[0]
-
-    def _pair(self, x: ir.Value, y: ir.Value) -> ir.Value:
-        dtype = self.dtype(0)
-        return self._combined(self.lanes, Lane(x, dtype), Lane(y, dtype)).value
+        found = [self._lanes(registers) for registers in sets]
+        while len(found) > 1:
+            pairs = zip(found[::2], found[1::2], strict=True)
+            found = [self._combined(self.lanes, x, y) for x, y in pairs]
+        return [lane.value for lane in found[0]]
 
     def results(self, registers: Values) -> list[Lane]:
         """The finished results, each rounded to its type."""
-        found = [Lane(value, self.dtype(i)) for i, value in enumerate(registers)]
-        if self.name is None:
-            return found
-        (total,), lanes = found, self.lanes
+        found: Sequence[Lane] = self._lanes(registers)
+        lanes = self.lanes
         if self.across:
-            lanes = self.pull.elements.scalar
-            (init,) = self._inits()
-            total = self._combined(lanes, init.lane, self._all_lanes(total))
-        return [lanes.round(total, self.operands[0].tensor.dtype)]
+            found, lanes = self._all_lanes(found), self.pull.elements.scalar
+            if self.name:
+                found = self._combined(lanes, [init.lane for init in self._inits()], found)
+        types = [x.tensor.dtype for x in self.operands]
+        return [lanes.round(x, dtype) for x, dtype in zip(found, types, strict=True)]
 
-    def _all_lanes(self, lane: Lane) -> Lane:
+    def _all_lanes(self, found: Sequence[Lane]) -> Sequence[Lane]:
         """All lanes combined, in pairs, halves at a time."""
-        b, width, value = self.pull.b, self.pull.width, lane.value
+        width = self.pull.width
         while width > 1:
             width //= 2
-            low, high = (shuffle(b, value, value, range(s, s + width)) for s in (0, width))
-            if width == 1:
-                low, high = (b.extract_element(half, ir.IntType(32)(0)) for half in (low, high))
-            pair = Lane(low, lane.dtype), Lane(high, lane.dtype)
-            value = self._combined(Lanes(b, width), *pair).value
-        return Lane(value, lane.dtype)
+            low, high = ([self._part(x, s, width) for x in found] for s in (0, width))
+            found = self._combined(Lanes(self.pull.b, width), low, high)
+        return found
+
+    def _part(self, x: Lane, first: int, count: int) -> Lane:
+        """Some of the lanes of a vector; of one a scalar."""
+        b = self.pull.b
+        if count == 1:
+            return Lane(b.extract_element(x.value, I32(first)), x.dtype)
+        return Lane(shuffle(b, x.value, x.value, range(first, first + count)), x.dtype)

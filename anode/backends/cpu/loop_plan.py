@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from math import prod
 
-from anode.backends.cpu.stages import Stage, cost, is_monoidal, stages_of
+from anode.backends.cpu.stages import Stage, cost, in_any_order, stages_of
 from anode.backends.cpu.target import Target
 from anode.ir.graph import Graph
 from anode.ir.node import ITEM, Node
@@ -21,8 +22,10 @@ from anode.ops.declare import Elementwise
 from anode.passes.movement import Coordinates, identity, is_movement, unmoved
 from anode.program.program import ALIGNMENT
 
-TASK_COST = 10_000  # in simple vector operations: a few µs, long against handing out a task
+TASK_COST = 40_000  # in simple vector operations: about 10 µs, long against handing out a task
 TASKS_PER_THREAD = 8  # lets threads that run at different speeds end together
+LARGEST_UNROLLED = 300  # operations in a body that is written several times over
+LARGEST_TILED = 16  # nodes in a body that is written once for every lane
 MOST_SAVED = 1 << 15  # elements of a row of which the cache holds several
 
 
@@ -31,7 +34,8 @@ class LoopPlan:
     """A loop kernel over `space`, of which `axes` are reduced, axes of one element left out.
 
     `lanes` are the axes that run in lanes, `rows` the other kept ones, and `loops` the other
-    reduced ones, each entry one loop. `unroll` vectors are computed side by side. Tasks are
+    reduced ones, each entry one loop. `unroll` vectors are computed side by side. Some operand is
+    contiguous along the `tile` axes, if there are any, and strided along the lanes. Tasks are
     `row_tasks` × `column_tasks`; a column task takes `columns` of the lanes (where they are kept).
     """
 
@@ -43,6 +47,7 @@ class LoopPlan:
     loops: tuple[tuple[int, ...], ...]
     width: int
     unroll: int
+    tile: tuple[int, ...] = ()
     row_tasks: int = 1
     column_tasks: int = 1
     columns: int = 0
@@ -117,12 +122,33 @@ def plan_loops(
     groups = _groups(wide, axes, _apart(body, space, axes))
     lanes = groups.pop() if groups else ()
     loops = tuple(group for group in groups if group[0] in axes)
-    rows = tuple(axis for group in groups if group[0] not in axes for axis in group)
+    tile = _tile(body, space, axes, groups, lanes)
+    rows = [axis for group in groups if group[0] not in axes and group != tile for axis in group]
     count = prod(space[axis] for axis in lanes)
     reduced = bool(lanes) and lanes[0] in axes
     width = _width(body, count, reduced, target)
-    plan = LoopPlan(body, space, axes, lanes, rows, loops, width, _unroll(body, count, width))
+    unroll = 1 if tile else _unroll(body, count, width)
+    plan = LoopPlan(body, space, axes, lanes, tuple(rows), loops, width, unroll, tile)
     return _with_tasks(plan, threads)
+
+
+def _tile(
+    body: Graph,
+    space: tuple[int, ...],
+    axes: tuple[int, ...],
+    groups: list[tuple[int, ...]],
+    lanes: tuple[int, ...],
+) -> tuple[int, ...]:
+    """The group of kept axes along which an operand is contiguous that lanes read strided."""
+    if axes or len(body.nodes) > LARGEST_TILED or not lanes:
+        return ()
+    for node, at, _ in _indexed(body, space, axes):
+        wide = [axis for axis in at if axis is not None]
+        if node in body.inputs and wide and lanes[-1] in wide[:-1]:
+            for group in groups:
+                if group[-1] == wide[-1]:
+                    return group
+    return ()
 
 
 def _groups(wide: list[int], axes: tuple[int, ...], apart: set[int]) -> list[tuple[int, ...]]:
@@ -140,29 +166,28 @@ def _groups(wide: list[int], axes: tuple[int, ...], apart: set[int]) -> list[tup
 def _apart(body: Graph, space: tuple[int, ...], axes: tuple[int, ...]) -> set[int]:
     """The axes that something indexes otherwise than together with the axis before."""
     wide = [i for i, n in enumerate(space) if n != 1]
-    before = dict(zip(wide[1:], wide, strict=False))
+    pairs = set(pairwise(wide))
     found: set[int] = set()
-    for at, changed in _indexed(body, space, axes):
-        used = [axis for axis in at if axis is not None and axis >= 0]
-        for axis, previous in before.items():
-            together = axis in used and used[used.index(axis) - 1 :][:1] == [previous]
-            if (axis in used or previous in used) and not together:
+    for _, at, changed in _indexed(body, space, axes):
+        used = [axis for axis in at if axis is not None]
+        adjacent = set(pairwise(used))
+        for previous, axis in pairs - adjacent:
+            if previous in used or axis in used:
                 found.add(axis)
-            if changed & {axis, previous}:
-                found.add(axis)
+        found.update(axis for pair in pairs for axis in pair[1:] if changed.intersection(pair))
     return found
 
 
 def _indexed(
     body: Graph, space: tuple[int, ...], axes: tuple[int, ...]
-) -> Iterator[tuple[Coordinates, set[int]]]:
-    """How every node in the body is indexed, and the axes that a movement did arithmetic on."""
+) -> Iterator[tuple[Node, Coordinates, set[int]]]:
+    """How every node in the body is indexed, and the axes that its movement does arithmetic on."""
     stack = [(node, coordinates(node.tensor.static, space, axes)) for node in body.outputs]
     seen = set(stack)
     while stack:
         node, at = stack.pop()
         operands, changed = _operands(node, at)
-        yield at, changed
+        yield node, at, changed
         new = [operand for operand in operands if operand not in seen]
         seen.update(new)
         stack += new
@@ -187,7 +212,7 @@ def _operands(node: Node, at: Coordinates) -> tuple[list[tuple[Node, Coordinates
 
 def _width(body: Graph, count: int, reduced: bool, target: Target) -> int:
     """Lanes: a vector register of the widest result, no wider than the axis asks for."""
-    if reduced and not is_monoidal(body):
+    if reduced and not in_any_order(body):
         return 1  # an arbitrary combination is only right in order
     sizes = [n.tensor.dtype.compute.size for n in body.nodes if isinstance(n.type, TensorType)]
     lanes = target.lanes(max(4, min(8, max(sizes, default=4))))
@@ -197,11 +222,14 @@ def _width(body: Graph, count: int, reduced: bool, target: Target) -> int:
 
 
 def _unroll(body: Graph, count: int, width: int) -> int:
-    """Vectors side by side: reductions wait for sums, and more of them hide that."""
-    if not any(node.op.name == "reduce" for node in body.nodes) or not is_monoidal(body):
+    """Vectors side by side, which hides that sums wait for each other, and fills random blocks."""
+    names = {node.op.name for node in body.nodes}
+    if not names & {"reduce", "random_bits"} or not in_any_order(body):
         return 1
-    unroll = 4
-    while unroll > 1 and (unroll * len(body.nodes) > 200 or unroll * width >= 2 * count):
+    operations, unroll = sum(map(cost, body.nodes)), 4
+    while unroll * operations > LARGEST_UNROLLED or unroll * width >= 2 * count:
+        if unroll == 1:
+            break
         unroll //= 2
     return unroll
 

@@ -23,7 +23,6 @@ from anode.backends.cpu.llvm_ir import (
     Values,
     add,
     at,
-    first_lanes,
     i64,
     smaller,
 )
@@ -34,15 +33,18 @@ from anode.backends.cpu.stages import Stage
 from anode.ir.dtypes import u8
 from anode.ir.node import Node
 
+TILED_AT_ONCE = 64  # elements: whole cache lines, and rows that a core's own cache holds
+
 Indexed = dict[int, Index]  # of each axis of the space, its index
 
 
 @dataclass(frozen=True)
 class Block:
-    """One vector along the lane axes: where it is, and its active lanes, None for all."""
+    """One vector along the lane axes: where it is, how many lanes exist, its number in a row."""
 
     position: Position
-    mask: ir.Value | None = None
+    active: int
+    copy: int = 0
 
 
 def emit_loops(plan: LoopPlan, module: ir.Module, name: str) -> ir.Function:
@@ -104,13 +106,20 @@ class _Loops:
             self._stages(at, None)
             return
 
-        def stages(blocks: Sequence[Block], _: Values) -> Values:
-            self._stages(at, blocks)
-            return ()
-
         count = plan.count(plan.lanes)
         first, last = self._share(column_task, plan.column_tasks, count, plan.columns)
-        self._lane_loop(first, last, (), stages)
+
+        def columns(stages: Callable[[Sequence[Block]], None]) -> None:
+            def body(blocks: Sequence[Block], _: Values) -> Values:
+                stages(blocks)
+                return ()
+
+            self._lane_loop(first, last, (), body)
+
+        if plan.tile:
+            self._tiled(at, columns)
+        else:
+            columns(lambda blocks: self._stages(at, blocks))
 
     # lanes
     def _lane_loop(
@@ -146,28 +155,61 @@ class _Loops:
         return rest(carried) if main < size else carried
 
     def _side_by_side(self, start: Base, elements: int) -> list[Block]:
-        """The vectors of so many elements; the last one may be masked."""
-        return [
-            self._block(start, offset, min(self.plan.width, elements - offset))
-            for offset in range(0, elements, self.plan.width)
-        ]
-
-    def _block(self, start: Base, offset: int, valid: int) -> Block:
-        width = self.plan.width
-        mask, step = first_lanes(valid, width), 1 if width > 1 else 0
-        if isinstance(start, int):
-            return Block(Position(start + offset, step), mask)
-        base = self.b.add(start, i64(offset)) if offset else start
-        return Block(Position(base, step, None, self.levels.depth, width), mask)
+        """The vectors of so many elements; the last one may have fewer lanes."""
+        width, unroll = self.plan.width, self.plan.unroll
+        each, step = (width if unroll > 1 else 0), (1 if width > 1 else 0)
+        level, multiple = self.levels.depth, width * unroll
+        first = Position(start, step, None, level, multiple, each)
+        counts = range(elements, 0, -width)
+        return [Block(first, min(width, count), copy) for copy, count in enumerate(counts)]
 
     @contextmanager
     def _inside(self, at: Indexed, block: Block) -> Iterator[Indexed]:
-        """The indices of all axes in a block, its mask in force."""
-        lanes = self.plan.lanes
-        indices = self.pull.index.digits(block.position, [self.plan.space[axis] for axis in lanes])
-        self.pull.access.mask = block.mask
-        yield {**at, **dict(zip(lanes, indices, strict=True))}
-        self.pull.access.mask = None
+        """The indices of all axes in a block; what is emitted inside is for its lanes."""
+        lanes, pull = self.plan.lanes, self.pull
+        indices = pull.index.digits(block.position, [self.plan.space[axis] for axis in lanes])
+        outer = pull.access.active, pull.index.copy
+        pull.access.active = block.active
+        pull.index.copy = block.copy if self.plan.unroll > 1 else pull.index.copy
+        yield {**at, **dict(zip(lanes, indices, strict=False))}
+        pull.access.active, pull.index.copy = outer
+
+    def _tiled(
+        self, at: Indexed, columns: Callable[[Callable[[Sequence[Block]], None]], None]
+    ) -> None:
+        """The stages for the elements of the tile axes, a few cache lines of them for all lanes."""
+
+        def several(start: Base, count: int) -> None:
+            columns(lambda blocks: self._tiles(at, blocks, start, count))
+
+        size = self.plan.count(self.plan.tile)
+        main = size - size % TILED_AT_ONCE
+        self.levels.counted(0, main, TILED_AT_ONCE, lambda i: several(i, TILED_AT_ONCE))
+        if size > main:
+            several(main, size - main)
+
+    def _tiles(self, at: Indexed, blocks: Sequence[Block], start: Base, count: int) -> None:
+        """So many elements of the tile axes, as many at a time as there are lanes."""
+        width = self.plan.width
+        main = count - count % width
+        if main:
+            end = add(self.b, start, main)
+            self.levels.loop(start, end, width, lambda i, _: self._tile(at, blocks, i, width))
+        if count > main:
+            self._tile(at, blocks, add(self.b, start, main), count - main)
+
+    def _tile(self, at: Indexed, blocks: Sequence[Block], start: Base, copies: int) -> Values:
+        """The same code for `copies` neighbours: what is strided along lanes is contiguous here."""
+        pull, axes = self.pull, self.plan.tile
+        first = Position(start, 0, None, self.levels.depth, self.plan.width, each=1)
+        sizes = [self.plan.space[axis] for axis in axes]
+        inside = {**at, **dict(zip(axes, pull.index.digits(first, sizes), strict=True))}
+        pull.access.copies = copies
+        for copy in range(copies):
+            pull.index.copy = copy
+            self._stages(inside, blocks)
+        pull.access.copies, pull.index.copy = 1, 0
+        return ()
 
     # stages
     def _stages(self, at: Indexed, blocks: Sequence[Block] | None) -> None:

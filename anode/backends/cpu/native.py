@@ -140,9 +140,9 @@ class NativeModule:
             size = node.tensor.bytes
             return self._simple(name, 2, lambda b, args: copy_bytes(b, args[1], args[0], size))
         if kind == "scatter":
-            return Kernel(emit_scatter(node, self.module, name), 1)
+            return Kernel(emit_scatter(node, self.module, name, self.target), 1)
         if kind == "cumulate":
-            return Kernel(emit_cumulate(node, self.module, name), 1)
+            return Kernel(emit_cumulate(node, self.module, name, self.target), 1)
         if kind in HOST:
             return self._host(program, step, name)
         if step.programs:

@@ -6,9 +6,10 @@ Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from anode.backends.cpu.element import Element, Elements
-from anode.backends.cpu.lanes import Lane, Lanes
+from anode.backends.cpu.lanes import Lane, Lanes, llvm_type
 from anode.backends.cpu.llvm_ir import shuffle
 from anode.backends.cpu.position import Indexing, Position
 from anode.ir.dtypes import DType, u32, u64
@@ -26,13 +27,15 @@ def random_words(
 
     `key` are the four words (seed low, seed high, step low, step high).
     """
-    whole = flat.step == 1 and index.divides(_WORDS, flat) and index.width % (2 * _WORDS) == 0
-    if whole and dtype.bits <= 32:
-        words = _whole_blocks(index, flat, key, stream)
-        return Elements(index.levels, index.width).apply(
-            lambda lanes, word: lanes.convert(word, dtype), words
-        )
-    of = Elements(index.levels, index.width)
+    width, contiguous = index.width, flat.step == 1 and index.width % (2 * _WORDS) == 0
+    of = Elements(index.levels, width)
+    if contiguous and dtype.bits <= 32:
+        if flat.each == width and index.divides(_WORDS * width, flat):
+            words = _of_four_vectors(index, flat, key, stream)
+            return of.apply(lambda lanes, word: lanes.convert(word, dtype), words)
+        if index.divides(_WORDS, index.plain(flat)):
+            words = _of_one_vector(index, flat, key, stream)
+            return of.apply(lambda lanes, word: lanes.convert(word, dtype), words)
     if dtype.bits <= 32:
         word = _word(of, index.number(flat), key, stream)
         return of.apply(lambda lanes, word: lanes.convert(word, dtype), word)
@@ -69,17 +72,41 @@ def _word(
     return pick(upper, pick(odd, words[3], words[2]), pick(odd, words[1], words[0]))
 
 
-def _whole_blocks(index: Indexing, flat: Position, key: Sequence[Element], stream: int) -> Element:
-    """The words of contiguous lanes from the start of a block on: one block for four lanes."""
+def _of_four_vectors(
+    index: Indexing, flat: Position, key: Sequence[Element], stream: int
+) -> Element:
+    """The words of the present copy; as many blocks as lanes give four vectors side by side."""
+    width, of = index.width, Elements(index.levels, index.width)
+    known = ("philox", flat.key, stream, tuple([id(word.lane.value) for word in key]))
+    words: list[Element] | None = index.levels.recall(known)
+    if words is None:
+        words = _block(of, index.blocks(replace(flat, each=0), _WORDS, width), key, stream)
+        level = index.levels.level(*[word.level for word in words])
+        index.levels.remember(known, words, level)
+    return _mixed(of, words, index.copy % _WORDS * (width // _WORDS), width // _WORDS)
+
+
+def _of_one_vector(index: Indexing, flat: Position, key: Sequence[Element], stream: int) -> Element:
+    """The words of contiguous lanes from the start of a block on."""
     quarter = index.width // _WORDS
     of = Elements(index.levels, quarter)
-    words = _block(of, index.blocks(flat, _WORDS, quarter), key, stream)
-    order = [word * quarter + block for block in range(quarter) for word in range(_WORDS)]
+    return _mixed(of, _block(of, index.blocks(flat, _WORDS, quarter), key, stream), 0, quarter)
 
-    def mixed(lanes: Lanes, *words: Lane) -> Lane:
-        a, b, c, d = [word.value for word in words]
-        low, high = (shuffle(index.b, *pair, range(2 * quarter)) for pair in ((a, b), (c, d)))
-        return Lane(shuffle(index.b, low, high, order), u32)
+
+def _mixed(of: Elements, words: Sequence[Element], first: int, count: int) -> Element:
+    """The words of `count` blocks from lane `first` on, block after block."""
+    lanes, b = range(first, first + count), of.levels.b
+    pairs = [lane + part * of.width for lane in lanes for part in (0, 1)]
+    order = [
+        2 * block + half + part
+        for block in range(count)
+        for half in (0, 2 * count)
+        for part in (0, 1)
+    ]
+
+    def mixed(_: Lanes, *words: Lane) -> Lane:
+        low, high = (shuffle(b, x.value, y.value, pairs) for x, y in (words[:2], words[2:]))
+        return Lane(shuffle(b, low, high, order), u32)
 
     return of.apply(mixed, *words)
 
@@ -112,8 +139,29 @@ def _plus(of: Elements, x: Element, amount: int) -> Element:
 
 def _multiplied(of: Elements, x: Element, multiplier: int) -> tuple[Element, Element]:
     """The high and low halves of a 32 × 32 bit product."""
-    product = of.apply(
-        lambda lanes, x: lanes.mul(lanes.convert(x, u64), lanes.const(multiplier, u64)), x
-    )
-    high = of.apply(lambda lanes, p: lanes.convert(lanes.lshr(p, 32), u32), product)
-    return high, of.apply(lambda lanes, p: lanes.convert(p, u32), product)
+    halves: list[Lane] = []
+
+    def high(lanes: Lanes, x: Lane) -> Lane:
+        halves[:] = _halves(lanes, x, multiplier)
+        return halves[0]
+
+    product = of.apply(high, x)
+    return product, Element(halves[1], product.level)
+
+
+def _halves(lanes: Lanes, x: Lane, multiplier: int) -> tuple[Lane, Lane]:
+    """The same for lanes; processors multiply every second lane of 32 bits to 64 at once."""
+    if lanes.width == 1:
+        product = lanes.mul(lanes.convert(x, u64), lanes.const(multiplier, u64))
+        return lanes.convert(lanes.lshr(product, 32), u32), lanes.convert(product, u32)
+    b, wide = lanes.builder, Lanes(lanes.builder, lanes.width // 2)
+    pairs = Lane(b.bitcast(x.value, llvm_type(u64, wide.width)), u64)
+    even, odd = wide.and_(pairs, wide.const(0xFFFFFFFF, u64)), wide.lshr(pairs, 32)
+    products = [wide.mul(lane, wide.const(multiplier, u64)) for lane in (even, odd)]
+    x32, y32 = (b.bitcast(lane.value, llvm_type(u32, lanes.width)) for lane in products)
+    orders = [
+        [half + i + part for i in range(0, lanes.width, 2) for part in (0, lanes.width)]
+        for half in (1, 0)
+    ]
+    high, low = (Lane(shuffle(b, x32, y32, order), u32) for order in orders)
+    return high, low

@@ -8,8 +8,8 @@ needed one by one, not for those that meet again in an address.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from math import gcd
 from typing import TypeAlias
 
@@ -25,16 +25,16 @@ Base: TypeAlias = "ir.Value | int"
 Index: TypeAlias = "Position | Digit"
 Indices: TypeAlias = "tuple[Index, ...]"
 
-NARROW = (
-    1 << 31
-)  # vectors of indices below it are of 32 bits, which processors divide and gather by
+NARROW = 1 << 31  # below it vectors of indices have 32 bits, which is less work
 
 
 @dataclass(frozen=True, eq=False)
 class Position:
     """`base + step·lane`, or `vector` (one integer a lane), whose base and step are then 0.
 
-    `level` is the loop level at which it is known. `multiple` divides the base, for certain.
+    Where code is written several times over for neighbouring elements, `each` is added for every
+    copy before the present one. `level` is the loop level at which the base is known; `multiple`
+    divides it, for certain.
     """
 
     base: Base = 0
@@ -42,6 +42,7 @@ class Position:
     vector: ir.Value | None = None
     level: int = 0
     multiple: int = 1
+    each: int = 0
 
     @property
     def uniform(self) -> bool:
@@ -51,7 +52,7 @@ class Position:
     def key(self) -> object:
         """Equal for positions that are the same value."""
         base = self.base if isinstance(self.base, int) else id(self.base)
-        return (type(self.base) is int, base, self.step, id(self.vector))
+        return (type(self.base) is int, base, self.step, self.each, id(self.vector))
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +62,10 @@ class Digit:
     flat: Position
     divisor: int
     size: int | None
+
+    @property
+    def each(self) -> int:
+        return self.flat.each
 
     @property
     def key(self) -> object:
@@ -79,16 +84,22 @@ class Condition:
 
 
 class Indexing:
-    """Arithmetic on indices of `width` lanes that stay below `bound`, added to `levels`."""
+    """Arithmetic on indices of `width` lanes that stay below `bound`, added to `levels`.
+
+    `copy` is the number of the present copy of code that is written several times over.
+    """
 
     def __init__(self, levels: Levels, width: int, bound: int = NARROW) -> None:
         self.levels, self.b, self.width = levels, levels.b, width
         element = I32 if bound <= NARROW else I64
         self.kind = I64 if width == 1 else ir.VectorType(element, width)
+        self.copy = 0
 
     # digits
     def digits(self, flat: Index, sizes: Sequence[int]) -> list[Index]:
         """The indices along dims of these sizes of the element at `flat`, in row-major order."""
+        if len(sizes) == 1:
+            return [flat]
         position = self.resolve(flat)
         found: list[Index] = []
         divisor = 1
@@ -103,14 +114,31 @@ class Indexing:
             return index
         if index.divisor == 1 and index.size is None:
             return index.flat
-        found: Position | None = self.levels.recall(index.key)
+        digit = index
+
+        def divided() -> Position:
+            quotient = self._quotient(self.plain(digit.flat), digit.divisor)
+            return self._remainder(quotient, digit.size) if digit.size else quotient
+
+        return self._once((digit.key, self.copy if digit.each else 0), digit.flat.level, divided)
+
+    def _once(self, key: object, level: int, compute: Callable[[], Position]) -> Position:
+        """What `compute` gives, added to `level` unless it is there already."""
+        level = self.levels.level(level)
+        found: Position | None = self.levels.recall(key)
         if found is None:
-            level = self.levels.level(index.flat.level)
             with self.levels.at(level):
-                quotient = self._quotient(index.flat, index.divisor)
-                found = self._remainder(quotient, index.size) if index.size else quotient
-            self.levels.remember(index.key, found, level)
+                found = compute()
+            self.levels.remember(key, found, level)
         return found
+
+    def plain(self, p: Position) -> Position:
+        """The position in the present copy, without `each`; added to the current level."""
+        if not p.each:
+            return p
+        offset = p.each * self.copy
+        multiple = gcd(self._multiple(p), offset)
+        return replace(p, base=self._plus(p.base, offset), multiple=multiple, each=0)
 
     def _quotient(self, p: Position, by: int) -> Position:
         if by == 1:
@@ -164,11 +192,17 @@ class Indexing:
         p, q = self.resolve(x), self.resolve(y)
         if ZERO.key in (p.key, q.key):
             return q if p.key == ZERO.key else p
-        with self.levels.at(self.levels.level(p.level, q.level)):
-            if p.vector is not None or q.vector is not None:
+        vectors = p.vector is not None or q.vector is not None
+
+        def added() -> Position:
+            if vectors:
                 return self._here(self.b.add(self.vector(p), self.vector(q)))
             multiple = gcd(self._multiple(p), self._multiple(q))
-            return self._here(self._plus(p.base, q.base), p.step + q.step, multiple)
+            base = self._plus(p.base, q.base)
+            return self._here(base, p.step + q.step, multiple, p.each + q.each)
+
+        copy = self.copy if vectors and (p.each or q.each) else 0
+        return self._once(("add", p.key, q.key, copy), max(p.level, q.level), added)
 
     def shift(self, x: Index, amount: int) -> Index:
         return self.add(x, Position(amount)) if amount else x
@@ -177,11 +211,15 @@ class Indexing:
         p = self.resolve(x)
         if factor == 1:
             return p
-        with self.levels.at(self.levels.level(p.level)):
+
+        def scaled() -> Position:
             if p.vector is not None:
                 return self._here(self.b.mul(p.vector, self.like(factor)))
             multiple = abs(p.multiple * factor)
-            return self._here(self._times(p.base, factor), p.step * factor, multiple)
+            base = self._times(p.base, factor)
+            return self._here(base, p.step * factor, multiple, p.each * factor)
+
+        return self._once(("scale", p.key, factor), p.level, scaled)
 
     def _plus(self, x: Base, y: Base) -> Base:
         if isinstance(x, int) and isinstance(y, int):
@@ -200,6 +238,7 @@ class Indexing:
         """The position of each lane, added to the current level; an i64 where there is one lane."""
         if p.vector is not None:
             return p.vector
+        p = self.plain(p)
         if self.width == 1:
             return i64(p.base)
         ramp = ir.Constant(self.kind, [p.step * lane for lane in range(self.width)])
@@ -214,7 +253,7 @@ class Indexing:
         p = self.resolve(index)
         level = self.levels.level(p.level)
         with self.levels.at(level):
-            value = i64(p.base) if p.uniform else self.vector(p)
+            value = self.scalar(p) if p.uniform else self.vector(p)
         narrow = not p.uniform and self.kind.element == I32
         return Element(Lane(value, u32 if narrow else u64), level)
 
@@ -226,9 +265,13 @@ class Indexing:
         """The numbers, as u32, of the `count` blocks of `size` elements that the lanes lie in."""
         lanes, level = Lanes(self.b, count), self.levels.level(p.level)
         with self.levels.at(level):
-            first = self.b.trunc(self.b.udiv(i64(p.base), i64(size)), I32)
+            first = self.b.trunc(self.b.udiv(self.scalar(p), i64(size)), I32)
             ramp = ir.Constant(ir.VectorType(I32, count), list(range(count)))
             return Element(lanes.add(lanes.splat(first, u32), Lane(ramp, u32)), level)
+
+    def scalar(self, p: Position) -> ir.Value:
+        """A uniform position as an i64, added to the current level."""
+        return i64(self.plain(p).base)
 
     def like(self, value: int) -> ir.Constant:
         """A constant in every lane."""
@@ -247,7 +290,7 @@ class Indexing:
         p = x if isinstance(x, Position) else x.flat
         if not isinstance(p.base, int) or p.vector is not None:
             return None
-        p = self.resolve(x)
+        p = self.plain(self.resolve(x))
         if not isinstance(p.base, int) or p.vector is not None:
             return None
         ends = sorted((p.base, p.base + p.step * (self.width - 1)))
@@ -257,7 +300,7 @@ class Indexing:
 
     def _comparable(self, p: Position, bound: int) -> tuple[ir.Value, ir.Value]:
         if p.uniform:
-            return i64(p.base), i64(bound)
+            return self.scalar(p), i64(bound)
         return self.vector(p), self.like(bound)
 
     def clamped(self, value: ir.Value, last: int) -> Position:
@@ -272,10 +315,10 @@ class Indexing:
         lanes = isinstance(kind, ir.VectorType)
         return ir.Constant(kind, [value] * self.width if lanes else value)
 
-    def _here(self, base: Base, step: int = 0, multiple: int = 1) -> Position:
+    def _here(self, base: Base, step: int = 0, multiple: int = 1, each: int = 0) -> Position:
         """A position whose base, or one a lane, was computed at the current level."""
         if isinstance(base, int):
-            return Position(base, step)
+            return Position(base, step, each=each)
         if isinstance(base.type, ir.VectorType):
             return Position(vector=base, level=self.levels.current)
-        return Position(base, step, None, self.levels.current, multiple)
+        return Position(base, step, None, self.levels.current, multiple, each)

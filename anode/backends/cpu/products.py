@@ -135,7 +135,8 @@ def _epilogue(plan: ProductPlan) -> Epilogue:
         mask: ir.Value | None,
     ) -> None:
         pull = _puller(plan, b, extra, lanes)
-        pull.access.mask = mask
+        if mask is not None:
+            pull.access.active = sum(lane.constant for lane in mask.constant)
         if lanes == 1 and isinstance(sums.type, ir.VectorType):
             sums = b.extract_element(sums, I32(0))
         total = Lane(sums, plan.blocking.spec.dtype)

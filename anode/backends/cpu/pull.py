@@ -70,7 +70,8 @@ class Puller:
 
     def _key(self, node: Node, indices: Indices) -> object:
         guards = tuple([id(guard.value) for guard in self._guards])
-        return (node, tuple([index.key for index in indices]), guards)
+        copy = self.index.copy if any(index.each for index in indices) else 0
+        return (node, tuple([index.key for index in indices]), guards, copy)
 
     def _computed(self, node: Node, indices: Indices) -> Element:
         if node in self.memory:
@@ -91,6 +92,10 @@ class Puller:
         return self.elements.apply(
             lambda lanes, *values: _applied(lanes, node, op, values), *operands
         )
+
+    def full(self, lane: Lane) -> Lane:
+        """The value in every lane of a vector."""
+        return self.access.full(lane)
 
     # for movement
     def start(self, node: Node, indices: Indices, last: int) -> Position:

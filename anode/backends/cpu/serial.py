@@ -12,8 +12,10 @@ from anode.backends.cpu.lanes import Lane
 from anode.backends.cpu.levels import Levels
 from anode.backends.cpu.llvm_ir import I1, I8, I64, POINTER, Values, counted, i64, mul, when
 from anode.backends.cpu.moves import vector_at
-from anode.backends.cpu.position import Index, Indices, Position
+from anode.backends.cpu.position import Base, Index, Indices, Position
 from anode.backends.cpu.pull import Puller, apply_body
+from anode.backends.cpu.target import Target
+from anode.ir.dtypes import DType
 from anode.ir.dtypes import i64 as i64_dtype
 from anode.ir.graph import Graph
 from anode.ir.node import Node, input_node
@@ -35,24 +37,26 @@ def copy_bytes(b: ir.IRBuilder, target: ir.Value, source: ir.Value, size: int) -
 def emit_concatenate(body: Graph, module: ir.Module, name: str) -> ir.Function:
     """Add `void name(operand…, result, i64 task)`: task i copies part i to its place."""
     (node,) = body.outputs
-    code, axis = _Serial(module, name, len(body.types) + 1), node.attrs["axis"]
-    b, (*operands, result, task) = code.b, code.function.args
-    parts = [operands[unreshaped(x).attrs["index"]] for x in node.args]
-    end = code.function.append_basic_block("end")
+    kind = ir.FunctionType(ir.VoidType(), [*[POINTER] * (len(body.types) + 1), I64])
+    function, axis = ir.Function(module, kind, name), node.attrs["axis"]
+    b = ir.IRBuilder(function.append_basic_block("entry"))
+    *operands, result, task = function.args
+    end = function.append_basic_block("end")
     choice = b.switch(task, end)
     shape, offset = node.tensor.static, 0
     row = prod(shape[axis:]) * node.tensor.dtype.size
-    for i, (x, part) in enumerate(zip(node.args, parts, strict=True)):
+    for i, x in enumerate(node.args):
         size = prod(x.tensor.static[axis:]) * node.tensor.dtype.size
-        choice.add_case(i64(i), block := code.function.append_basic_block("part"))
+        choice.add_case(i64(i), block := function.append_basic_block("part"))
         b.position_at_end(block)
         place = b.gep(result, [i64(offset)], source_etype=I8)
+        part = operands[unreshaped(x).attrs["index"]]
         _copy_rows(b, prod(shape[:axis]), (place, row), (part, size), size)
         b.branch(end)
         offset += size
     b.position_at_end(end)
     b.ret_void()
-    return code.function
+    return function
 
 
 def _copy_rows(
@@ -74,20 +78,31 @@ def _copy_rows(
 
 
 class _Serial:
-    """A function of pointers to tensors, under construction; elements are taken one by one."""
+    """A function of pointers to tensors, under construction.
 
-    def __init__(self, module: ir.Module, name: str, pointers: int) -> None:
-        kind = ir.FunctionType(ir.VoidType(), [*[POINTER] * pointers, I64])
+    `nodes` stand for the tensors; `width` lanes run along some contiguous dim.
+    """
+
+    def __init__(
+        self, module: ir.Module, name: str, types: Sequence[TensorType], width: int
+    ) -> None:
+        kind = ir.FunctionType(ir.VoidType(), [*[POINTER] * len(types), I64])
         self.function = ir.Function(module, kind, name)
         self.function.attributes.add("nounwind")
         self.b = ir.IRBuilder(self.function.append_basic_block("entry"))
+        self.nodes = [input_node(i, type) for i, type in enumerate(types)]
+        pointers = zip(self.nodes, self.function.args, strict=False)
+        memory = {node: Memory(pointer, node.tensor) for node, pointer in pointers}
+        bound = max(prod(type.static) for type in types) + 1
         self.levels = Levels(self.b)
+        self.pull = Puller(self.levels, width, memory, bound)
 
-    def puller(self, types: Sequence[TensorType], pointers: Values) -> tuple[Puller, list[Node]]:
-        """Access to tensors of these types, as nodes."""
-        nodes = [input_node(i, type) for i, type in enumerate(types)]
-        memory = {n: Memory(p, n.tensor) for n, p in zip(nodes, pointers, strict=True)}
-        return Puller(self.levels, 1, memory), nodes
+    def load(self, node: Node, at: Indices) -> Lane:
+        """The elements of a tensor as they are now."""
+        return self.pull.full(self.pull.access.load(self.pull.memory[node], at).lane)
+
+    def store(self, node: Node, at: Indices, lane: Lane) -> None:
+        self.pull.access.store(self.pull.memory[node], at, lane)
 
     def nest(self, shape: Sequence[int], body: Callable[[list[Index]], None]) -> None:
         """Loops over all indices of `shape`, in row-major order."""
@@ -106,34 +121,66 @@ class _Serial:
         if 0 not in shape:
             inside([])
 
+    def vectors(self, size: int, body: Callable[[Position], None]) -> None:
+        """`body` for all vectors of `size` elements; the last one may have fewer lanes."""
+        width, step = self.pull.width, int(self.pull.width > 1)
+        full = size - size % width
 
-def emit_scatter(node: Node, module: ir.Module, name: str) -> ir.Function:
+        def vector(start: ir.Value) -> None:
+            body(Position(start, step, None, self.levels.depth, width))
+
+        self.levels.counted(0, full, width, vector)
+        if full < size:
+            self.pull.access.active = size - full
+            body(Position(full, step))
+            self.pull.access.active = width
+
+
+def _lanes(target: Target, dtype: DType, size: int) -> int:
+    """Lanes for `size` contiguous elements."""
+    width = target.lanes(max(4, dtype.compute.size))
+    while width > 1 and width // 2 >= size:
+        width //= 2
+    return width
+
+
+def emit_scatter(node: Node, module: ir.Module, name: str, target: Target) -> ir.Function:
     """Add `void name(x, indices, updates, result, i64 task)`: the whole scatter, in order."""
-    code = _Serial(module, name, 4)
     x, indices, updates = (arg.tensor for arg in node.args)
-    x_at, indices_at, updates_at, result_at, _ = code.function.args
-    copy_bytes(code.b, result_at, x_at, x.bytes)
-    pull, (result, starts, values) = code.puller(
-        [node.tensor, indices, updates], [result_at, indices_at, updates_at]
-    )
+    rows = _whole_rows(node)
+    width = _lanes(target, x.dtype, updates.static[-1]) if rows else 1
+    code = _Serial(module, name, [x, indices, updates, node.tensor], width)
+    (_, starts, values, result), pull = code.nodes, code.pull
+    copy_bytes(code.b, code.function.args[3], code.function.args[0], x.bytes)
 
-    def apply(found: list[Index]) -> None:
+    def element(found: list[Index]) -> None:
         place = _place(pull, node, starts, found)
         inside = I1(1)
         for index, size in zip(place, x.static, strict=True):
-            if not pull.index.known_below(index, size):
+            if not pull.index.known_below(index, size) and not (rows and index is place[-1]):
                 inside = code.b.and_(inside, pull.index.below(index, size).value)
         code.levels.when(inside, lambda: update(place, tuple(found)), protects=True)
 
     def update(place: Indices, found: Indices) -> None:
-        old = pull.access.load(pull.memory[result], place).lane
-        lanes = pull.elements.scalar
-        (new,) = apply_body(lanes, node.attrs["body"], [old, pull.pull(values, found)])
-        pull.access.store(pull.memory[result], place, new)
+        operands = [code.load(result, place), code.load(values, found)]
+        (new,) = apply_body(pull.elements.vector, node.attrs["body"], operands)
+        code.store(result, place, new)
 
-    code.nest(updates.static, apply)
+    if rows:
+        size = updates.static[-1]
+        code.nest(updates.static[:-1], lambda at: code.vectors(size, lambda p: element([*at, p])))
+    else:
+        code.nest(updates.static, element)
     code.b.ret_void()
     return code.function
+
+
+def _whole_rows(node: Node) -> bool:
+    """Whether neighbours along the last dim of the updates go to neighbours, all inside."""
+    attrs, rank, updates = node.attrs, node.tensor.rank, node.args[2].tensor
+    window, last = attrs["update_window_dims"], rank - 1
+    apart = (*attrs["inserted_window_dims"], *attrs["scatter_dims_to_operand_dims"])
+    return bool(window) and window[-1] == updates.rank - 1 and last not in apart
 
 
 def _place(pull: Puller, node: Node, starts: Node, found: Sequence[Index]) -> Indices:
@@ -145,41 +192,41 @@ def _place(pull: Puller, node: Node, starts: Node, found: Sequence[Index]) -> In
     place: list[Index] = [Position() if d in inserted else next(window) for d in range(rank)]
     for component, dim in enumerate(attrs["scatter_dims_to_operand_dims"]):
         at = vector_at(starts, batch, component, attrs["index_vector_dim"])
-        element = pull.element(starts, at)
-        value = pull.elements.scalar.convert(element.lane, i64_dtype).value
-        place[dim] = pull.index.add(place[dim], Position(value, level=element.level))
+        start = pull.elements.apply(
+            lambda lanes, x: lanes.convert(x, i64_dtype), pull.element(starts, at)
+        )
+        place[dim] = pull.index.add(place[dim], Position(start.lane.value, level=start.level))
     return tuple(place)
 
 
-def emit_cumulate(node: Node, module: ir.Module, name: str) -> ir.Function:
+def emit_cumulate(node: Node, module: ir.Module, name: str, target: Target) -> ir.Function:
     """Add `void name(x, result, i64 task)`: the running combination along one axis."""
-    code = _Serial(module, name, 2)
     shape, axis, dtype = node.tensor.static, node.attrs["axis"], node.tensor.dtype
-    length, inner = shape[axis], prod(shape[axis + 1 :])
-    step = -inner if node.attrs["reverse"] else inner
-    flat = TensorType(dtype, (prod(shape),))
-    pull, (source, result) = code.puller([flat, flat], code.function.args[:2])
+    outer, length, inner = prod(shape[:axis]), shape[axis], prod(shape[axis + 1 :])
+    flat = TensorType(dtype, (outer, length, inner))
+    code = _Serial(module, name, [flat, flat], _lanes(target, dtype, inner))
+    source, result = code.nodes
+    back = node.attrs["reverse"]
 
-    def column(found: list[Index]) -> None:
-        first = pull.index.add(pull.index.scale(found[0], length * inner), found[1])
-        if node.attrs["reverse"]:
-            first = pull.index.add(first, Position((length - 1) * inner))
-        start = pull.pull(source, (first,))
-        pull.access.store(pull.memory[result], (first,), start)
+    def column(row: Index, lanes: Position) -> None:
+        def here(i: Base) -> Indices:
+            turned = code.pull.index.scale(Position(i, level=code.levels.depth), -1 if back else 1)
+            place = code.pull.index.shift(turned, length - 1) if back else turned
+            return (row, place, lanes)
 
         def element(i: ir.Value, carried: Values) -> Values:
-            at = Position(i, level=code.levels.depth)
-            here = (pull.index.add(first, pull.index.scale(at, step)),)
-            operands = [Lane(carried[0], dtype), pull.pull(source, here)]
-            (total,) = apply_body(pull.elements.scalar, node.attrs["body"], operands)
-            pull.access.store(pull.memory[result], here, total)
+            operands = [Lane(carried[0], dtype), code.load(source, here(i))]
+            (total,) = apply_body(code.pull.elements.vector, node.attrs["body"], operands)
+            code.store(result, here(i), total)
             return [total.value]
 
+        first = code.load(source, here(0))
+        code.store(result, here(0), first)
         if length > 1:
-            code.levels.loop(1, length, 1, element, [start.value])
+            code.levels.loop(1, length, 1, element, [first.value])
 
     if length:
-        code.nest((prod(shape[:axis]), inner), column)
+        code.nest([outer], lambda at: code.vectors(inner, lambda lanes: column(at[0], lanes)))
     code.b.ret_void()
     return code.function
 

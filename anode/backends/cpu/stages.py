@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from anode.ir.graph import Graph
 from anode.ir.node import ITEM, Node
 from anode.ops.declare import Elementwise
-from anode.ops.reduce import monoid_of
+from anode.ops.reduce import commutes
 
 HEAVY = 12  # the cost of what is better saved for a later stage than computed again
 _COSTS = dict.fromkeys(
@@ -42,9 +42,9 @@ def cost(node: Node) -> int:
     return _COSTS.get(node.op.name, 1)
 
 
-def is_monoidal(body: Graph) -> bool:
-    """Whether the reductions in a body may combine elements in any order."""
-    return all(monoid_of(n.attrs["body"]) for n in body.nodes if n.op.name == "reduce")
+def in_any_order(body: Graph) -> bool:
+    """Whether the reductions in a body may take elements in any order."""
+    return all(commutes(n.attrs["body"]) for n in body.nodes if n.op.name == "reduce")
 
 
 def stages_of(body: Graph, is_wide: Callable[[Node], bool], saving: bool) -> list[Stage]:
