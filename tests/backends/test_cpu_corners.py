@@ -103,6 +103,22 @@ def test_views_of_views():
     agrees(function, normal(4, 19, 9))
 
 
+@pytest.mark.parametrize("shape", [(3, 70), (33, 17), (64, 64), (130, 2), (16, 81), (2, 30, 20)])
+def test_transposed_reads(shape):
+    turned = (*range(len(shape) - 2), len(shape) - 1, len(shape) - 2)
+    order = (len(shape) - 1, *range(len(shape) - 1))
+
+    def function(x: Node, y: Node) -> tuple[Node, ...]:
+        z = ops.transpose(x, permutation=turned)
+        rolled = ops.transpose(x, permutation=order)
+        return z * 2.0 + y, rolled, ops.reverse(z, axes=(0,)) - y, ops.sum(z, -1)
+
+    agrees(function, normal(*shape), normal(*[shape[i] for i in turned]))
+    for dtype in ("f8", "i1", "?", "f2", "i8"):
+        whole = RNG.integers(0, 2, shape).astype(dtype)
+        agrees(lambda x: (ops.transpose(x, permutation=turned), ops.transpose(x)), whole)
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize("parts", [2, 4, 5, 9])
 def test_concatenations_of_any_number_of_parts(axis, parts):

@@ -25,7 +25,7 @@ from anode.program.program import ALIGNMENT
 TASK_COST = 40_000  # in simple vector operations: about 10 µs, long against handing out a task
 TASKS_PER_THREAD = 8  # lets threads that run at different speeds end together
 LARGEST_UNROLLED = 300  # operations in a body that is written several times over
-LARGEST_TILED = 16  # nodes in a body that is written once for every lane
+LARGEST_TILED = 24  # operations in a body that is written once for every lane
 MOST_SAVED = 1 << 15  # elements of a row of which the cache holds several
 
 
@@ -140,7 +140,7 @@ def _tile(
     lanes: tuple[int, ...],
 ) -> tuple[int, ...]:
     """The group of kept axes along which an operand is contiguous that lanes read strided."""
-    if axes or len(body.nodes) > LARGEST_TILED or not lanes:
+    if axes or not lanes or sum(map(cost, body.nodes)) > LARGEST_TILED:
         return ()
     for node, at, _ in _indexed(body, space, axes):
         wide = [axis for axis in at if axis is not None]

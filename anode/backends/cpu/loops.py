@@ -105,21 +105,23 @@ class _Loops:
         if plan.lanes_reduced:
             self._stages(at, None)
             return
-
         count = plan.count(plan.lanes)
-        first, last = self._share(column_task, plan.column_tasks, count, plan.columns)
-
-        def columns(stages: Callable[[Sequence[Block]], None]) -> None:
-            def body(blocks: Sequence[Block], _: Values) -> Values:
-                stages(blocks)
-                return ()
-
-            self._lane_loop(first, last, (), body)
-
+        columns = self._share(column_task, plan.column_tasks, count, plan.columns)
         if plan.tile:
             self._tiled(at, columns)
         else:
-            columns(lambda blocks: self._stages(at, blocks))
+            self._columns(columns, lambda blocks: self._stages(at, blocks))
+
+    def _columns(
+        self, columns: tuple[Base, Base], stages: Callable[[Sequence[Block]], None]
+    ) -> None:
+        """`stages` for all lanes between two columns."""
+
+        def body(blocks: Sequence[Block], _: Values) -> Values:
+            stages(blocks)
+            return ()
+
+        self._lane_loop(*columns, (), body)
 
     # lanes
     def _lane_loop(
@@ -174,13 +176,12 @@ class _Loops:
         yield {**at, **dict(zip(lanes, indices, strict=False))}
         pull.access.active, pull.index.copy = outer
 
-    def _tiled(
-        self, at: Indexed, columns: Callable[[Callable[[Sequence[Block]], None]], None]
-    ) -> None:
+    # tiles
+    def _tiled(self, at: Indexed, columns: tuple[Base, Base]) -> None:
         """The stages for the elements of the tile axes, a few cache lines of them for all lanes."""
 
         def several(start: Base, count: int) -> None:
-            columns(lambda blocks: self._tiles(at, blocks, start, count))
+            self._columns(columns, lambda blocks: self._tiles(at, blocks, start, count))
 
         size = self.plan.count(self.plan.tile)
         main = size - size % TILED_AT_ONCE
