@@ -100,7 +100,7 @@ class _Loops:
     def _row(self, row: Base, column_task: ir.Value) -> None:
         plan = self.plan
         sizes = [plan.space[axis] for axis in plan.rows]
-        flat = Position(row, level=self.levels.depth)
+        flat = self._position(row)
         at = dict(zip(plan.rows, self.pull.index.digits(flat, sizes), strict=True))
         if plan.lanes_reduced:
             self._stages(at, None)
@@ -160,8 +160,7 @@ class _Loops:
         """The vectors of so many elements; the last one may have fewer lanes."""
         width, unroll = self.plan.width, self.plan.unroll
         each, step = (width if unroll > 1 else 0), (1 if width > 1 else 0)
-        level, multiple = self.levels.depth, width * unroll
-        first = Position(start, step, None, level, multiple, each)
+        first = self._position(start, step, width * unroll, each)
         counts = range(elements, 0, -width)
         return [Block(first, min(width, count), copy) for copy, count in enumerate(counts)]
 
@@ -202,7 +201,7 @@ class _Loops:
     def _tile(self, at: Indexed, blocks: Sequence[Block], start: Base, copies: int) -> Values:
         """The same code for `copies` neighbours: what is strided along lanes is contiguous here."""
         pull, axes = self.pull, self.plan.tile
-        first = Position(start, 0, None, self.levels.depth, self.plan.width, each=1)
+        first = self._position(start, 0, self.plan.width, each=1)
         sizes = [self.plan.space[axis] for axis in axes]
         inside = {**at, **dict(zip(axes, pull.index.digits(first, sizes), strict=True))}
         pull.access.copies = copies
@@ -275,7 +274,7 @@ class _Loops:
         sizes = [self.plan.space[axis] for axis in axes]
 
         def body(i: ir.Value, values: Values) -> Values:
-            indices = self.pull.index.digits(Position(i, level=self.levels.depth), sizes)
+            indices = self.pull.index.digits(self._position(i), sizes)
             inside = {**at, **dict(zip(axes, indices, strict=True))}
             return self._nest(level + 1, inside, values, innermost)
 
@@ -328,6 +327,11 @@ class _Loops:
     def _define(self, acc: Accumulator, at: Indexed, registers: Values) -> None:
         for node, lane in zip(acc.node.items, acc.results(registers), strict=True):
             self.pull.define(node, self._indices(node, at), lane)
+
+    def _position(self, base: Base, step: int = 0, multiple: int = 1, each: int = 0) -> Position:
+        """A position that is known at the present depth, or everywhere if it is a number."""
+        level = 0 if isinstance(base, int) else self.levels.depth
+        return Position(base, step, None, level, multiple, each)
 
     def _indices(self, node: Node, at: Indexed) -> Indices:
         """Where a member is: each of its dims of more than one element is an axis of the space."""
