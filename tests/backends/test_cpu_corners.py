@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from anode import ops
+from anode.backends.cpu import position
 from anode.ir.dtypes import f32_to_bf16
 from anode.ir.graph import Graph, close, fresh_inputs, trace
 from anode.ir.node import Node, constant, read
@@ -308,3 +309,25 @@ def test_long_chains_compile():
 
     (inputs,) = fresh_inputs(tensor("f32", 12))
     check([Case("", close([inputs], [function(inputs)]), [normal(12)])])
+
+
+def test_indices_of_64_bits(monkeypatch):
+    """What tensors of more than 2^31 elements need, on small ones."""
+    monkeypatch.setattr(position, "NARROW", 0)
+    monkeypatch.setenv("ANODE_CACHE", "off")
+    key = np.array([1, 2, 3, 4], np.uint32)
+
+    def function(x: Node, key: Node) -> tuple[Node, ...]:
+        taken = ops.take(x, ops.iota(shape=(33,), dtype="i32", axis=0) * 2, axis=1)
+        drawn = [
+            ops.random_bits(key, stream=1, shape=(5, 33), dtype=dtype) for dtype in ("u8", "u64")
+        ]
+        turned = ops.reshape(ops.transpose(x), shape=(20, 20))
+        return (
+            taken,
+            *drawn,
+            turned * 2.0,
+            ops.pad(x, 1.0, low=(1, 2), high=(0, 1), interior=(0, 1)),
+        )
+
+    agrees(function, normal(5, 80), key)
