@@ -203,3 +203,4 @@ from anode.ops.shape import (
     zeros,
     zeros_like,
 )
+from anode.ops.window import overlap_add, windows

@@ -1,7 +1,8 @@
 """Samples of every op: small, deterministic, shared by the tests of every backend.
 
 Samples of elementwise ops follow from what they accept and from DOMAIN; the others are listed by
-name here (nn, random) and in `samples_tensor` (movement, reductions, products, indices, control).
+name in `samples_nn` (nn, random), in `samples_tensor` (movement, reductions, products, indices,
+control) and `samples_window` (windows, convolution, pooling).
 """
 
 from __future__ import annotations
@@ -65,8 +66,9 @@ def samples(op: DeclaredOp) -> list[Sample]:
         return list(_elementwise(op))
     from tests.ops.samples_nn import SAMPLES as NN
     from tests.ops.samples_tensor import SAMPLES as TENSOR
+    from tests.ops.samples_window import SAMPLES as WINDOW
 
-    return [*NN.get(op.name, []), *TENSOR.get(op.name, [])]
+    return [sample for table in (NN, TENSOR, WINDOW) for sample in table.get(op.name, [])]
 
 
 def rng(name: str) -> np.random.Generator:
