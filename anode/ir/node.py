@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from types import MappingProxyType
@@ -165,22 +166,44 @@ def make(
     origin: Origin | None = None,
 ) -> Node:
     """The node of `op` on `args`: the one that exists already, or a new one, its type inferred."""
-    if attrs:
-        try:
-            key = (op, args, tuple(attrs), *map(_key, attrs.values()))
-            found = _interned.get(key)
-        except TypeError:
-            raise GraphError(f"{op.name}: attributes must be hashable, got {dict(attrs)}") from None
-    else:
-        attrs, key = _NO_ATTRS, (op, args)
+    if not attrs:
+        return _intern(op, args, _NO_ATTRS, (op, args), None, origin)
+    return _intern(op, args, attrs, (op, args, *attributes_key(attrs)), None, origin)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What one way to call an op comes to: canonical attributes, their key, the result's type."""
+
+    attrs: Mapping[str, Any]
+    key: Key
+    type: Type
+
+
+def make_call(op: Op, args: tuple[Node, ...], call: Call) -> Node:
+    """The same for attributes and a type that are known from a call with operands of such types."""
+    return _intern(op, args, call.attrs, (op, args, *call.key), call.type, None)
+
+
+def _intern(
+    op: Op,
+    args: tuple[Node, ...],
+    attrs: Mapping[str, Any],
+    key: Key,
+    type: Type | None,
+    origin: Origin | None,
+) -> Node:
+    try:
         found = _interned.get(key)
+    except TypeError:
+        raise GraphError(f"{op.name}: attributes must be hashable, got {dict(attrs)}") from None
     if found is not None and (node := found()) is not None:
         return node
     node = object.__new__(Node)
     node.op, node.args = op, args
     node.attrs = MappingProxyType(dict(attrs)) if attrs else _NO_ATTRS
     node.origin = origin or _line.get() or user_line()
-    node.type = op.infer(tuple([arg.type for arg in args]), attrs)
+    node.type = op.infer(tuple([arg.type for arg in args]), attrs) if type is None else type
     node.serial = next(_serials)
     _interned[key] = reference = _Interned(node, _forget)
     reference.key = key
@@ -197,6 +220,11 @@ class _Interned(ref[Node]):
 def _forget(reference: _Interned) -> None:
     if _interned.get(reference.key) is reference:
         del _interned[reference.key]
+
+
+def attributes_key(attrs: Mapping[str, Any]) -> Key:
+    """Attributes as part of a key."""
+    return (tuple(attrs), *map(_key, attrs.values()))
 
 
 def _key(value: Any) -> Any:

@@ -20,11 +20,13 @@ from anode.errors import ShapeError, UnsupportedOp
 from anode.ir.dims import Dim
 from anode.ir.dtypes import DTYPES, DType, bf16, bf16_to_f32, bool_, dtype_of, f32_to_bf16
 from anode.ir.graph import Graph, trace
-from anode.ir.node import Node, constant, make, registry
+from anode.ir.node import Call, Key, Node, attributes_key, constant, make, make_call, registry
 from anode.ir.op import Op
 from anode.ir.types import Shape, Size, TensorType, TupleType, Type
 from anode.ops.numpy_scalars import NUMPY
 from anode.ops.scalars import Scalars
+
+MOST_CALLS = 1024  # of one op that are remembered
 
 Vjp = Callable[..., "tuple[Node | None, ...]"]
 Evaluate = Callable[..., Any]
@@ -54,6 +56,7 @@ class DeclaredOp(Op):
         self.gradient: Vjp | None = None
         self.differentiable = True
         self.canonicalize: Callable[..., Mapping[str, Any]] | None = None
+        self.calls: dict[Key, Call] = {}  # of types and attributes as given, seen lately
 
     def vjp(self, rule: F) -> F:
         """Decorator: declare the gradient."""
@@ -73,7 +76,19 @@ class DeclaredOp(Op):
         nodes = self.operand_nodes(args)
         if not self.attributes and not attrs:
             return make(self, nodes)
-        return make(self, nodes, self.complete(tuple([node.type for node in nodes]), attrs))
+        types = tuple([node.type for node in nodes])
+        try:
+            given = (types, *attributes_key(attrs))
+            call = self.calls.get(given)
+        except TypeError:  # a list among the attributes
+            return make(self, nodes, self.complete(types, attrs))
+        if call is None:
+            full = self.complete(types, attrs)
+            call = Call(full, attributes_key(full), self.infer(types, full))
+            if len(self.calls) >= MOST_CALLS:
+                self.calls.clear()
+            self.calls[given] = call
+        return make_call(self, nodes, call)
 
     def operand_nodes(self, args: tuple[Any, ...]) -> tuple[Node, ...]:
         self.check_count(len(args))
