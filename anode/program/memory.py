@@ -1,29 +1,13 @@
-"""Plan: every temporary gets an offset in one arena, so that the peak is known before the run.
-
-Steps run on several threads as soon as `after` allows, so sharing memory is a question of order:
-buffers may share if all users of one finish before the writer of the other starts. Two plans are
-made. The *tight* one trusts the list order: buffers whose lifetimes in it are apart may share. The
-*free* one shares where `after` orders the users already, and trusts the list order only where the
-arena would grow beyond the tight one's by more than 1/SLACK. Edges that sharing needs are then
-added to `after`. The free plan is taken if it keeps the bound and leaves more steps unordered: so
-steps are not serialised to save bytes that the peak hardly depends on.
-
-Both place buffers from the largest to the smallest, each into the smallest gap that fits.
-"""
+"""Reports of memory: the bytes of temporaries, planned, and what lies in the arena at each step."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from anode.program.alias import may_alias
-from anode.program.order import reachable, reduced
-from anode.program.program import Program, Step
-
-SLACK = 16
+from anode.program.live import Slot, slots_of
+from anode.program.program import Program
 
 
 @dataclass(frozen=True)
@@ -45,10 +29,54 @@ class MemoryReport:
         return f"peak {self.peak:,} bytes ({', '.join(sizes)})"
 
 
+@dataclass(frozen=True)
+class Held:
+    """A temporary that is live at a moment: the names of its buffers, its type and its place.
+
+    There are two names where the step writes a result over an operand. `first` and `last` are the
+    steps between which it is live; `offset` is None before the program is planned.
+    """
+
+    names: tuple[str, ...]
+    type: str
+    bytes: int
+    offset: int | None
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The arena while a step runs: what the step `uses`, and what `waits` for later steps.
+
+    `outside` are the bytes of inputs, variables, constants and outputs that the step touches too.
+    """
+
+    step: str
+    origin: str
+    uses: tuple[Held, ...]
+    waits: tuple[Held, ...]
+    outside: int
+
+    @property
+    def used(self) -> int:
+        """Bytes of the arena that the step reads, writes or works in."""
+        return sum(held.bytes for held in self.uses)
+
+    @property
+    def waiting(self) -> int:
+        """Bytes of the arena that are live, but not for this step."""
+        return sum(held.bytes for held in self.waits)
+
+    @property
+    def live(self) -> int:
+        return self.used + self.waiting
+
+
 def memory_report(program: Program) -> MemoryReport:
     """What the temporaries of a program take; `peak` is 0 before it is planned."""
     live = [0] * (len(program.steps) + 1)
-    for slot in _slots(program, None):
+    for slot in slots_of(program, None):
         live[slot.first] += slot.size
         live[slot.last + 1] -= slot.size
     by_step = tuple(np.cumsum(live[:-1], dtype=np.int64).tolist())
@@ -56,216 +84,31 @@ def memory_report(program: Program) -> MemoryReport:
     return MemoryReport(program.arena, max(by_step, default=0), unshared, by_step)
 
 
-def plan(program: Program) -> Program:
-    """The program with its temporaries at offsets in one arena and the edges sharing needs."""
-    tight = _placed(_slots(program, None))
-    limit = tight.arena + tight.arena // SLACK
-    free = _placed(_slots(program, _before(program.steps)), program, limit)
-    layouts = [tight] if free.arena > limit else [tight, free]
-    planned = [_laid_out(program, layout) for layout in layouts]
-    return min(planned, key=lambda p: sum(mask.bit_count() for mask in _before(p.steps)))
+def timeline(program: Program) -> tuple[Moment, ...]:
+    """The arena at each step in list order, largest temporaries first.
 
-
-def _before(steps: Sequence[Step]) -> list[int]:
-    """For each step, as bits, those that have finished before it starts."""
-    return reachable([step.after for step in steps])
-
-
-def _laid_out(program: Program, layout: _Layout) -> Program:
-    buffers = tuple(
-        replace(buffer, offset=layout.offsets.get(i, 0)) if buffer.kind == "temporary" else buffer
-        for i, buffer in enumerate(program.buffers)
-    )
-    steps = _with_edges(program, layout)
-    return replace(program, buffers=buffers, steps=steps, arena=layout.arena)
-
-
-@dataclass(frozen=True)
-class _Slot:
-    """Memory for one buffer, or for several that take it over from each other in place."""
-
-    size: int
-    buffers: list[int]
-    users: list[int]  # steps, in order
-
-    @property
-    def first(self) -> int:
-        return self.users[0]
-
-    @property
-    def last(self) -> int:
-        return self.users[-1]
-
-
-@dataclass(frozen=True)
-class _Layout:
-    offsets: dict[int, int]  # of buffers
-    arena: int
-
-
-def _users(program: Program) -> dict[int, list[int]]:
-    """The steps that touch each temporary that has bytes, in list order."""
-    users: dict[int, list[int]] = {}
-    for i, step in enumerate(program.steps):
-        for buffer in dict.fromkeys(step.uses):
-            if program.buffers[buffer].kind == "temporary" and program.buffers[buffer].size:
-                users.setdefault(buffer, []).append(i)
-    return users
-
-
-def _slots(program: Program, before: Sequence[int] | None) -> list[_Slot]:
-    """Temporaries, joined where a result is written over an operand that nobody needs any more.
-
-    `before` are, as bits, the steps that have finished before each step starts; None trusts the
-    list order.
+    `live` of the moments are `by_step` of the memory report, of which the largest is the peak.
     """
-    users = _users(program)
-    slots: dict[int, _Slot] = {}
+    slots = sorted(slots_of(program, None), key=lambda slot: (-slot.size, slot.first))
+    moments = []
     for i, step in enumerate(program.steps):
-        for result, buffer in enumerate(step.writes):
-            if buffer in users:
-                old = _overwritten(program, i, result, users, slots, before)
-                slot = (
-                    _Slot(program.buffers[buffer].size, [], []) if old is None else slots.pop(old)
-                )
-                slot.buffers.append(buffer)
-                slot.users[:] = sorted({*slot.users, *users[buffer]})
-                slots[buffer] = slot
-        if step.workspace in users:
-            held = step.workspace
-            slots[held] = _Slot(program.buffers[held].size, [held], [i])
-    return list(slots.values())
+        uses, waits = list[Held](), list[Held]()
+        for slot in slots:
+            if slot.first <= i <= slot.last:
+                (uses if i in slot.users else waits).append(_held(program, slot, i))
+        touched = [program.buffers[b] for b in dict.fromkeys(step.uses)]
+        outside = sum(b.type.bytes for b in touched if b.kind != "temporary")
+        origin = str(step.node.origin or "")
+        moments.append(Moment(step.name, origin, tuple(uses), tuple(waits), outside))
+    return tuple(moments)
 
 
-def _overwritten(
-    program: Program,
-    index: int,
-    result: int,
-    users: dict[int, list[int]],
-    slots: dict[int, _Slot],
-    before: Sequence[int] | None,
-) -> int | None:
-    """The operand whose memory a step's result takes; `slots` have their last buffer as key."""
+def _held(program: Program, slot: Slot, index: int) -> Held:
+    """A slot at a step: the buffers in it that the step uses, else the one that waits."""
     step = program.steps[index]
-    size = program.buffers[step.writes[result]].type.bytes
-    for operand in dict.fromkeys(step.reads):
-        if (
-            operand in slots
-            and users[operand][-1] == index
-            and program.buffers[operand].type.bytes == size
-            and (before is None or all(before[index] >> u & 1 for u in users[operand][:-1]))
-            and _may_overwrite(step, result, operand)
-        ):
-            return operand
-    return None
-
-
-def _may_overwrite(step: Step, result: int, buffer: int) -> bool:
-    operands = [i for i, read in enumerate(step.reads) if read == buffer]
-    return step.kind != "copy" and all(may_alias(step.node, result, i) for i in operands)
-
-
-def _placed(slots: list[_Slot], program: Program | None = None, limit: int = 0) -> _Layout:
-    """Best fit from the largest slot to the smallest.
-
-    Slots whose lifetimes in the list order are apart share; with a `program`, only those whose
-    users `after` puts in order, as long as the arena stays within `limit`.
-    """
-    slots = sorted(slots, key=lambda slot: (-slot.size, slot.first))
-    first = np.array([slot.first for slot in slots], np.int64)
-    last = np.array([slot.last for slot in slots], np.int64)
-    start, end = np.zeros(len(slots), np.int64), np.zeros(len(slots), np.int64)
-    ordered = _Ordered(program, slots, first) if program is not None else None
-    for i, slot in enumerate(slots):
-        overlap = (first[:i] <= slot.last) & (last[:i] >= slot.first)
-        offset = None
-        if ordered is not None:
-            offset = _best_fit(start[:i], end[:i], ~ordered.apart(i), slot.size)
-        if offset is None or offset + slot.size > limit:
-            offset = _best_fit(start[:i], end[:i], overlap, slot.size)
-        start[i], end[i] = offset, offset + slot.size
-    offsets = {b: int(start[i]) for i, slot in enumerate(slots) for b in slot.buffers}
-    return _Layout(offsets, int(end.max(initial=0)))
-
-
-def _best_fit(start: np.ndarray, end: np.ndarray, taken: np.ndarray, size: int) -> int:
-    """The offset of the smallest gap of at least `size` bytes between the slots `taken`."""
-    start, end = start[taken], end[taken]
-    if not len(start):
-        return 0
-    by_offset = np.argsort(start)
-    start, top = start[by_offset], np.maximum.accumulate(end[by_offset])
-    below = np.concatenate(([0], top[:-1]))
-    gaps = start - below
-    fits = np.flatnonzero(gaps >= size)
-    return int(below[fits[np.argmin(gaps[fits])]] if len(fits) else top[-1])
-
-
-class _Ordered:
-    """Which slots `after` puts in order: all users of one before the writer of the other."""
-
-    def __init__(self, program: Program, slots: list[_Slot], first: np.ndarray) -> None:
-        later = _later(program.steps)
-        width = len(program.steps) // 8 + 1
-        rows = [self._behind(slot, later).to_bytes(width, "little") for slot in slots]
-        self.bits = np.frombuffer(b"".join(rows), np.uint8).reshape(len(slots), width)
-        self.first = first
-
-    @staticmethod
-    def _behind(slot: _Slot, later: list[int]) -> int:
-        """As bits, the steps that wait for every user of the slot."""
-        mask = later[slot.last]
-        for user in slot.users[:-1]:
-            mask &= later[user]
-        return mask
-
-    def apart(self, i: int) -> np.ndarray:
-        """Which of the slots 0..i-1 are ordered against slot i."""
-        first = self.first[:i]
-        earlier = self.bits[:i, self.first[i] >> 3] >> (self.first[i] & 7)
-        later = self.bits[i, first >> 3] >> (first & 7)
-        return ((earlier | later) & 1).astype(bool)
-
-
-def _later(steps: Sequence[Step]) -> list[int]:
-    """For each step, as bits, the steps that have to wait for it."""
-    masks = [0] * len(steps)
-    for i in range(len(steps) - 1, -1, -1):
-        for earlier in steps[i].after:
-            masks[earlier] |= masks[i] | 1 << i
-    return masks
-
-
-def _with_edges(program: Program, layout: _Layout) -> tuple[Step, ...]:
-    """The steps, each waiting for the users of what last lay where it writes."""
-    users = _users(program)
-    before = [set(step.after) for step in program.steps]
-    arena = _Arena()
-    for buffer in sorted(users, key=lambda b: (users[b][0], b)):
-        writer, offset = users[buffer][0], layout.offsets[buffer]
-        for old in arena.occupy(offset, offset + program.buffers[buffer].size, buffer):
-            before[writer].update(user for user in users[old] if user != writer)
-    after = reduced(before)
-    return tuple(replace(step, after=after[i]) for i, step in enumerate(program.steps))
-
-
-class _Arena:
-    """Who occupied each byte last: disjoint ranges in the order of their offsets."""
-
-    def __init__(self) -> None:
-        self.ranges: list[tuple[int, int, int]] = []  # start, end, buffer
-
-    def occupy(self, start: int, end: int, buffer: int) -> list[int]:
-        """Give a range to `buffer`; the buffers that held parts of it."""
-        low = max(bisect_right(self.ranges, (start, 0, 0)) - 1, 0)
-        while low < len(self.ranges) and self.ranges[low][1] <= start:
-            low += 1
-        high = low
-        while high < len(self.ranges) and self.ranges[high][0] < end:
-            high += 1
-        held = self.ranges[low:high]
-        kept = [(a, min(b, start), old) for a, b, old in held if a < start]
-        kept.append((start, end, buffer))
-        kept += [(max(a, end), b, old) for a, b, old in held if b > end]
-        self.ranges[low:high] = kept
-        return list(dict.fromkeys(old for _, _, old in held))
+    used = [b for b in slot.buffers if b in step.uses]
+    written = [b for b, first in zip(slot.buffers, slot.begins, strict=True) if first <= index]
+    buffers = [program.buffers[b] for b in used or written[-1:]]
+    last = buffers[-1]
+    names = tuple([buffer.name for buffer in buffers])
+    return Held(names, str(last.type), slot.size, last.offset, slot.first, slot.last)

@@ -14,8 +14,8 @@ from anode.ir.types import TensorType, TokenType, Type
 from anode.ir.variable import Variable
 from anode.passes.kernel import KERNEL
 from anode.program.alias import may_alias
-from anode.program.memory import plan
 from anode.program.order import Costs, list_order, reduced
+from anode.program.plan import plan
 from anode.program.program import ALIGNMENT, Buffer, Program, Step
 
 CONTROL = ("cond", "while", "scan")  # ops that run nested graphs

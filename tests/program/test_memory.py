@@ -5,7 +5,8 @@ from anode.ir.graph import close, fresh_inputs
 from anode.ir.node import read
 from anode.ir.types import tensor
 from anode.ir.variable import Variable
-from anode.program.memory import memory_report, plan
+from anode.program.memory import memory_report, timeline
+from anode.program.plan import plan
 from anode.program.schedule import schedule
 from tests.program.check import check_plan
 from tests.program.random_graphs import SQUARE, fused, random_graph
@@ -87,3 +88,29 @@ def test_planning_twice_gives_the_same():
 def test_values_without_elements_take_no_memory():
     (x,) = fresh_inputs(tensor("f32", 0, 4))
     assert planned([x], [fused(lambda y: y + 1.0, fused(lambda x: x * 2.0, x))]).arena == 0
+
+
+def test_the_timeline_says_what_each_step_uses_and_what_waits():
+    (x,) = fresh_inputs(SQUARE)
+    y = fused(lambda x: x + 1.0, x)
+    z = fused(lambda y: ops.reverse(y, axes=(0,)), y)
+    w = fused(lambda z: z * 2.0, z)
+    program = planned([x], [fused(ops.subtract, w, y)])
+    first, _, third, last = timeline(program)
+    assert [held.names for held in third.uses] == [("t3", "t4")]  # in place
+    assert [held.names for held in third.waits] == [("t2",)]
+    assert (third.used, third.waiting, third.live) == (64, 64, 128)
+    assert (first.used, first.outside, last.outside) == (64, 64, 64)
+    assert {held.names for held in last.uses} == {("t2",), ("t4",)}
+
+
+def test_the_timeline_adds_up_to_the_report():
+    program = planned(*training_step(depth=8))
+    moments = timeline(program)
+    assert tuple(moment.live for moment in moments) == memory_report(program).by_step
+    assert [moment.step for moment in moments] == [step.name for step in program.steps]
+    for i, moment in enumerate(moments):
+        names = {program.buffers[b].name for b in program.steps[i].uses}
+        assert all(names & set(held.names) for held in moment.uses)
+        assert not any(names & set(held.names) for held in moment.waits)
+        assert all(held.first <= i <= held.last for held in (*moment.uses, *moment.waits))

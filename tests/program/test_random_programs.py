@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from anode.passes.pipeline import optimize
-from anode.program.memory import memory_report, plan
+from anode.program.memory import memory_report, timeline
 from anode.program.order import reduced
+from anode.program.plan import plan
 from anode.program.schedule import schedule
 from tests.program.check import check_plan
 from tests.program.random_graphs import arrays, as_nodes, random_graph
@@ -17,6 +18,7 @@ def check_graph(graph, seed):
     check_plan(program)
     report = memory_report(program)
     assert report.lower_bound <= report.peak <= report.unshared
+    assert tuple(moment.live for moment in timeline(program)) == report.by_step
     inputs = arrays(list(graph.types), seed)
     state = dict(
         zip(graph.variables, arrays([v.type for v in graph.variables], seed + 1), strict=True)

@@ -11,7 +11,7 @@ from anode.ir.types import tensor
 from anode.ir.variable import Variable
 from anode.ops.control import COND
 from anode.ops.reduce import sum as reduce_sum
-from anode.program.memory import plan
+from anode.program.plan import plan
 from anode.program.schedule import schedule
 from tests.program.random_graphs import SQUARE, fused
 from tests.program.test_random_programs import check_graph

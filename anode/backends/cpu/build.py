@@ -20,7 +20,7 @@ from anode.backends.cpu.native import NativeModule
 from anode.backends.cpu.target import Target, target_machine
 from anode.ir.graph import Graph
 from anode.passes.pipeline import optimize
-from anode.program.memory import plan
+from anode.program.plan import plan
 from anode.program.program import Program
 from anode.program.schedule import schedule
 from anode.rewrite.trace import Trace
