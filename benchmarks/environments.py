@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import venv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -76,6 +76,24 @@ CONTESTANTS = (
         ),
     ),
     Contestant("numpy", "numpy_mlp", "numpy", (NUMPY,)),
+)
+
+NET_CONTESTANTS = (
+    replace(CONTESTANTS[0], module="anode_nets"),
+    Contestant("torch", "torch_nets", "torch", TORCH),
+    Contestant("torch nhwc", "torch_nets", "torch", TORCH, ("--channels-last",)),
+    Contestant("torch nhwc bf16", "torch_nets", "torch", TORCH, ("--channels-last", "--bf16")),
+    *(
+        Contestant(
+            f"torch.compile{' nhwc' if layout else ''}",
+            "torch_nets",
+            "torch",
+            TORCH,
+            ("--compile", *layout),
+            (("TORCHINDUCTOR_CACHE_DIR", "{cache}"),),
+        )
+        for layout in ((), ("--channels-last",))
+    ),
 )
 
 

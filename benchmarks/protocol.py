@@ -21,18 +21,20 @@ from typing import TYPE_CHECKING, Any, SupportsFloat, TextIO
 
 if TYPE_CHECKING:
     from benchmarks.models import MLP, Layers
+    from benchmarks.nets import Arrays, Net
 
 # One synchronised training step on (images, labels); its loss is read later with float().
 Step = Callable[[Any, Any], SupportsFloat]
-# A contestant's constructor of that step from a model and its initial layers.
+# A contestant's constructor of that step from a model and its initial weights.
 Build = Callable[["MLP", "Layers"], Step]
+NetBuild = Callable[["Net", "Arrays"], Step]
 Reply = dict[str, Any]
 
 CHECKED_STEPS = 5
 
 
-def serve(load: Callable[[], tuple[str, Build]]) -> None:
-    """Answer requests until stdin closes; `load` imports the framework: version and `Build`."""
+def serve(load: Callable[[], tuple[str, Build | NetBuild]]) -> None:
+    """Answer requests until stdin closes; `load` imports the framework: version and builder."""
     replies = _private_stdout()
     try:
         for reply in _replies(load):
@@ -54,7 +56,7 @@ def _sentence(error: Exception) -> str:
     return f"{type(error).__name__}: {lines[0]}"
 
 
-def _replies(load: Callable[[], tuple[str, Build]]) -> Any:
+def _replies(load: Callable[[], tuple[str, Any]]) -> Any:
     wall, cpu = time.perf_counter(), time.process_time()
     version, build = load()
     yield {
@@ -76,17 +78,26 @@ def _replies(load: Callable[[], tuple[str, Build]]) -> Any:
                 raise ValueError(f"cannot answer {request}; build comes before run")
 
 
-def _first_steps(build: Build, request: Reply) -> tuple[Callable[[], SupportsFloat], Reply]:
-    from benchmarks.models import MLP, load_arrays
-
-    mlp = MLP(tuple(request["widths"]), request["batch"], request["rate"], request["momentum"])
-    layers, images, labels = load_arrays(mlp, Path(request["arrays"]))
+def _first_steps(build: Any, request: Reply) -> tuple[Callable[[], SupportsFloat], Reply]:
+    model, weights, images, labels = _loaded(request)
     start = time.perf_counter()
-    train = build(mlp, layers)
+    train = build(model, weights)
     losses = [float(train(images, labels))]
     first = time.perf_counter() - start
     losses += [float(train(images, labels)) for _ in range(CHECKED_STEPS - 1)]
     return lambda: train(images, labels), {"first_step_s": first, "losses": losses}
+
+
+def _loaded(request: Reply) -> tuple[Any, Any, Any, Any]:
+    """The model of a request, its initial weights, images and labels."""
+    from benchmarks import models, nets
+
+    path = Path(request["arrays"])
+    if "net" in request:
+        return (nets.NETS[request["net"]], *nets.load_arrays(path))
+    widths, batch = tuple(request["widths"]), request["batch"]
+    mlp = models.MLP(widths, batch, request["rate"], request["momentum"])
+    return (mlp, *models.load_arrays(mlp, path))
 
 
 def _timed_steps(step: Callable[[], SupportsFloat], count: int) -> Reply:

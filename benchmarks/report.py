@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from benchmarks import nets
 from benchmarks.measure import Installation, Row
 from benchmarks.models import MLP, step_flops
+from benchmarks.nets import Net
 
 
 def table(head: list[str], rows: Iterable[list[str]]) -> str:
@@ -45,13 +47,14 @@ def baseline_row(rows: list[Row], wanted: str) -> Row | None:
 
 
 def model_table(
-    name: str, mlp: MLP, rows: list[Row], baseline: str, limits: dict[str, list[float]]
+    name: str, model: MLP | Net, rows: list[Row], baseline: str, limits: dict[str, list[float]]
 ) -> str:
     """The model's title, its table, and a sentence for every contestant that was skipped."""
     base = baseline_row(rows, baseline)
-    gflop, peak = step_flops(mlp) / 1e9, limits["fma_gflops"][-1]
-    sizes = "-".join(map(str, mlp.widths))
-    title = f"### {name}: {sizes}, batch {mlp.batch}, {gflop * 1e3:.0f} MFLOP of products a step"
+    flops = step_flops(model) if isinstance(model, MLP) else nets.step_flops(model)
+    gflop, peak = flops / 1e9, limits["fma_gflops"][-1]
+    sizes = "-".join(map(str, model.widths if isinstance(model, MLP) else model.image))
+    title = f"### {name}: {sizes}, batch {model.batch}, {gflop * 1e3:.0f} MFLOP of products a step"
     head = ["contestant", "step ms", f"/ {base.contestant if base else baseline}", "spread"]
     head += ["GFLOP/s", "of peak", "first cold s", "first warm s", "memory MB", "losses"]
     body = table(head, (_cells(row, base, gflop, peak) for row in rows if base and not row.skipped))

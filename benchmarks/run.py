@@ -1,4 +1,7 @@
-"""`python -m benchmarks.run`: training steps of anode and other frameworks side by side."""
+"""`python -m benchmarks.run`: training steps of anode and other frameworks side by side.
+
+Multilayer perceptrons by default; `--models lenet,resnet20,alexnet` are convolution nets.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import peak
-from benchmarks.environments import CONTESTANTS, Contestant, ContestantError, prepare
+from benchmarks.environments import (
+    CONTESTANTS,
+    NET_CONTESTANTS,
+    Contestant,
+    ContestantError,
+    prepare,
+)
 from benchmarks.measure import (
     Effort,
     Installation,
@@ -20,15 +29,17 @@ from benchmarks.measure import (
     Row,
     measure_installation,
     measure_model,
+    measure_net,
 )
 from benchmarks.models import MODELS
+from benchmarks.nets import NETS
 from benchmarks.report import installations_table, model_table, summary
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
-    names = [contestant.name for contestant in CONTESTANTS]
-    parser.add_argument("--models", type=_list_of(list(MODELS)), default=list(MODELS))
+    names = [c.name for c in dict.fromkeys((*CONTESTANTS, *NET_CONTESTANTS))]
+    parser.add_argument("--models", type=_list_of([*MODELS, *NETS]), default=list(MODELS))
     parser.add_argument("--contestants", type=_list_of(names), default=names)
     parser.add_argument("--baseline", choices=names, default="anode", help="ratios are to this one")
     for name, default in vars(Effort()).items():
@@ -79,17 +90,26 @@ def main() -> None:
     effort = Effort(**{name: getattr(options, name) for name in vars(Effort())})
     print(machine(effort.threads) + "\n")
     limits = peak.measure(effort.threads)
-    chosen = [contestant for contestant in CONTESTANTS if contestant.name in options.contestants]
-    pythons, installations, skipped = install(chosen, effort)
+    rows: dict[str, list[Row]] = {}
+    installations: list[Installation] = []
+    for entrants, models in ((CONTESTANTS, MODELS), (NET_CONTESTANTS, NETS)):
+        names = [name for name in options.models if name in models]
+        chosen = [entrant for entrant in entrants if entrant.name in options.contestants]
+        pythons, installed, skipped = install(chosen, effort) if names else ({}, [], [])
+        installations += installed
+        for name in names:
+            print(f"measuring {name}", file=sys.stderr)
+            if name in MODELS:
+                found = measure_model(MODELS[name], pythons, effort)
+            else:
+                found = measure_net(name, pythons, effort)
+            rows[name] = skipped + found
     print(installations_table(installations) + "\n")
-    rows = {}
-    for name in options.models:
-        print(f"measuring {name}", file=sys.stderr)
-        rows[name] = skipped + measure_model(MODELS[name], pythons, effort)
     limits = peak.better(limits, peak.measure(effort.threads))
     print(peak.describe(limits) + "\n")
     for name, found in rows.items():
-        print(model_table(name, MODELS[name], found, options.baseline, limits) + "\n")
+        model = MODELS[name] if name in MODELS else NETS[name]
+        print(model_table(name, model, found, options.baseline, limits) + "\n")
     print(summary(rows, options.baseline))
     if options.json:
         document = {
