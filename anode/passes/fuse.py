@@ -31,7 +31,7 @@ from anode.passes.movement import (
     through,
     unreshaped,
 )
-from anode.passes.strides import view_of
+from anode.passes.strides import factors
 from anode.rewrite.trace import Hit, Miss, Trace
 
 Axes = tuple[int, ...]
@@ -82,7 +82,7 @@ class _Fusion:
     def _is_member(self, node: Node) -> bool:
         if is_leaf(node) or self._is_inline(node):
             return False
-        loops = ("reduce", "dot_general", "random_bits")
+        loops = ("reduce", "dot_general", "random_bits", "overlap_add")
         return node in self.stored or isinstance(node.op, Elementwise) or node.op.name in loops
 
     # uses
@@ -153,10 +153,18 @@ class _Fusion:
             return _refuse_product(node, group)
         if node.op.name == "reduce":
             return _refuse_reduction(node, group, axes)
-        narrow = group.axes or self._reduced_before(node, group.space, axes)
+        if node.op.name == "overlap_add":
+            return _refuse_overlap(group, axes)
+        narrow = self._narrow_axes(node, group, axes)
         if axes == group.wide or (narrow and axes == _kept(group.space, narrow)):
             return None
         return "it would be computed again for every element that shares it"
+
+    def _narrow_axes(self, node: Node, group: Group, at: Axes) -> Axes:
+        """The axes that are reduced in a kernel of which `node` would be a narrow member."""
+        if group.has("overlap_add"):
+            return ()
+        return group.axes or self._reduced_before(node, group.space, at)
 
     def _reduced_before(self, node: Node, space: Axes, at: Axes) -> Axes:
         """The axes of a reduction of `space` to the axes `at` that `node` follows from; () if none.
@@ -278,7 +286,7 @@ class _Fusion:
         found: dict[Node, None] = {}
         seen: set[Node] = set()
         products = [node for node in group.members if node.op.name == "dot_general"]
-        factors = {_factor(arg) for product in products for arg in product.args}
+        stored_factors = {factor for product in products for factor in _factors(product)}
         stack = list(reversed(outputs))
         while stack:
             node = stack.pop()
@@ -289,7 +297,7 @@ class _Fusion:
             inline = self._is_inline(node) and node.op is not CONSTANT
             if item or inline or node in group.members:
                 stack.extend(reversed(node.args))
-            elif node.op is not CONSTANT or node.tensor.size != 1 or node in factors:
+            elif node.op is not CONSTANT or node.tensor.size != 1 or node in stored_factors:
                 found[node] = None
         return list(found)
 
@@ -301,10 +309,10 @@ def _stored_movement(graph: Graph) -> set[Node]:
         if is_inline(node) or isinstance(node.op, Elementwise):
             continue
         if node.op.name == "dot_general":
-            wanted.update(_factor(arg) for arg in node.args)
+            wanted.update(_factors(node))
         elif node.op.name == "concatenate":
             wanted.update(unreshaped(arg) for arg in node.args)
-        elif node.op.name not in ("reduce", "random_bits"):
+        elif node.op.name not in ("reduce", "random_bits", "overlap_add"):
             wanted.update(node.args)
     moves: dict[Node, int] = {}
     for node in graph.nodes:
@@ -316,10 +324,10 @@ def _stored_movement(graph: Graph) -> set[Node]:
     return {node for node in wanted if is_inline(node) and not is_leaf(node)}
 
 
-def _factor(node: Node) -> Node:
-    """What of a product's operand is stored, for strides to express the rest."""
-    view = view_of(node)
-    return node if view is None else view.base
+def _factors(product: Node) -> list[Node]:
+    """What of a product's operands is stored, for strides to express the rest."""
+    pairs = zip(product.args, factors(product), strict=True)
+    return [arg if view is None else view.base for arg, view in pairs]
 
 
 def _in_group(use: Use, group: Group) -> Coordinates | None:
@@ -341,6 +349,8 @@ def _refuse_product(node: Node, group: Group) -> str | None:
         return "one product a kernel"
     if group.axes or group.has("reduce"):
         return "the users reduce over its result"
+    if group.has("overlap_add"):
+        return "the users add up windows in loops of their own"
     if group.has("random_bits"):
         return "random numbers are drawn in a kernel of their own"
     if _beyond_one(group.space) != _beyond_one(node.tensor.static):
@@ -348,8 +358,18 @@ def _refuse_product(node: Node, group: Group) -> str | None:
     return None
 
 
+def _refuse_overlap(group: Group, at: Axes) -> str | None:
+    if group.kind == "matmul":
+        return "the users are a product's epilogue"
+    if group.axes or group.has("reduce"):
+        return "the users reduce"
+    return None if at == group.wide else "the users' loops are not over its elements"
+
+
 def _refuse_reduction(node: Node, group: Group, at: Axes) -> str | None:
     space, reduced = node.args[0].tensor.static, node.attrs["axes"]
+    if group.has("overlap_add"):
+        return "the users add up windows in loops of their own"
     if group.kind == "matmul":
         return "the users are a product's epilogue"
     if not isinstance(node.type, TensorType):
@@ -370,6 +390,8 @@ def _mergeable(a: Group, b: Group) -> bool:
     if a.kind != "loops" or b.kind != "loops" or a.space != b.space:
         return False
     axes = a.axes or b.axes
+    if axes and (a.has("overlap_add") or b.has("overlap_add")):
+        return False
     if a.axes != b.axes and not (() in (a.axes, b.axes) and _has_rows(a.space, axes)):
         return False
     if len(a.members) + len(b.members) > LARGEST_GROUP:

@@ -31,6 +31,7 @@ MOVEMENT = frozenset(
         "gather",
         "dynamic_slice",
         "dynamic_update_slice",
+        "windows",
     ]
 )
 
@@ -92,6 +93,8 @@ def unmoved(node: Node, operand: int, coordinates: Coordinates) -> Coordinates:
     ((_, at),) = list(through(node, coordinates))[operand : operand + 1]
     if at is not None:
         return at
+    if name in ("windows", "overlap_add"):
+        return _windowed(node, arg, coordinates)
     if name == "reshape" or arg.tensor.rank != node.tensor.rank:
         return tuple(None if size == 1 else -1 for size in arg.tensor.static)
     same = _same_dims(node, arg)
@@ -99,6 +102,16 @@ def unmoved(node: Node, operand: int, coordinates: Coordinates) -> Coordinates:
         None if size == 1 else axis if same[i] else -1
         for i, (size, axis) in enumerate(zip(arg.tensor.static, coordinates, strict=True))
     )
+
+
+def _windowed(node: Node, arg: Node, coordinates: Coordinates) -> Coordinates:
+    """Of windows, and of what is added up of them: only the other dims keep their axes."""
+    axes, last = node.attrs["axes"], min(arg.tensor.rank, node.tensor.rank) - 1
+    outer = [-1 if i in axes else axis for i, axis in enumerate(coordinates[:last])]
+    taps = [-1] * max(arg.tensor.rank - node.tensor.rank, 0)
+    inner = -1 if last in axes else coordinates[-1]
+    at = (*outer, *taps, inner)
+    return tuple(None if size == 1 else c for size, c in zip(arg.tensor.static, at, strict=True))
 
 
 def _same_dims(node: Node, arg: Node) -> list[bool]:

@@ -202,7 +202,7 @@ def _operands(node: Node, at: Coordinates) -> tuple[list[tuple[Node, Coordinates
     if node.op.name == "reduce":
         count = len(node.args) // 2
         return [(x, identity(x.tensor.static)) for x in node.args[:count]], set()
-    if not is_movement(node):
+    if not is_movement(node) and node.op.name != "overlap_add":
         return [], set()
     operands = [(arg, unmoved(node, i, at)) for i, arg in enumerate(node.args)]
     kept = {axis for _, inner in operands for axis in inner}

@@ -7,6 +7,7 @@ are guarded by the condition that they are inside.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import product as product_of
 from typing import TYPE_CHECKING
 
 from anode.backends.cpu.element import Element
@@ -144,6 +145,47 @@ def _concatenate(pull: Puller, node: Node, at: Indices) -> Element:
     return chosen
 
 
+def _windows(pull: Puller, node: Node, at: Indices) -> Element:
+    x, attrs = node.args[0], node.attrs
+    last, index = x.tensor.rank - 1, pull.index
+    place = [*at[:last], at[-1]]
+    each = zip(attrs["axes"], at[last:-1], attrs["strides"], attrs["dilations"], strict=True)
+    for axis, tap, stride, dilation in each:
+        place[axis] = index.add(index.scale(place[axis], stride), index.scale(tap, dilation))
+    return pull.element(x, tuple(place))
+
+
+def _overlap_add(pull: Puller, node: Node, at: Indices) -> Element:
+    """The sum of the elements of all windows that cover a place."""
+    total = pull.elements.constant(0, node.tensor.dtype.compute)
+    for taps in product_of(*map(range, node.attrs["sizes"])):
+        tap = _tap(pull, node, at, taps)
+        if tap is not None:
+            total = pull.elements.apply(lambda lanes, x, y: lanes.add(x, y), total, tap)
+    return pull.elements.apply(lambda lanes, x: lanes.round(x, node.tensor.dtype), total)
+
+
+def _tap(pull: Puller, node: Node, at: Indices, taps: tuple[int, ...]) -> Element | None:
+    """The element of one place within its window that covers `at`; 0 if none does, None for sure."""
+    (y,), attrs, index, inside = node.args, node.attrs, pull.index, _Inside(pull)
+    place = list(at)
+    each = zip(attrs["axes"], taps, attrs["strides"], attrs["dilations"], strict=True)
+    for axis, tap, stride, dilation in each:
+        count = y.tensor.static[-1 if axis == len(at) - 1 else axis]
+        moved = index.shift(at[axis], -tap * dilation)
+        inside.require(moved, (count - 1) * stride + 1)
+        if stride != 1:
+            moved, rest = index.digits(moved, (count + 1, stride))
+            inside.require(rest, 1)
+        place[axis] = moved
+    if inside.never:
+        return None
+    place[-1:-1] = [Position(tap) for tap in taps]
+    element = pull.guarded(y, tuple(place), inside.conditions)
+    wide = pull.elements.apply(lambda lanes, x: lanes.widen(x), element)
+    return pull.choose(inside.conditions, wide, pull.elements.constant(0, wide.lane.dtype))
+
+
 def _iota(pull: Puller, node: Node, at: Indices) -> Element:
     dtype = node.tensor.dtype
     return pull.elements.apply(
@@ -230,5 +272,7 @@ MOVES: dict[str, Move] = {
     "dynamic_slice": _dynamic_slice,
     "dynamic_update_slice": _dynamic_update_slice,
     "gather": _gather,
+    "windows": _windows,
+    "overlap_add": _overlap_add,
     "random_bits": _random_bits,
 }
