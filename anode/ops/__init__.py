@@ -13,6 +13,7 @@ from anode.ops.control import (
     switch,
     while_loop,
 )
+from anode.ops.conv import convolution, convolution_data, convolution_weights
 from anode.ops.elementwise import (
     abs,
     acos,
