@@ -47,10 +47,12 @@ class CpuBackend(Backend):
 class CpuCompiled(Compiled):
     """A graph as native code. `build` has every stage on the way to it."""
 
+    timed = False  # whether the code writes down when each task ran
+
     def __init__(self, graph: Graph, target: Target, threads: int) -> None:
         started = time.perf_counter()
         self.graph, self.target, self.threads = graph, target, threads
-        parts = (repr(graph), str(threads))
+        parts = (repr(graph), str(threads), *["timed"] * self.timed)
         facts, objects = code.cached(self._make, target, *parts)
         self.layout = Layout.of(facts)
         self.peak_bytes = self.layout.arena
@@ -67,7 +69,7 @@ class CpuCompiled(Compiled):
         """The stages of this compilation; made again where the code came from the disk."""
         from anode.backends.cpu.build import Build
 
-        return Build(self.graph, self.target, self.threads)
+        return Build(self.graph, self.target, self.threads, self.timed)
 
     @property
     def program(self) -> Program:

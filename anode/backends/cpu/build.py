@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import cached_property
@@ -11,6 +11,7 @@ from queue import SimpleQueue
 from threading import Thread
 
 import llvmlite.binding as llvm
+from llvmlite import ir
 
 from anode.backends.cpu import team
 from anode.backends.cpu.code import object_code
@@ -34,8 +35,8 @@ class Build:
 
     stages = ("graph", "optimized", "program", "llvm", "assembly")
 
-    def __init__(self, graph: Graph, target: Target, threads: int) -> None:
-        self.graph, self.target, self.threads = graph, target, threads
+    def __init__(self, graph: Graph, target: Target, threads: int, timed: bool = False) -> None:
+        self.graph, self.target, self.threads, self.timed = graph, target, threads, timed
         self.traces: list[Trace] = []
         self._native: NativeModule | None = None
 
@@ -50,8 +51,11 @@ class Build:
     @property
     def native(self) -> NativeModule:
         if self._native is None:
-            self._native = NativeModule(self.program, self.target, self.threads)
+            self._native = self._module(lambda module: None)
         return self._native
+
+    def _module(self, finished: Callable[[ir.Module], object]) -> NativeModule:
+        return NativeModule(self.program, self.target, self.threads, finished, self.timed)
 
     @property
     def llvm(self) -> str:
@@ -71,9 +75,7 @@ class Build:
         generator = _Generator(self.target)
         try:
             with _prompt_switches():
-                self._native = NativeModule(
-                    self.program, self.target, self.threads, lambda m: generator.submit(str(m))
-                )
+                self._native = self._module(lambda module: generator.submit(str(module)))
         finally:
             generator.end()
         return [future.result() for future in generator.made]
@@ -82,7 +84,7 @@ class Build:
         program, native = self.program, self.native
         order = {variable: i for i, variable in enumerate(self.graph.variables)}
         return Layout(
-            places=len(program.buffers) + 1,
+            places=len(program.buffers) + 1 + self.timed,
             inputs=tuple(i + 1 for i in program.inputs),
             outputs=tuple(i + 1 for i in program.outputs),
             variables=tuple((i + 1, order[variable]) for variable, i in program.variables),

@@ -15,6 +15,7 @@ from llvmlite import ir
 
 from anode.backends.cpu.control import emit_control
 from anode.backends.cpu.llvm_ir import I8, I64, POINTER, Values, counted, i64
+from anode.backends.cpu.log import cycles, write_record
 from anode.backends.cpu.loops import emit_loops, plan_loops
 from anode.backends.cpu.products import emit_product, plan_product
 from anode.backends.cpu.serial import copy_bytes, emit_concatenate, emit_cumulate, emit_scatter
@@ -48,13 +49,15 @@ class NativeModule:
     Each is given to `finished` as soon as it is, so that code can be generated from it while the
     others are still being written; `modules` has them all. `host_steps` are the steps that call
     back, numbered as the callback is told; `scratch` is the bytes each thread needs; `kernels` has
-    the kernel of every step, for the report.
+    the kernel of every step, for the report. A `timed` module writes down when each task ran, see
+    `profile`; its table has one more place, for the address of that log.
     """
 
     program: Program
     target: Target
     threads: int
     finished: Callable[[ir.Module], object] = lambda module: None
+    timed: bool = False
     module: ir.Module = field(default_factory=lambda: ir.Module("anode"))
     modules: list[ir.Module] = field(default_factory=list)
     host_steps: list[tuple[Program, Step]] = field(default_factory=list)
@@ -104,12 +107,18 @@ class NativeModule:
         function.linkage = "private"
         b = ir.IRBuilder(function.append_basic_block("entry"))
         table, scratch, task = function.args
+        timed = self.timed and program is self.program
+        start = cycles(b) if timed else None
         if kernel.takes_table:
             b.call(kernel.function, [table, scratch, task])
         else:
             pointers = [self.address(b, program, table, i) for i in (*step.reads, *step.writes)]
             own = [scratch] if kernel.scratch else []
             b.call(kernel.function, [*pointers, *own, task])
+        if start is not None:
+            log = b.gep(table, [i64(len(program.buffers) + 1)], source_etype=POINTER)
+            number = i64(program.steps.index(step))
+            write_record(b, b.load(log, typ=POINTER), (number, task, scratch, start))
         b.ret_void()
         return function
 
