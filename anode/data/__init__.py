@@ -1,7 +1,10 @@
 """Data sets, their file formats, and the seeded order in which minibatches are drawn."""
 
-from anode.data.batches import Batches, Position
+from anode.data.augment import RandomCrop
+from anode.data.batches import Batches, Minibatches, Position
+from anode.data.cifar import load_cifar10, load_cifar100
 from anode.data.idx import read_idx
+from anode.data.image_folders import load_images
 from anode.data.image_sets import (
     DIGITS,
     FASHION,
@@ -16,9 +19,14 @@ __all__ = [
     "FASHION",
     "Batches",
     "ImageSet",
+    "Minibatches",
     "Position",
+    "RandomCrop",
     "Splits",
+    "load_cifar10",
+    "load_cifar100",
     "load_fashion_mnist",
+    "load_images",
     "load_mnist",
     "read_idx",
 ]

@@ -26,7 +26,9 @@ class RandomCrop:
 
     def __call__(self, images: np.ndarray, words: np.ndarray) -> np.ndarray:
         if images.ndim not in (3, 4):
-            raise DataError(f"images {list(images.shape)}: RandomCrop takes [n, h, w] or [n, h, w, c]")
+            raise DataError(
+                f"images {list(images.shape)}: RandomCrop takes [n, h, w] or [n, h, w, c]"
+            )
         n, height, width = images.shape[:3]
         rest = [(0, 0)] * (images.ndim - 3)
         padded = np.pad(images, [(0, 0), (self.pad, self.pad), (self.pad, self.pad), *rest])

@@ -1,4 +1,4 @@
-"""MNIST, which comes with anode, and every set of images stored in the same four files."""
+"""Sets of labelled images; MNIST, which comes with anode, and others in the same four files."""
 
 from dataclasses import dataclass
 from os import PathLike
@@ -35,9 +35,10 @@ SHIPPED_MD5 = {
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Labelled grey images.
+    """Labelled images of one size.
 
-    `images` is u8[n, 28, 28] with 0 for the ground, `labels` u8[n] of indices into `classes`.
+    `images` is u8[n, h, w] if they are grey, u8[n, h, w, 3] if they have colours; `labels`,
+    integers of shape [n], are indices into `classes`.
     """
 
     images: np.ndarray
@@ -78,14 +79,7 @@ def load_mnist(
     """
     root = SHIPPED if folder is None else Path(folder)
     train = _image_set(root, "train", classes)
-    test = _image_set(root, "t10k", classes)
-    if not 0 <= validation < len(train):
-        raise DataError(
-            f"validation={validation}: choose 0 to {len(train) - 1} of the {len(train)} training "
-            f"images in {root}"
-        )
-    valid = train[:validation] if validation else None
-    return Splits(train[validation:], valid, test)
+    return split(train, _image_set(root, "t10k", classes), validation, root)
 
 
 def load_fashion_mnist(folder: str | PathLike[str], *, validation: int = 0) -> Splits:
@@ -94,6 +88,17 @@ def load_fashion_mnist(folder: str | PathLike[str], *, validation: int = 0) -> S
     `folder` is where they are: they do not come with anode (Debian: `dataset-fashion-mnist`).
     """
     return load_mnist(folder, validation=validation, classes=FASHION)
+
+
+def split(train: ImageSet, test: ImageSet, validation: int, source: object) -> Splits:
+    """The splits with the first `validation` rows of training set aside; DataError beyond them."""
+    if not 0 <= validation < len(train):
+        raise DataError(
+            f"validation={validation}: choose 0 to {len(train) - 1} of the {len(train)} training "
+            f"images in {source}"
+        )
+    valid = train[:validation] if validation else None
+    return Splits(train[validation:], valid, test)
 
 
 def _image_set(root: Path, part: str, classes: tuple[str, ...]) -> ImageSet:
