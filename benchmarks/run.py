@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks import peak
+from anode.inspect import peak
 from benchmarks.environments import (
     CONTESTANTS,
     NET_CONTESTANTS,

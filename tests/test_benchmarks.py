@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import peak
+from anode.inspect import peak
 from benchmarks.contestants.numpy_mlp import gradients
 from benchmarks.environments import CONTESTANTS, ROOT, ContestantError
 from benchmarks.measure import Row, expected_losses

@@ -1,4 +1,4 @@
-"""A timed program's log: every task once, on a thread of the team, in an order that `after` allows."""
+"""A timed program's log: every task once, on a thread of the team, in an allowed order."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _agrees_with_itself(profile: Profile) -> None:
     assert 0 < profile.seconds < 1
     assert profile.middle in profile.runs
     for span, work in zip(profile.spans(), profile.work(), strict=True):
-        assert 0 < span
+        assert span > 0
         assert work <= span * profile.threads * 1.001
 
 

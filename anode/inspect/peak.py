@@ -1,6 +1,6 @@
 """The machine's practical limits: float32 fused multiply-adds from registers, and memory copies.
 
-`python -m benchmarks.peak` prints both for one and two threads.
+`python -m anode.inspect.peak` prints both for one and two threads.
 """
 
 from __future__ import annotations
@@ -72,32 +72,34 @@ def _compiled(ir: str) -> tuple[Any, Callable[[int, int], None]]:
     return owner, signature(owner.get_function_address("peak"))
 
 
-def _best_seconds(task: Callable[[int], None], threads: int) -> float:
+def _best_seconds(task: Callable[[int], None], threads: int, trials: int) -> float:
     """The shortest wall time, over some trials, of `task(thread)` on all threads at once."""
     with ThreadPoolExecutor(threads) as pool:
         seconds = []
-        for _ in range(TRIALS):
+        for _ in range(trials):
             start = time.perf_counter()
             list(pool.map(task, range(threads)))
             seconds.append(time.perf_counter() - start)
     return min(seconds)
 
 
-def fma_gflops(threads: int, turns: int = 2_500_000) -> float:
+def fma_gflops(threads: int, trials: int = TRIALS, turns: int = 2_500_000) -> float:
     """Practical peak of float32 fused multiply-adds in GFLOP/s, each counting two operations."""
     lanes = vector_lanes()
     owner, peak = _compiled(fma_ir(lanes))
     floats = [np.full(CHAINS * lanes, 0.5, np.float32) for _ in range(threads)]
-    seconds = _best_seconds(lambda thread: peak(turns, floats[thread].ctypes.data), threads)
+    seconds = _best_seconds(lambda thread: peak(turns, floats[thread].ctypes.data), threads, trials)
     del owner
     return threads * turns * CHAINS * lanes * 2 / seconds / 1e9
 
 
-def copy_gbs(threads: int) -> float:
+def copy_gbs(threads: int, trials: int = TRIALS) -> float:
     """Bandwidth of copying a large array in GB/s, bytes read and bytes written both counted."""
     source = np.ones((threads, COPY_FLOATS // threads), np.float32)
     target = np.zeros_like(source)
-    seconds = _best_seconds(lambda thread: np.copyto(target[thread], source[thread]), threads)
+    seconds = _best_seconds(
+        lambda thread: np.copyto(target[thread], source[thread]), threads, trials
+    )
     return 2 * source.nbytes / seconds / 1e9
 
 
