@@ -161,6 +161,15 @@ def reachable(before: Sequence[Iterable[int]]) -> list[int]:
     return masks
 
 
+def later(before: Sequence[Iterable[int]]) -> list[int]:
+    """For each task, as bits, those that have to wait for it; each waits for earlier ones."""
+    masks = [0] * len(before)
+    for task in range(len(before) - 1, -1, -1):
+        for earlier in before[task]:
+            masks[earlier] |= masks[task] | 1 << task
+    return masks
+
+
 def reduced(before: Sequence[Iterable[int]]) -> list[tuple[int, ...]]:
     """`before` without what follows from the rest; every task waits for earlier ones only."""
     masks: list[int] = []

@@ -7,31 +7,34 @@ made. The *tight* one trusts the list order: buffers whose lifetimes in it are a
 arena would grow beyond the tight one's by more than 1/SLACK. Edges that sharing needs are then
 added to `after`. The free plan is taken if it keeps the bound and leaves more steps unordered: so
 steps are not serialised to save bytes that the peak hardly depends on.
-
-Both place buffers from the largest to the smallest, each into the smallest gap that fits.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import numpy as np
-
-from anode.program.live import Slot, slots_of, users_of
+from anode.program.live import slots_of, users_of
 from anode.program.order import reachable, reduced
+from anode.program.place import Layout, free, tight
 from anode.program.program import Program, Step
 
 SLACK = 16
 
 
-def plan(program: Program) -> Program:
-    """The program with its temporaries at offsets in one arena and the edges sharing needs."""
-    tight = _placed(slots_of(program, None))
-    limit = tight.arena + tight.arena // SLACK
-    free = _placed(slots_of(program, _before(program.steps)), program, limit)
-    layouts = [tight] if free.arena > limit else [tight, free]
+def plan(program: Program, limit: int | None = None) -> Program:
+    """The program with its temporaries at offsets in one arena and the edges sharing needs.
+
+    The arena is the smallest that is found where that is above `limit` bytes.
+    """
+    layouts = [tight(slots_of(program, None))]
+    most = layouts[0].arena + layouts[0].arena // SLACK
+    if limit is not None:
+        most = min(most, limit)
+    unordered = free(slots_of(program, _before(program.steps)), program.steps, most)
+    if unordered is not None:
+        layouts.append(unordered)
     planned = [_laid_out(program, layout) for layout in layouts]
     return min(planned, key=lambda p: sum(mask.bit_count() for mask in _before(p.steps)))
 
@@ -41,7 +44,7 @@ def _before(steps: Sequence[Step]) -> list[int]:
     return reachable([step.after for step in steps])
 
 
-def _laid_out(program: Program, layout: _Layout) -> Program:
+def _laid_out(program: Program, layout: Layout) -> Program:
     buffers = tuple(
         replace(buffer, offset=layout.offsets.get(i, 0)) if buffer.kind == "temporary" else buffer
         for i, buffer in enumerate(program.buffers)
@@ -50,84 +53,7 @@ def _laid_out(program: Program, layout: _Layout) -> Program:
     return replace(program, buffers=buffers, steps=steps, arena=layout.arena)
 
 
-@dataclass(frozen=True)
-class _Layout:
-    offsets: dict[int, int]  # of buffers
-    arena: int
-
-
-def _placed(slots: list[Slot], program: Program | None = None, limit: int = 0) -> _Layout:
-    """Best fit from the largest slot to the smallest.
-
-    Slots whose lifetimes in the list order are apart share; with a `program`, only those whose
-    users `after` puts in order, as long as the arena stays within `limit`.
-    """
-    slots = sorted(slots, key=lambda slot: (-slot.size, slot.first))
-    first = np.array([slot.first for slot in slots], np.int64)
-    last = np.array([slot.last for slot in slots], np.int64)
-    start, end = np.zeros(len(slots), np.int64), np.zeros(len(slots), np.int64)
-    ordered = _Ordered(program, slots, first) if program is not None else None
-    for i, slot in enumerate(slots):
-        overlap = (first[:i] <= slot.last) & (last[:i] >= slot.first)
-        offset = None
-        if ordered is not None:
-            offset = _best_fit(start[:i], end[:i], ~ordered.apart(i), slot.size)
-        if offset is None or offset + slot.size > limit:
-            offset = _best_fit(start[:i], end[:i], overlap, slot.size)
-        start[i], end[i] = offset, offset + slot.size
-    offsets = {b: int(start[i]) for i, slot in enumerate(slots) for b in slot.buffers}
-    return _Layout(offsets, int(end.max(initial=0)))
-
-
-def _best_fit(start: np.ndarray, end: np.ndarray, taken: np.ndarray, size: int) -> int:
-    """The offset of the smallest gap of at least `size` bytes between the slots `taken`."""
-    start, end = start[taken], end[taken]
-    if not len(start):
-        return 0
-    by_offset = np.argsort(start)
-    start, top = start[by_offset], np.maximum.accumulate(end[by_offset])
-    below = np.concatenate(([0], top[:-1]))
-    gaps = start - below
-    fits = np.flatnonzero(gaps >= size)
-    return int(below[fits[np.argmin(gaps[fits])]] if len(fits) else top[-1])
-
-
-class _Ordered:
-    """Which slots `after` puts in order: all users of one before the writer of the other."""
-
-    def __init__(self, program: Program, slots: list[Slot], first: np.ndarray) -> None:
-        later = _later(program.steps)
-        width = len(program.steps) // 8 + 1
-        rows = [self._behind(slot, later).to_bytes(width, "little") for slot in slots]
-        self.bits = np.frombuffer(b"".join(rows), np.uint8).reshape(len(slots), width)
-        self.first = first
-
-    @staticmethod
-    def _behind(slot: Slot, later: list[int]) -> int:
-        """As bits, the steps that wait for every user of the slot."""
-        mask = later[slot.last]
-        for user in slot.users[:-1]:
-            mask &= later[user]
-        return mask
-
-    def apart(self, i: int) -> np.ndarray:
-        """Which of the slots 0..i-1 are ordered against slot i."""
-        first = self.first[:i]
-        earlier = self.bits[:i, self.first[i] >> 3] >> (self.first[i] & 7)
-        later = self.bits[i, first >> 3] >> (first & 7)
-        return ((earlier | later) & 1).astype(bool)
-
-
-def _later(steps: Sequence[Step]) -> list[int]:
-    """For each step, as bits, the steps that have to wait for it."""
-    masks = [0] * len(steps)
-    for i in range(len(steps) - 1, -1, -1):
-        for earlier in steps[i].after:
-            masks[earlier] |= masks[i] | 1 << i
-    return masks
-
-
-def _with_edges(program: Program, layout: _Layout) -> tuple[Step, ...]:
+def _with_edges(program: Program, layout: Layout) -> tuple[Step, ...]:
     """The steps, each waiting for the users of what last lay where it writes."""
     users = users_of(program)
     before = [set(step.after) for step in program.steps]
