@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+from anode.ir.graph import Graph
 from anode.ir.node import Node
 
 
@@ -32,7 +33,8 @@ class Miss:
 
 @dataclass
 class Trace:
-    """One pass over one graph: its hits and misses, seconds, and node counts before and after.
+    """One pass over one graph: its hits and misses, seconds, the graphs and node counts before and
+    after.
 
     `became` says what each node of the graph before, or made on the way, is in the graph after: of
     nodes that were fused, their kernel. A node that it does not mention is still itself, or gone.
@@ -43,6 +45,7 @@ class Trace:
     misses: list[Miss] = field(default_factory=list)
     seconds: float = 0.0
     nodes: tuple[int, int] = (0, 0)
+    graphs: tuple[Graph, Graph] | None = None
     became: dict[Node, Node] = field(default_factory=dict)
 
     @property
