@@ -13,7 +13,13 @@ from anode.ops.control import (
     switch,
     while_loop,
 )
-from anode.ops.conv import convolution, convolution_data, convolution_weights
+from anode.ops.conv import (
+    conv,
+    conv_transpose,
+    convolution,
+    convolution_data,
+    convolution_weights,
+)
 from anode.ops.elementwise import (
     abs,
     acos,
@@ -135,6 +141,15 @@ from anode.ops.nn import (
     softplus,
     softsign,
     sparse_softmax_cross_entropy,
+)
+from anode.ops.pool import (
+    average_pool,
+    global_pool,
+    lp_pool,
+    max_pool,
+    max_pool_grad,
+    max_pool_with_index,
+    pool,
 )
 from anode.ops.random import (
     bernoulli,

@@ -34,6 +34,17 @@ from anode.ops.shape import (
     transpose,
     zeros,
 )
+from anode.ops.spatial import (
+    Padding,
+    channels_last,
+    each,
+    in_format,
+    padded,
+    paddings,
+    spatial_attributes,
+    spatial_rank,
+    window_counts,
+)
 from anode.ops.window import windows
 
 Ints = tuple[int, ...]
@@ -61,8 +72,8 @@ def convolution(
     negative ones remove elements. Strides and dilations are 1 by default.
     """
     kernel, channels = _check_filter("convolution", x.tensor, w.tensor, len(strides), groups)
-    _result_sizes("convolution", x, x.shape[1:-1], kernel, strides, low, high, dilations)
-    d, x = len(kernel), _padded(x, low, high)
+    window_counts("convolution", x, x.shape[1:-1], kernel, strides, low, high, dilations)
+    d, x = len(kernel), padded(x, low, high)
     if groups > 1 and channels == 1:
         patches = _depthwise_patches(x, w.shape[-1], kernel, strides, dilations)
         terms = patches * as_dtype(reshape(w, shape=(*kernel, w.shape[-1])), patches.dtype)
@@ -93,9 +104,9 @@ def convolution_weights(
 ) -> Node:
     """The gradient of `convolution` by w (*kernel, c/groups, o) where its result has `ct`."""
     sizes = (kernel, strides, low, high, dilations)
-    out = _result_sizes("convolution_weights", x, x.shape[1:-1], *sizes)
+    out = window_counts("convolution_weights", x, x.shape[1:-1], *sizes)
     _check_result("convolution_weights", x, ct, (x.shape[0], *out), ct.shape[-1], groups)
-    d, x = len(kernel), _padded(x, low, high)
+    d, x = len(kernel), padded(x, low, high)
     if groups > 1 and x.shape[-1] == groups:
         patches = _depthwise_patches(x, ct.shape[-1], kernel, strides, dilations)
         wide = as_dtype(ct, patches.dtype)
@@ -132,7 +143,7 @@ def convolution_data(
     if w.tensor.rank != d + 2:
         raise _not_a_filter("convolution_data", ct.tensor, w.tensor, d)
     kernel, steps = _kernel(w, d), (strides, low, high, dilations)
-    out = _result_sizes("convolution_data", ct, sizes, kernel, *steps)
+    out = window_counts("convolution_data", ct, sizes, kernel, *steps)
     _check_result("convolution_data", w, ct, (ct.shape[0], *out), w.shape[-1], groups)
     axes = [
         _Axis(*numbers) for numbers in zip(sizes, out, kernel, strides, low, dilations, strict=True)
@@ -141,6 +152,80 @@ def convolution_data(
     if in_one and math.prod(a.taps * a.stride for a in axes) <= MOST_TAPS * math.prod(kernel):
         return _all_phases(ct, w, axes)
     return _each_phase(ct, w, axes, groups)
+
+
+def conv(
+    x: Node,
+    w: Node,
+    strides: int | Sequence[int] = 1,
+    padding: Padding = "VALID",
+    dilations: int | Sequence[int] = 1,
+    groups: int = 1,
+    data_format: str = "NCHW",
+) -> Node:
+    """The convolution of images `x` with filters `w`, both in a data format of `spatial.FORMATS`.
+
+    Filters are (o, c/groups, *kernel) next to channels first ("NCHW") and (*kernel, c/groups, o)
+    next to channels last ("NHWC"). `padding` is read by `spatial.paddings`: "SAME", "VALID", a
+    number, one for each dim, or (low, high) pairs. Raises ShapeError where they do not fit.
+    """
+    d = spatial_rank("conv", x, data_format)
+    image, filters = channels_last(x, data_format), _filters("conv", w, d, data_format)
+    strides, dilations = (
+        each("conv", name, value, d)
+        for name, value in (("strides", strides), ("dilations", dilations))
+    )
+    kernel = _kernel(filters, d)
+    pairs = paddings("conv", padding, image.shape[1:-1], kernel, strides, dilations)
+    low, high = zip(*pairs, strict=True)
+    attrs = {"strides": strides, "low": low, "high": high, "dilations": dilations}
+    return in_format(convolution(image, filters, groups=groups, **attrs), data_format)
+
+
+def conv_transpose(
+    x: Node,
+    w: Node,
+    strides: int | Sequence[int] = 1,
+    padding: Padding = "VALID",
+    output_padding: int | Sequence[int] = 0,
+    dilations: int | Sequence[int] = 1,
+    groups: int = 1,
+    data_format: str = "NCHW",
+) -> Node:
+    """The transposed convolution of `x`: what `conv` from the result to `x` has as its gradient.
+
+    Filters are (c, o/groups, *kernel) next to channels first and (*kernel, o/groups, c) next to
+    channels last. `padding` is that of the convolution: it is removed from the result, to whose
+    end `output_padding` is added; "SAME" gives size·stride. Raises ShapeError where they do not
+    fit.
+    """
+    op = "conv_transpose"
+    d = spatial_rank(op, x, data_format)
+    image, filters = channels_last(x, data_format), _filters(op, w, d, data_format)
+    given = {"strides": strides, "dilations": dilations, "output_padding": output_padding}
+    strides, dilations, extra = (each(op, name, value, d) for name, value in given.items())
+    kernel, same = _kernel(filters, d), padding in ("SAME", "SAME_LOWER")
+    whole = tuple([n * s for n, s in zip(image.shape[1:-1], strides, strict=True)])
+    low, high = zip(*paddings(op, padding, whole, kernel, strides, dilations), strict=True)
+    steps = zip(image.shape[1:-1], kernel, strides, dilations, low, high, strict=True)
+    least = [(n - 1) * s + (k - 1) * e + 1 - a - b for n, k, s, e, a, b in steps]
+    sizes = whole if same else tuple(least)
+    sizes = tuple([n + more for n, more in zip(sizes, extra, strict=True)])
+    # what lies beyond the last window gets nothing: so much less than `high` is padded
+    beyond = [n - m for n, m in zip(sizes, least, strict=True)]
+    high = tuple([b - more for b, more in zip(high, beyond, strict=True)])
+    attrs = {"strides": strides, "low": low, "high": high, "dilations": dilations}
+    y = convolution_data(image, filters, sizes=sizes, groups=groups, **attrs)
+    return in_format(y, data_format)
+
+
+def _filters(op: str, w: Node, d: int, data_format: str) -> Node:
+    """Filters of a data format as (*kernel, c/groups, o)."""
+    if w.tensor.rank != d + 2:
+        raise mismatch(op, f"the filters of {data_format} have {d + 2} dims", [w.type])
+    if data_format.endswith("C"):
+        return w
+    return transpose(w, permutation=(*range(2, d + 2), 1, 0))
 
 
 @dataclass(frozen=True)
@@ -267,7 +352,7 @@ def _all_phases(ct: Node, w: Node, axes: Sequence[_Axis]) -> Node:
     taps, strides = [axis.taps for axis in axes], [axis.stride for axis in axes]
     missing = [axis.taps * axis.stride - axis.kernel for axis in axes]
     split = [n for pair in zip(taps, strides, strict=True) for n in pair]
-    filters = reshape(_padded(w, (0,) * d, missing, first=0), shape=(*split, c, o))
+    filters = reshape(padded(w, (0,) * d, missing, first=0), shape=(*split, c, o))
     filters = _reversed(filters, range(0, 2 * d, 2))
     order = [*range(0, 2 * d, 2), 2 * d + 1, *range(1, 2 * d, 2), 2 * d]
     filters = transpose(filters, permutation=order)
@@ -316,25 +401,24 @@ def _(ct: Node, y: Node, x: Node, z: Node, *, kernel: Ints, **attrs: Any) -> tup
 
 def _canonical(op: str, x: TensorType, other: TensorType, attrs: dict[str, Any]) -> dict[str, Any]:
     check_tensors(op, x, other)
-    d = x.rank - 2
-    if d < 1:
-        raise mismatch(op, "there is no spatial dim", [x, other], "images are (n, *spatial, c)")
-    for name, value in (("strides", 1), ("low", 0), ("high", 0), ("dilations", 1)):
-        attrs[name] = (value,) * d if attrs[name] == () else attrs[name]
-    for name in ("strides", "low", "high", "dilations", "kernel", "sizes"):
-        if len(attrs.get(name, (1,) * d)) != d:
-            raise mismatch(op, f"{name} {attrs[name]} needs {d} entries, one a spatial dim", [x])
-    if attrs["groups"] < 1 or min((*attrs["strides"], *attrs["dilations"])) < 1:
-        raise mismatch(op, f"strides, dilations and groups must be positive, not {attrs}", [x])
-    return attrs
+    if attrs["groups"] < 1:
+        raise mismatch(op, f"groups must be positive, not {attrs['groups']}", [x, other])
+    return spatial_attributes(op, x, attrs)
 
 
-for _op in (convolution, convolution_data, convolution_weights):
+@convolution.canonical
+def _(x: TensorType, w: TensorType, **attrs: Any) -> Mapping[str, Any]:
+    return _canonical("convolution", x, w, attrs)
 
-    def _rule(x: TensorType, y: TensorType, _op: Any = _op, **attrs: Any) -> Mapping[str, Any]:
-        return _canonical(_op.name, x, y, attrs)
 
-    _op.canonical(_rule)
+@convolution_data.canonical
+def _(ct: TensorType, w: TensorType, **attrs: Any) -> Mapping[str, Any]:
+    return _canonical("convolution_data", ct, w, attrs)
+
+
+@convolution_weights.canonical
+def _(x: TensorType, ct: TensorType, **attrs: Any) -> Mapping[str, Any]:
+    return _canonical("convolution_weights", x, ct, attrs)
 
 
 def _check_filter(op: str, x: TensorType, w: TensorType, d: int, groups: int) -> tuple[Ints, Size]:
@@ -376,43 +460,8 @@ def _check_result(op: str, x: Node, ct: Node, lead: Shape, o: Size, groups: int)
         raise mismatch(op, f"{groups} groups do not divide {o} results", [x.type, ct.type])
 
 
-def _result_sizes(
-    op: str,
-    x: Node,
-    sizes: Shape,
-    kernel: Shape,
-    strides: Ints,
-    low: Ints,
-    high: Ints,
-    dilations: Ints,
-) -> Shape:
-    """The spatial sizes of a convolution's result."""
-    found = []
-    for n, k, s, a, b, d in zip(sizes, kernel, strides, low, high, dilations, strict=True):
-        rest = n + a + b - (k - 1) * d - 1
-        if rest < 0 or k < 1:
-            raise mismatch(
-                op,
-                f"a kernel of {k} (dilation {d}) does not fit into {n} elements padded "
-                f"by {a} and {b}",
-                [x.type],
-                "pad more, or take a smaller kernel",
-            )
-        found.append(rest // s + 1)
-    return tuple(found)
-
-
 def _range(start: int, count: int) -> Ints:
     return tuple(range(start, start + count))
-
-
-def _padded(x: Node, low: Sequence[int], high: Sequence[int], first: int = 1) -> Node:
-    """`x` with zeros around the dims from `first` on."""
-    if not any((*low, *high)):
-        return x
-    before, after = (0,) * first, (0,) * (len(x.shape) - first - len(low))
-    low, high = (*before, *low, *after), (*before, *high, *after)
-    return pad(x, constant(0, x.dtype), low=low, high=high)
 
 
 def _patches(x: Node, groups: int, kernel: Ints, strides: Ints, dilations: Ints) -> Node:

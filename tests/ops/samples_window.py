@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 
 from anode.ir.dtypes import bf16
+from anode.ops import max_pool_with_index
 from tests.ops.sample import Sample
-from tests.ops.samples_tensor import ints, normal
+from tests.ops.samples import stored
+from tests.ops.samples_tensor import distinct, ints, normal
+from tests.ops.values import run
 
 CONVOLUTIONS: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((2, 7, 3), (3, 3, 4), {}),
@@ -65,7 +68,62 @@ def convolution(
     return Sample([normal(*shapes[c], dtype=dtype) for c in form], {**extra[form], **attrs})
 
 
+POOLS: list[tuple[tuple[int, ...], dict[str, Any]]] = [
+    ((2, 7, 6, 3), {"sizes": (3, 2), "strides": (2, 2), "low": (1, 0), "high": (1, 1)}),
+    ((2, 9, 4), {"sizes": (3,), "strides": (2,)}),
+    ((1, 8, 2), {"sizes": (2,), "dilations": (3,), "low": (1,), "high": (1,)}),
+    ((1, 4, 5, 4, 2), {"sizes": (2, 2, 2), "strides": (2, 1, 2)}),
+    ((1, 5, 5, 2), {"sizes": (2, 2), "strides": (3, 3), "low": (-1, 0), "high": (1, -1)}),
+    ((1, 17, 17, 1), {"sizes": (17, 17)}),
+    ((0, 4, 4, 2), {"sizes": (2, 2)}),
+]
+
+
+def pools(**attrs: Any) -> list[Sample]:
+    """Samples of pooling: no two elements are so near that a step makes the other the larger."""
+    typed: dict[str, Any] = {**POOLS[0][1], **attrs}
+    return [Sample([distinct(*shape)], {**each, **attrs}) for shape, each in POOLS] + [
+        Sample([distinct(2, 7, 6, 18, dtype=np.float32)], typed),
+        Sample([stored(distinct(1, 7, 6, 3), bf16)], typed),
+    ]
+
+
+def pool_gradients() -> list[Sample]:
+    found = []
+    for shape, attrs in POOLS:
+        values = distinct(*shape)
+        _, index = run(lambda x, attrs=attrs: max_pool_with_index(x, **attrs).items, values)
+        found.append(Sample([normal(*index.shape), index], {"lengths": shape[1:-1], **attrs}))
+    one = {"lengths": (4,), "sizes": (2,)}
+    index = np.array([0, 1, 0], np.uint8).reshape(1, 3, 1)
+    found += [Sample([normal(1, 3, 1, dtype=t), index], one) for t in (np.float32, bf16)]
+    return found
+
+
+def overhanging() -> list[Sample]:
+    """Averages of which the last window reaches beyond the padding."""
+    common = {"sizes": (3,), "strides": (2,), "overhang": (1,)}
+    others: list[dict[str, Any]] = [{}, {"low": (1,), "high": (1,)}, {"include_padding": False}]
+    return [Sample([normal(1, 6, 2)], {**common, **attrs}) for attrs in others]
+
+
+NANS = np.array([[1, np.nan, 3, 3, -np.inf, -np.inf, 2, 2, np.nan]], np.float32)[..., None]
+
 SAMPLES: dict[str, list[Sample]] = {
+    "max_pool": [
+        *pools(),
+        Sample([NANS], {"sizes": (2,)}, smooth=False),
+        Sample([ints(1, 6, 2)], {"sizes": (2,), "low": (1,), "high": (1,)}),
+    ],
+    "max_pool_with_index": [*pools(), Sample([NANS], {"sizes": (2,)}, smooth=False)],
+    "max_pool_grad": pool_gradients(),
+    "average_pool": [*pools(), *pools(include_padding=False), *overhanging()],
+    "lp_pool": [
+        *pools(),
+        *pools(p=3.0),
+        Sample([normal(1, 4, 2)], {"sizes": (2,), "p": 1.0}),
+        Sample([np.zeros((1, 4, 2), np.float32)], {"sizes": (2,)}, smooth=False),
+    ],
     "convolution": convolutions("xw"),
     "convolution_data": convolutions("yw"),
     "convolution_weights": convolutions("xy"),
