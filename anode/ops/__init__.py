@@ -118,9 +118,6 @@ from anode.ops.linalg import (
     tensordot,
 )
 from anode.ops.nn import (
-    batch_norm_grad,
-    batch_norm_inference,
-    batch_norm_training,
     clipped_relu,
     cross_entropy,
     dropout,
@@ -128,7 +125,6 @@ from anode.ops.nn import (
     gelu,
     hard_sigmoid,
     hard_tanh,
-    layer_norm,
     leaky_relu,
     log_softmax,
     mish,
@@ -141,6 +137,18 @@ from anode.ops.nn import (
     softplus,
     softsign,
     sparse_softmax_cross_entropy,
+)
+from anode.ops.norm import (
+    batch_norm_grad,
+    batch_norm_inference,
+    batch_norm_training,
+    group_norm,
+    instance_norm,
+    layer_norm,
+    local_response_norm,
+    local_response_norm_grad,
+    local_response_norm_within,
+    lrn,
 )
 from anode.ops.pool import (
     average_pool,

@@ -121,6 +121,35 @@ def layer_norm(name: str) -> list[Sample]:
     ]
 
 
+def group_norm(name: str) -> list[Sample]:
+    return [
+        Sample(real(name, (2, 3, 5, 4), (4,), (4,)), {"groups": 2}),
+        Sample(real(name, (2, 6, 3), (6,), (6,)), {"groups": 3, "axis": 1, "epsilon": 0.1}),
+        Sample(real(name, (2, 3, 3, 2), (2,), (2,)), {"groups": 2}),
+        Sample(real(name, (2, 5, 5, 8), (8,), (8,), dtype="f32"), {"groups": 4}),
+        Sample(
+            [*real(name, (2, 4, 6), dtype="bf16"), *real(name, (6,), (6,), dtype="f32")],
+            {"groups": 2},
+        ),
+    ]
+
+
+def response_norm(name: str) -> list[Sample]:
+    def one(shape: Shape, dtype: str = "f64", **attrs: float) -> Sample:
+        operands = real(name, *[shape] * (1 + name.endswith("grad")), dtype=dtype)
+        return Sample(operands, {"alpha": 0.3, "beta": 0.75, "k": 1.0, **attrs})
+
+    return [
+        one((2, 3, 4, 7), size=5),
+        one((2, 4, 6), size=4, beta=0.5, k=2.0),
+        one((1, 5, 3), size=3, beta=1.0),
+        one((1, 3, 3, 2), size=3, beta=0.6),
+        one((0, 4, 6), size=3),
+        one((2, 3, 4, 19), "f32", size=5),
+        one((2, 3, 8), "bf16", size=5),
+    ]
+
+
 def dropout(name: str) -> list[Sample]:
     shapes: list[Shape] = [(3, 5), (), (0, 2)]
     return [
@@ -158,6 +187,11 @@ SAMPLES: dict[str, list[Sample]] = {
     "batch_norm_inference": batch_norm_inference("batch_norm_inference"),
     "batch_norm_grad": batch_norm_grad("batch_norm_grad"),
     "layer_norm": layer_norm("layer_norm"),
+    "group_norm": group_norm("group_norm"),
+    **{
+        f"local_response_norm{form}": response_norm(f"local_response_norm{form}")
+        for form in ("", "_grad", "_within")
+    },
     "random_bits": draws("u32", "u64", "u16", "u8"),
     "uniform": draws("f64", "f16", "bf16"),
     "normal": draws("f64", "f16", "bf16"),
