@@ -158,6 +158,8 @@ class _Cover:
             if node in new or not waiting:
                 stack.pop()
                 new.setdefault(node, remake(target, tuple([new.get(a, a) for a in target.args])))
+                if new[node] is not node:
+                    self.trace.became[node] = new[node]
             elif node in opened:
                 raise GraphError(f"the rule {hit and hit.rule} puts {node} inside its own result")
             else:

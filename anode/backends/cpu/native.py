@@ -17,11 +17,14 @@ from anode.backends.cpu.control import emit_control
 from anode.backends.cpu.llvm_ir import I8, I64, POINTER, Values, counted, i64
 from anode.backends.cpu.log import cycles, write_record
 from anode.backends.cpu.loops import emit_loops, plan_loops
+from anode.backends.cpu.onednn_call import emit_convolution
+from anode.backends.cpu.onednn_conv import CONVOLUTION
 from anode.backends.cpu.products import emit_product, plan_product
 from anode.backends.cpu.serial import copy_bytes, emit_concatenate, emit_cumulate, emit_scatter
 from anode.backends.cpu.target import Target
 from anode.backends.cpu.team import LINE, PROGRAM
 from anode.errors import BackendError
+from anode.ir.node import Node
 from anode.passes.kernel import KINDS
 from anode.program.program import Program, Step
 
@@ -48,9 +51,10 @@ class NativeModule:
 
     Each is given to `finished` as soon as it is, so that code can be generated from it while the
     others are still being written; `modules` has them all. `host_steps` are the steps that call
-    back, numbered as the callback is told; `scratch` is the bytes each thread needs; `kernels` has
-    the kernel of every step, for the report. A `timed` module writes down when each task ran, see
-    `profile`; its table has one more place, for the address of that log.
+    back, numbered as the callback is told; `calls` are the convolutions that oneDNN computes;
+    `scratch` is the bytes each thread needs; `kernels` has the kernel of each step, for the report.
+    A `timed` module writes down when each task ran, see `profile`; its table has one more place,
+    for the address of that log.
     """
 
     program: Program
@@ -62,6 +66,7 @@ class NativeModule:
     modules: list[ir.Module] = field(default_factory=list)
     host_steps: list[tuple[Program, Step]] = field(default_factory=list)
     kernels: dict[Step, Kernel] = field(default_factory=dict)
+    calls: list[Node] = field(default_factory=list)
     scratch: int = 0
     _shared: dict[object, Kernel] = field(default_factory=dict)
     _open: ir.Module | None = None
@@ -154,6 +159,8 @@ class NativeModule:
             return Kernel(emit_cumulate(node, self.module, name, self.target), 1)
         if kind in HOST:
             return self._host(program, step, name)
+        if node.op is CONVOLUTION:
+            return self._call(node, name)
         if step.programs:
             return Kernel(emit_control(self, program, step, name), 1, takes_table=True)
         raise BackendError(f"the cpu backend has no kernel for {node.op.name} ({node.origin})")
@@ -181,6 +188,11 @@ class NativeModule:
             declared = ir.Function(self.module, function.function_type, name)
             self._shared[key] = Kernel(declared, tasks, scratch)
         return self._shared[key]
+
+    def _call(self, node: Node, name: str) -> Kernel:
+        function, scratch = emit_convolution(node, self.module, name, len(self.calls))
+        self.calls.append(node)
+        return Kernel(function, node.attrs["tasks"], scratch)
 
     def _simple(
         self, name: str, pointers: int, body: Callable[[ir.IRBuilder, Values], None]
