@@ -12,6 +12,7 @@ from it. A product is a group's member too: its users become the epilogue of its
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from math import prod
 
@@ -30,6 +31,7 @@ from anode.passes.movement import (
     stored_operands,
     through,
     unreshaped,
+    windows_sum,
 )
 from anode.passes.strides import factors
 from anode.rewrite.trace import Hit, Miss, Trace
@@ -59,6 +61,7 @@ class _Fusion:
         self.graph, self.trace = graph, trace
         self.position = {node: i for i, node in enumerate(graph.nodes)}
         self.stored = frozenset(_stored_movement(graph))
+        self.summed = frozenset(_summed(graph, self.stored))
         self.uses: dict[Node, list[Use]] = {node: [] for node in graph.nodes}
         self.group_of: dict[Node, Group] = {}
         self.escapes: set[Node] = set(graph.roots)
@@ -77,7 +80,7 @@ class _Fusion:
 
     # what is what
     def _is_inline(self, node: Node) -> bool:
-        return is_inline(node) and node not in self.stored
+        return node in self.summed or (is_inline(node) and node not in self.stored)
 
     def _is_member(self, node: Node) -> bool:
         if is_leaf(node) or self._is_inline(node):
@@ -91,7 +94,7 @@ class _Fusion:
         if is_leaf(node) or self._is_inline(node) or node.op is ITEM:
             return
         for arg, coordinates in self._own_reads(node):
-            for target, at in stored_operands(arg, coordinates, self.stored):
+            for target, at in stored_operands(arg, coordinates, self._is_inline):
                 self.uses[target].append(Use(node, at))
                 if target.op is ITEM:
                     self.uses[target.args[0]].append(Use(node, None))
@@ -153,7 +156,7 @@ class _Fusion:
             return _refuse_product(node, group)
         if node.op.name == "reduce":
             return _refuse_reduction(node, group, axes)
-        if node.op.name == "overlap_add":
+        if windows_sum(node) is not None:
             return _refuse_overlap(group, axes)
         narrow = self._narrow_axes(node, group, axes)
         if axes == group.wide or (narrow and axes == _kept(group.space, narrow)):
@@ -162,7 +165,7 @@ class _Fusion:
 
     def _narrow_axes(self, node: Node, group: Group, at: Axes) -> Axes:
         """The axes that are reduced in a kernel of which `node` would be a narrow member."""
-        if group.has("overlap_add"):
+        if group.adds_windows:
             return ()
         return group.axes or self._reduced_before(node, group.space, at)
 
@@ -187,7 +190,7 @@ class _Fusion:
         """The values that a node reads at the very element it is at."""
         own = _dims(identity(node.tensor.static))
         for arg, at in self._own_reads(node):
-            for source, coordinates in stored_operands(arg, at, self.stored):
+            for source, coordinates in stored_operands(arg, at, self._is_inline):
                 if coordinates is not None and _dims(coordinates) == own:
                     yield source
 
@@ -305,6 +308,7 @@ class _Fusion:
 def _stored_movement(graph: Graph) -> set[Node]:
     """Inline nodes that must be stored: roots, other ops' operands, and what is long to move."""
     wanted = set(graph.roots)
+    wanted.update(n for n in graph.nodes if windows_sum(n) not in (None, n))
     for node in graph.nodes:
         if is_inline(node) or isinstance(node.op, Elementwise):
             continue
@@ -322,6 +326,34 @@ def _stored_movement(graph: Graph) -> set[Node]:
                 wanted.add(node)
                 del moves[node]
     return {node for node in wanted if is_inline(node) and not is_leaf(node)}
+
+
+def _summed(graph: Graph, stored: AbstractSet[Node]) -> set[Node]:
+    """What is computed where windows are added up, at every element once, and not stored.
+
+    It is the arithmetic on the windows' elements, and the sums themselves where only a part of them
+    is read, with borders.
+    """
+    users: dict[Node, set[Node]] = {node: set() for node in graph.nodes}
+    for node in graph.nodes:
+        for arg in node.args:
+            users[arg].add(node)
+    found: set[Node] = set()
+    for node in graph.nodes:
+        if node.op.name != "overlap_add":
+            continue
+        readers = [windows_sum(user) for user in users[node]]
+        if readers == [node] and users[node] <= stored and node not in graph.roots:
+            found.add(node)
+        stack, size = [node.args[0]], node.args[0].tensor.size
+        while stack:
+            arg = stack.pop()
+            once = arg.tensor.size == size and len(users[arg]) == 1 and arg not in graph.roots
+            if once and (isinstance(arg.op, Elementwise) or is_inline(arg)) and not is_leaf(arg):
+                stack += arg.args
+                if not is_inline(arg):
+                    found.add(arg)
+    return found
 
 
 def _factors(product: Node) -> list[Node]:
@@ -349,8 +381,8 @@ def _refuse_product(node: Node, group: Group) -> str | None:
         return "one product a kernel"
     if group.axes or group.has("reduce"):
         return "the users reduce over its result"
-    if group.has("overlap_add"):
-        return "the users add up windows in loops of their own"
+    if group.adds_windows:
+        return "the users add up windows"
     if group.has("random_bits"):
         return "random numbers are drawn in a kernel of their own"
     if _beyond_one(group.space) != _beyond_one(node.tensor.static):
@@ -368,8 +400,8 @@ def _refuse_overlap(group: Group, at: Axes) -> str | None:
 
 def _refuse_reduction(node: Node, group: Group, at: Axes) -> str | None:
     space, reduced = node.args[0].tensor.static, node.attrs["axes"]
-    if group.has("overlap_add"):
-        return "the users add up windows in loops of their own"
+    if group.adds_windows:
+        return "the users add up windows"
     if group.kind == "matmul":
         return "the users are a product's epilogue"
     if not isinstance(node.type, TensorType):
@@ -390,7 +422,7 @@ def _mergeable(a: Group, b: Group) -> bool:
     if a.kind != "loops" or b.kind != "loops" or a.space != b.space:
         return False
     axes = a.axes or b.axes
-    if axes and (a.has("overlap_add") or b.has("overlap_add")):
+    if axes and (a.adds_windows or b.adds_windows):
         return False
     if a.axes != b.axes and not (() in (a.axes, b.axes) and _has_rows(a.space, axes)):
         return False

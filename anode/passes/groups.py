@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from anode.ir.node import Node
-from anode.passes.movement import Coordinates
+from anode.passes.movement import Coordinates, windows_sum
 
 
 @dataclass(eq=False)
@@ -48,6 +48,10 @@ class Group:
 
     def has(self, op: str) -> bool:
         return any(node.op.name == op for node in self.members)
+
+    @property
+    def adds_windows(self) -> bool:
+        return any(windows_sum(node) is not None for node in self.members)
 
     def add(self, node: Node, at: Coordinates, position: int) -> None:
         self.low = min(self.low, position) if self.members else position

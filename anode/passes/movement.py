@@ -7,7 +7,7 @@ movement ops (slice, pad, …) the index is no axis any more, and the value must
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from anode.ir.node import CONSTANT, INPUT, READ, Node
 from anode.ir.types import TensorType
@@ -58,6 +58,14 @@ def unreshaped(node: Node) -> Node:
     while node.op.name == "reshape":
         (node,) = node.args
     return node
+
+
+def windows_sum(node: Node) -> Node | None:
+    """The `overlap_add` that a node is, perhaps with borders cut off or put around it."""
+    apart = {"slice": "strides", "pad": "interior"}.get(node.op.name)
+    if apart and set(node.attrs[apart]) <= {int(apart == "strides")}:
+        node = node.args[0]
+    return node if node.op.name == "overlap_add" else None
 
 
 def identity(shape: tuple[int, ...]) -> Coordinates:
@@ -145,7 +153,7 @@ def _reshape(node: Node, arg: Node, coordinates: Coordinates) -> Coordinates | N
 
 
 def stored_operands(
-    node: Node, coordinates: Coordinates | None, stored: frozenset[Node] = frozenset()
+    node: Node, coordinates: Coordinates | None, inline: Callable[[Node], bool] = is_inline
 ) -> Iterator[tuple[Node, Coordinates | None]]:
     """The values behind `node`'s operand chain that are not inline, each with its coordinates."""
     seen: set[tuple[Node, Coordinates | None]] = set()
@@ -155,7 +163,7 @@ def stored_operands(
         if item in seen:
             continue
         seen.add(item)
-        if is_inline(item[0]) and item[0] not in stored:
+        if inline(item[0]):
             stack.extend(through(*item))
         else:
             yield item

@@ -19,13 +19,14 @@ from anode.ir.graph import Graph
 from anode.ir.node import ITEM, Node
 from anode.ir.types import TensorType
 from anode.ops.declare import Elementwise
-from anode.passes.movement import Coordinates, identity, is_movement, unmoved
+from anode.passes.movement import Coordinates, identity, is_movement, unmoved, windows_sum
 from anode.program.program import ALIGNMENT
 
 TASK_COST = 40_000  # in simple vector operations: about 10 µs, long against handing out a task
 TASKS_PER_THREAD = 8  # lets threads that run at different speeds end together
 LARGEST_UNROLLED = 300  # operations in a body that is written several times over
 LARGEST_TILED = 24  # operations in a body that is written once for every lane
+MOST_TAPS = 64  # elements of a window that are added up without a loop
 MOST_SAVED = 1 << 15  # elements of a row of which the cache holds several
 
 
@@ -34,7 +35,8 @@ class LoopPlan:
     """A loop kernel over `space`, of which `axes` are reduced, axes of one element left out.
 
     `lanes` are the axes that run in lanes, `rows` the other kept ones, and `loops` the other
-    reduced ones, each entry one loop. `unroll` vectors are computed side by side. Some operand is
+    reduced ones, each entry one loop. A row is a block of `strides` elements of the row axes, each
+    with code of its own. `unroll` vectors are computed side by side. Some operand is
     contiguous along the `tile` axes, if there are any, and strided along the lanes. Tasks are
     `row_tasks` × `column_tasks`; a column task takes `columns` of the lanes (where they are kept).
     """
@@ -48,6 +50,7 @@ class LoopPlan:
     width: int
     unroll: int
     tile: tuple[int, ...] = ()
+    strides: tuple[int, ...] = ()
     row_tasks: int = 1
     column_tasks: int = 1
     columns: int = 0
@@ -63,6 +66,11 @@ class LoopPlan:
     def count(self, axes: tuple[int, ...]) -> int:
         """The number of elements along axes."""
         return prod(self.space[axis] for axis in axes)
+
+    @property
+    def row_sizes(self) -> tuple[int, ...]:
+        """The number of blocks along each row axis."""
+        return tuple([-(-self.space[a] // s) for a, s in zip(self.rows, self.strides, strict=True)])
 
     @property
     def straight(self) -> bool:
@@ -128,8 +136,24 @@ def plan_loops(
     reduced = bool(lanes) and lanes[0] in axes
     width = _width(body, count, reduced, target)
     unroll = 1 if tile else _unroll(body, count, width)
-    plan = LoopPlan(body, space, axes, lanes, tuple(rows), loops, width, unroll, tile)
+    phases = {} if tile or axes else _phases(body, space)
+    strides = tuple([phases.get(axis, 1) for axis in rows])
+    plan = LoopPlan(body, space, axes, lanes, tuple(rows), loops, width, unroll, tile, strides)
     return _with_tasks(plan, threads)
+
+
+def _phases(body: Graph, space: tuple[int, ...]) -> dict[int, int]:
+    """Axes along which the windows that cover an element repeat, with the period."""
+    found: dict[int, int] = {}
+    for node in body.nodes:
+        summed = windows_sum(node)
+        if summed is not None and prod(summed.attrs["sizes"]) <= MOST_TAPS:
+            at = coordinates(node.tensor.static, space, ())
+            for dim, stride in zip(summed.attrs["axes"], summed.attrs["strides"], strict=True):
+                axis = at[dim]
+                if axis is not None:
+                    found[axis] = stride
+    return found
 
 
 def _tile(
@@ -239,7 +263,7 @@ def _with_tasks(plan: LoopPlan, threads: int) -> LoopPlan:
     total = prod(plan.space) * sum(map(cost, plan.body.nodes)) / plan.width
     wanted = max(1, min(int(total / TASK_COST), TASKS_PER_THREAD * threads)) if threads > 1 else 1
     columns = 1 if plan.lanes_reduced else plan.count(plan.lanes)
-    rows = max(1, min(plan.count(plan.rows), wanted))
+    rows = max(1, min(prod(plan.row_sizes), wanted))
     block = plan.width * plan.unroll
     parts = min(-(-wanted // rows), -(-columns // (2 * block)))
     each = columns if parts <= 1 else -(-columns // (parts * block)) * block

@@ -11,6 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial, reduce
+from itertools import product
+from math import prod
 
 from llvmlite import ir
 
@@ -27,7 +30,7 @@ from anode.backends.cpu.llvm_ir import (
     smaller,
 )
 from anode.backends.cpu.loop_plan import LoopPlan, plan_loops
-from anode.backends.cpu.position import ZERO, Base, Index, Indices, Position
+from anode.backends.cpu.position import ZERO, Base, Index, Indices, Phase, Position
 from anode.backends.cpu.pull import Puller, index_bound
 from anode.backends.cpu.stages import Stage
 from anode.ir.dtypes import u8
@@ -83,7 +86,7 @@ class _Loops:
         if plan.row_tasks > 1 and plan.column_tasks > 1:
             row_task = self.b.udiv(self.task, i64(plan.column_tasks))
             column_task = self.b.urem(self.task, i64(plan.column_tasks))
-        count = plan.count(plan.rows)
+        count = prod(plan.row_sizes)
         first, last = self._share(row_task, plan.row_tasks, count, -(-count // plan.row_tasks))
         if isinstance(last, int) and count == 1:
             self._row(0, column_task)
@@ -99,9 +102,8 @@ class _Loops:
 
     def _row(self, row: Base, column_task: ir.Value) -> None:
         plan = self.plan
-        sizes = [plan.space[axis] for axis in plan.rows]
-        flat = self._position(row)
-        at = dict(zip(plan.rows, self.pull.index.digits(flat, sizes), strict=True))
+        blocks = self.pull.index.digits(self._position(row), plan.row_sizes)
+        at = dict(zip(plan.rows, blocks, strict=True))
         if plan.lanes_reduced:
             self._stages(at, None)
             return
@@ -110,7 +112,24 @@ class _Loops:
         if plan.tile:
             self._tiled(at, columns)
         else:
-            self._columns(columns, lambda blocks: self._stages(at, blocks))
+            self._columns(columns, lambda blocks: self._phases(at, blocks))
+
+    def _phases(self, at: Indexed, blocks: Sequence[Block]) -> None:
+        """The stages for every element of a row that is a block of several."""
+        plan = self.plan
+        strides = {a: s for a, s in zip(plan.rows, plan.strides, strict=True) if s > 1}
+        for phase in product(*map(range, strides.values())):
+            inside, exists = dict(at), list[ir.Value]()
+            for (axis, stride), rest in zip(strides.items(), phase, strict=True):
+                inside[axis] = Phase(at[axis], stride, rest)
+                full, more = divmod(plan.space[axis], stride)
+                if rest >= more and not self.pull.index.known_below(at[axis], full):
+                    exists.append(self.pull.index.below(at[axis], full).value)
+            stages = partial(self._stages, inside, blocks)
+            if exists:
+                self.levels.when(reduce(self.b.and_, exists), stages)
+            else:
+                stages()
 
     def _columns(
         self, columns: tuple[Base, Base], stages: Callable[[Sequence[Block]], None]

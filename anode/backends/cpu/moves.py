@@ -73,7 +73,7 @@ def _flat(pull: Puller, dims: Sequence[tuple[int, Index]]) -> Position:
 def _slice(pull: Puller, node: Node, at: Indices) -> Element:
     index, (starts, strides) = pull.index, (node.attrs["start"], node.attrs["strides"])
     moved = [
-        p if stride == 1 and not start else index.shift(index.scale(p, stride), start)
+        index.shift(p if stride == 1 else index.scale(p, stride), start)
         for p, start, stride in zip(at, starts, strides, strict=True)
     ]
     return pull.element(node.args[0], tuple(moved))
@@ -166,17 +166,17 @@ def _overlap_add(pull: Puller, node: Node, at: Indices) -> Element:
 
 
 def _tap(pull: Puller, node: Node, at: Indices, taps: tuple[int, ...]) -> Element | None:
-    """The element of one place within its window that covers `at`; 0 if none does, None for sure."""
+    """What covers `at` from one place in its window: 0 if nothing does, None if that is certain."""
     (y,), attrs, index, inside = node.args, node.attrs, pull.index, _Inside(pull)
     place = list(at)
     each = zip(attrs["axes"], taps, attrs["strides"], attrs["dilations"], strict=True)
     for axis, tap, stride, dilation in each:
         count = y.tensor.static[-1 if axis == len(at) - 1 else axis]
         moved = index.shift(at[axis], -tap * dilation)
-        inside.require(moved, (count - 1) * stride + 1)
         if stride != 1:
             moved, rest = index.digits(moved, (count + 1, stride))
             inside.require(rest, 1)
+        inside.require(moved, count)
         place[axis] = moved
     if inside.never:
         return None

@@ -22,7 +22,7 @@ from anode.backends.cpu.llvm_ir import I32, I64, i64, splat
 from anode.ir.dtypes import u32, u64
 
 Base: TypeAlias = "ir.Value | int"
-Index: TypeAlias = "Position | Digit"
+Index: TypeAlias = "Position | Digit | Phase"
 Indices: TypeAlias = "tuple[Index, ...]"
 
 NARROW = 1 << 31  # below it vectors of indices have 32 bits, which is less work
@@ -72,6 +72,26 @@ class Digit:
         return (self.flat.key, self.divisor, self.size)
 
 
+@dataclass(frozen=True, eq=False)
+class Phase:
+    """`quotient * stride + rest`: an index whose remainder by the stride is known.
+
+    A loop over every stride-th element makes such, for code that differs from one to the next.
+    """
+
+    quotient: Index
+    stride: int
+    rest: int
+
+    @property
+    def each(self) -> int:
+        return self.quotient.each
+
+    @property
+    def key(self) -> object:
+        return (self.quotient.key, self.stride, self.rest)
+
+
 ZERO = Position()
 
 
@@ -100,6 +120,9 @@ class Indexing:
         """The indices along dims of these sizes of the element at `flat`, in row-major order."""
         if len(sizes) == 1:
             return [flat]
+        if isinstance(flat, Phase) and list(sizes[1:]) == [flat.stride]:
+            over, rest = divmod(flat.rest, flat.stride)
+            return [self.shift(flat.quotient, over), Position(rest)]
         position = self.resolve(flat)
         found: list[Index] = []
         divisor = 1
@@ -112,6 +135,8 @@ class Indexing:
         """The index as one position; a digit is divided out."""
         if isinstance(index, Position):
             return index
+        if isinstance(index, Phase):
+            return self.add(self.scale(index.quotient, index.stride), Position(index.rest))
         if index.divisor == 1 and index.size is None:
             return index.flat
         digit = index
@@ -205,6 +230,8 @@ class Indexing:
         return self._once(("add", p.key, q.key, copy), max(p.level, q.level), added)
 
     def shift(self, x: Index, amount: int) -> Index:
+        if isinstance(x, Phase):
+            return replace(x, rest=x.rest + amount)
         return self.add(x, Position(amount)) if amount else x
 
     def scale(self, x: Index, factor: int) -> Position:
@@ -280,14 +307,19 @@ class Indexing:
     def below(self, x: Index, bound: int) -> Condition:
         """Whether 0 <= x < bound."""
         p = self.resolve(x)
-        level = self.levels.level(p.level)
-        with self.levels.at(level):
-            value, limit = self._comparable(p, bound)
-            return Condition(self.b.icmp_unsigned("<", value, limit), level)
+        key = ("below", p.key, bound, self.copy if p.each else 0)
+        found: Condition | None = self.levels.recall(key)
+        if found is None:
+            level = self.levels.level(p.level)
+            with self.levels.at(level):
+                value, limit = self._comparable(p, bound)
+                found = Condition(self.b.icmp_unsigned("<", value, limit), level)
+            self.levels.remember(key, found, level)
+        return found
 
     def known_below(self, x: Index, bound: int) -> bool | None:
         """Whether 0 <= x < bound in every lane, where it is certain; None where it is not."""
-        p = x if isinstance(x, Position) else x.flat
+        p = x.flat if isinstance(x, Digit) else self.resolve(x)
         if not isinstance(p.base, int) or p.vector is not None:
             return None
         p = self.plain(self.resolve(x))

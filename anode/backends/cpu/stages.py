@@ -21,6 +21,10 @@ _COSTS = dict.fromkeys(
 _COSTS |= {"random_bits": 30, "divide": 4, "sqrt": 4, "rsqrt": 6, "erf_inv": 40, "gather": 8}
 
 
+# Ops whose operands are computed at other elements than the stage is at, as they are needed.
+ELSEWHERE = ("windows", "overlap_add")
+
+
 @dataclass(frozen=True)
 class Stage:
     """One run over the reduced axes.
@@ -100,6 +104,6 @@ def _members(
             seen.add(node)
             if isinstance(node.op, Elementwise) and node not in known:
                 stack.append((node, True))
-            if node not in known:
+            if node not in known and node.op.name not in ELSEWHERE:
                 stack.extend((arg, False) for arg in node.args)
     return tuple(order), known & seen
