@@ -88,21 +88,23 @@ def product_type(node: Node) -> Node | None:
 
 
 def canonical_product(node: Node) -> Node | None:
-    """Products are [batch] × [m, k] · [k, n], with one dim of each kind."""
+    """A product has rows, one dim of columns, and something to add up over."""
     x, y = node.args
     (cx, cy), (bx, by) = node.attrs["contract"], node.attrs["batch"]
-    batched = 1 if bx else 0
-    form = {
-        "contract": ((batched + 1,), (batched,)),
-        "batch": ((0,), (0,)) if bx else ((), ()),
-        "dtype": node.attrs["dtype"],
-    }
-    if x.tensor.rank == y.tensor.rank == batched + 2 and form == node.attrs:
+    if x.tensor.rank > len(bx) + len(cx) and y.tensor.rank == len(by) + len(cy) + 1 and cx:
         return None
     free_x = [i for i in range(x.tensor.rank) if i not in (*cx, *bx)]
     free_y = [i for i in range(y.tensor.rank) if i not in (*cy, *by)]
-    left = _collapse(x, [bx] if bx else [], free_x, list(cx))
-    right = _collapse(y, [by] if by else [], list(cy), free_y)
+    batch, rows, depth = (tuple([x.tensor.static[i] for i in dims]) for dims in (bx, free_x, cx))
+    columns = int(product(tuple([y.tensor.static[i] for i in free_y])))
+    left = _arranged(x, [*bx, *free_x, *cx], (*batch, *(rows or (1,)), *(depth or (1,))))
+    right = _arranged(y, [*by, *cy, *free_y], (*batch, *(depth or (1,)), columns))
+    outer, first = range(len(bx)), left.tensor.rank - len(depth or (1,))
+    form = {
+        "contract": (range(first, left.tensor.rank), range(len(bx), right.tensor.rank - 1)),
+        "batch": (outer, outer),
+        "dtype": node.attrs["dtype"],
+    }
     return _reshaped(registry["dot_general"](left, right, **form), node.tensor.static)
 
 
@@ -148,14 +150,11 @@ def _as(x: Node, dtype: DType) -> Node:
     return x if x.tensor.dtype is dtype else registry["convert"](x, dtype=dtype)
 
 
-def _collapse(x: Node, batch: list[tuple[int, ...]], rows: list[int], columns: list[int]) -> Node:
-    """`x` transposed to (batch, rows, columns) with each of the three merged into one dim."""
-    groups = [list(group) for group in batch] + [rows, columns]
-    order = tuple(i for group in groups for i in group)
-    if order != tuple(range(x.tensor.rank)):
+def _arranged(x: Node, order: list[int], shape: tuple[int, ...]) -> Node:
+    """`x` with its dims in another order, then of another shape."""
+    if order != list(range(x.tensor.rank)):
         x = registry["transpose"](x, permutation=order)
-    sizes = iter(x.tensor.static)
-    return _reshaped(x, tuple(int(product(tuple(next(sizes) for _ in g))) for g in groups))
+    return _reshaped(x, shape)
 
 
 def _reshaped(x: Node, shape: tuple[int, ...]) -> Node:

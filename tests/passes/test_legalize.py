@@ -52,8 +52,8 @@ CASES: dict[str, tuple[Callable[..., Any], list[np.ndarray]]] = {
     "product_of_bools": (product, [flags(3, 4), flags(4, 5)]),
     "product_type": (lambda x, y: product(x, y, dtype="i32"), [flags(3, 4), flags(4, 5)]),
     "canonical_product": (
-        lambda x, y: ops.dot_general(x, y, contract=((0, 2), (1, 0)), batch=((), ())),
-        [normal(2, 3, 4), normal(4, 2, 5)],
+        lambda x, y: ops.dot_general(x, y, contract=((0, 2), (1, 0))),
+        [normal(2, 3, 4), normal(4, 2, 5, 6)],
     ),
     "transposed_product": (lambda x, y: ops.transpose(product(x, y)), [normal(3, 4), normal(4, 2)]),
 }

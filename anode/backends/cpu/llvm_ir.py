@@ -54,6 +54,12 @@ def smaller(b: ir.IRBuilder, x: Index, y: Index) -> ir.Value:
     return b.select(b.icmp_signed("<", x, y), x, y)
 
 
+def larger(b: ir.IRBuilder, x: Index, y: Index) -> ir.Value:
+    """The larger of two indices."""
+    x, y = i64(x), i64(y)
+    return b.select(b.icmp_signed(">", x, y), x, y)
+
+
 def at(b: ir.IRBuilder, pointer: ir.Value, offset: Index, dtype: DType) -> ir.Value:
     """The address `offset` elements after `pointer`."""
     if isinstance(offset, int) and offset == 0:
@@ -162,6 +168,22 @@ def load_vector(
 def load_scalar(b: ir.IRBuilder, pointer: ir.Value, source: DType, dtype: DType) -> ir.Value:
     """One element of type `source`, as `dtype`."""
     loaded = b.load(pointer, align=source.size, typ=element_type(source))
+    return _widen(b, loaded, source, dtype)
+
+
+def gather(
+    b: ir.IRBuilder, pointer: ir.Value, offsets: ir.Value, source: DType, dtype: DType
+) -> ir.Value:
+    """The element of type `source` at each of `offsets` from `pointer`, as `dtype`."""
+    lanes = offsets.type.count
+    places = b.gep(pointer, [offsets], source_etype=element_type(source))
+    places.type = ir.VectorType(POINTER, lanes)  # llvmlite types a gep by its base alone
+    vector, mask = ir.VectorType(element_type(source), lanes), ir.VectorType(I1, lanes)
+    name = f"llvm.masked.gather.{_suffix(vector)}.v{lanes}p0"
+    kind = ir.FunctionType(vector, [places.type, I32, mask, vector])
+    every, none = ir.Constant(mask, [1] * lanes), ir.Constant(vector, None)
+    align = ir.Constant(I32, source.size)
+    loaded = b.call(_intrinsic(b, name, kind), [places, align, every, none])
     return _widen(b, loaded, source, dtype)
 
 

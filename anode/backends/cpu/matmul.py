@@ -290,20 +290,19 @@ class _Emitter:
 
     def pack_a(self, matrices: _Matrices, block: _Block, depth: _Pass) -> None:
         """Pack this pass's columns of the block's rows of A."""
-        plan, b, a = self.plan, self.b, self.plan.spec.a
-        source = at(b, matrices.a, mul(b, depth.start, a.column), a.dtype)
+        plan, b = self.plan, self.b
         if plan.a_is_column_major:
 
             def tile(index: ir.Value, rows: int) -> None:
-                begin = at(b, source, mul(b, index, plan.mr * a.row), a.dtype)
-                pack_columns(b, plan, begin, self.packed_a(block, index), rows, depth.depth)
+                target, first = self.packed_a(block, index), mul(b, index, plan.mr)
+                pack_columns(b, plan, matrices.a, target, (first, rows), (depth.start, depth.depth))
 
             self.each_row_tile(block, tile)
             return
         first = mul(b, block.first_tile, plan.mr)
         last = smaller(b, mul(b, block.last_tile, plan.mr), plan.spec.m)
-        begin = at(b, source, mul(b, first, a.row), a.dtype)
-        pack_rows(b, plan, begin, self.scratch, b.sub(last, first), depth.depth)
+        rows = (first, b.sub(last, first))
+        pack_rows(b, plan, matrices.a, self.scratch, rows, (depth.start, depth.depth))
 
     def packed_a(self, block: _Block, tile: ir.Value) -> ir.Value:
         """Where the packed rows of `tile` begin."""
@@ -316,10 +315,11 @@ class _Emitter:
         self, matrices: _Matrices, block: _Block, depth: _Pass, index: ir.Value, panel: Panel
     ) -> None:
         """Every row tile of one panel, packing the panel of B first if need be."""
-        source = self.panel_of_b(matrices, depth, index)
         if self.plan.pack_b and self.plan.spec.k:
-            self.pack_b(source, panel, depth)
+            self.pack_b(matrices, depth, index, panel)
             source = self.packed_b
+        else:
+            source = self.panel_of_b(matrices, depth, index)
         self.each_row_tile(
             block,
             lambda i, rows: self.tile(matrices, block, depth, (i, index), (rows, panel), source),
@@ -376,12 +376,16 @@ class _Emitter:
             extra = b.function.args[3:-1]
             self.prefetch(b, extra, matrices.indices, m, column, panel.columns)
 
-    def pack_b(self, source: ir.Value, panel: Panel, depth: _Pass) -> None:
+    def pack_b(self, matrices: _Matrices, depth: _Pass, index: ir.Value, panel: Panel) -> None:
+        plan, b = self.plan, self.b
+        first = mul(b, index, plan.nr)
         if self.transpose is None:
-            pack_panel(self.b, self.plan, source, self.packed_b, panel, depth.depth)
+            part = (depth.start, depth.depth)
+            pack_panel(b, plan, matrices.b, self.packed_b, (first, panel), part)
         else:
-            arguments = [source, self.packed_b, i64(panel.columns), depth.depth]
-            self.b.call(self.transpose, arguments)
+            columns = i64(panel.columns)
+            arguments = [matrices.b, self.packed_b, first, columns, depth.start, depth.depth]
+            b.call(self.transpose, arguments)
 
     def tile_of_a(
         self, matrices: _Matrices, block: _Block, depth: _Pass, tile: ir.Value

@@ -7,12 +7,10 @@ from llvmlite import ir
 from anode.backends.cpu.llvm_ir import (
     I64,
     POINTER,
-    Index,
     Values,
     add,
     at,
     counted,
-    first_lanes,
     i64,
     lanes_below,
     load_scalar,
@@ -24,25 +22,27 @@ from anode.backends.cpu.llvm_ir import (
     store_vector,
 )
 from anode.backends.cpu.matmul_plan import MatmulPlan, Operand, Panel
+from anode.backends.cpu.matmul_view import Part, each_run, offset, segments
 
 
 def pack_rows(
-    b: ir.IRBuilder,
-    plan: MatmulPlan,
-    source: ir.Value,
-    target: ir.Value,
-    rows: ir.Value,
-    depth: ir.Value,
+    b: ir.IRBuilder, plan: MatmulPlan, source: ir.Value, target: ir.Value, rows: Part, part: Part
 ) -> None:
-    """Copy `rows` × `depth` of A to `target` as [m][k], `a_pitch` elements from row to row."""
+    """Copy some rows of a part of A to `target` as [m][k], `a_pitch` elements from row to row."""
     a, dtype, lanes = plan.spec.a, plan.spec.dtype, plan.lanes
 
     def row(i: ir.Value) -> None:
-        line = at(b, source, mul(b, i, a.row), a.dtype)
+        start = at(b, source, offset(b, a.rows, a.row, b.add(i64(rows[0]), i)), a.dtype)
         copy = at(b, target, mul(b, i, plan.a_pitch), dtype)
+        each_run(b, a.columns, a.column, part, lambda *place: run(start, copy, *place))
+
+    def run(
+        start: ir.Value, copy: ir.Value, place: ir.Value, distance: ir.Value, length: ir.Value
+    ) -> None:
+        line, copy = at(b, start, distance, a.dtype), at(b, copy, place, dtype)
 
         def vector(k: ir.Value) -> None:
-            mask = lanes_below(b, b.sub(depth, k), lanes)
+            mask = lanes_below(b, b.sub(length, k), lanes)
             value = load_vector(b, at(b, line, k, a.dtype), lanes, a.dtype, dtype, mask)
             store_vector(b, value, at(b, copy, k, dtype), dtype)
 
@@ -51,11 +51,11 @@ def pack_rows(
             store_vector(b, value, at(b, copy, k, dtype), dtype)
 
         if a.column == 1:
-            counted(b, 0, depth, lanes, vector)
+            counted(b, 0, length, lanes, vector)
         else:
-            counted(b, 0, depth, 1, scalar)
+            counted(b, 0, length, 1, scalar)
 
-    counted(b, 0, rows, 1, row)
+    counted(b, 0, rows[1], 1, row)
 
 
 def pack_columns(
@@ -63,22 +63,34 @@ def pack_columns(
     plan: MatmulPlan,
     source: ir.Value,
     target: ir.Value,
-    rows: int,
-    depth: ir.Value,
+    rows: tuple[ir.Value, int],
+    part: Part,
 ) -> None:
-    """Copy one tile of A, `rows` contiguous elements of each of `depth` columns, as [k][mr]."""
+    """Copy one tile of A, `rows` contiguous elements of each column of a part, as [k][mr].
+
+    Whole vectors are stored: what is too much lies where the next column goes, or behind the last.
+    """
     a, dtype, lanes = plan.spec.a, plan.spec.dtype, plan.lanes
+    first, count = rows
+    starts = range(0, count, lanes)
+    vectors = [(start, min(lanes, count - start), lanes) for start in starts]
+    parts = segments(b, a.rows, first, plan.mr, vectors)
 
-    def column(k: ir.Value, _: Values) -> Values:
-        line = at(b, source, mul(b, k, a.column), a.dtype)
-        copy = at(b, target, mul(b, k, plan.mr), dtype)
-        for start in range(0, rows, lanes):
-            mask = first_lanes(min(lanes, rows - start), lanes)
-            value = load_vector(b, at(b, line, start, a.dtype), lanes, a.dtype, dtype, mask)
-            store_vector(b, value, at(b, copy, start, dtype), dtype, mask)
-        return ()
+    def run(place: ir.Value, distance: ir.Value, length: ir.Value) -> None:
+        begin = at(b, source, distance, a.dtype)
+        copies = at(b, target, mul(b, place, plan.mr), dtype)
 
-    loop(b, 0, depth, 1, column)
+        def column(k: ir.Value, _: Values) -> Values:
+            line = at(b, begin, mul(b, k, a.column), a.dtype)
+            copy = at(b, copies, mul(b, k, plan.mr), dtype)
+            for start, segment in zip(starts, parts, strict=True):
+                value = segment.load(b, line, a.dtype, dtype)
+                store_vector(b, value, at(b, copy, start, dtype), dtype)
+            return ()
+
+        loop(b, 0, length, 1, column)
+
+    each_run(b, a.columns, a.column, part, run)
 
 
 def pack_panel(
@@ -86,49 +98,61 @@ def pack_panel(
     plan: MatmulPlan,
     source: ir.Value,
     target: ir.Value,
-    panel: Panel,
-    depth: ir.Value,
+    columns: tuple[ir.Value, Panel],
+    part: Part,
 ) -> None:
-    """Copy `depth` rows of a panel of B whose columns are contiguous, as [k][nr]."""
+    """Copy a part of the rows of a panel of B whose columns are contiguous, as [k][nr]."""
     operand, dtype = plan.spec.b, plan.spec.dtype
+    first, panel = columns
+    vectors = [(panel.offset(v), panel.valid(v), lanes) for v, lanes in enumerate(panel.lanes)]
+    parts = segments(b, operand.columns, first, plan.nr, vectors)
 
-    def row(k: ir.Value, _: Values) -> Values:
-        line = at(b, source, mul(b, k, operand.row), operand.dtype)
-        copy = at(b, target, mul(b, k, plan.nr), dtype)
-        for index, lanes in enumerate(panel.lanes):
-            start = panel.offset(index)
-            mask = first_lanes(panel.valid(index), lanes)
-            place = at(b, line, start, operand.dtype)
-            value = load_vector(b, place, lanes, operand.dtype, dtype, mask)
-            store_vector(b, value, at(b, copy, start, dtype), dtype)
-        return ()
+    def run(place: ir.Value, distance: ir.Value, length: ir.Value) -> None:
+        begin = at(b, source, distance, operand.dtype)
+        copies = at(b, target, mul(b, place, plan.nr), dtype)
 
-    loop(b, 0, depth, 1, row)
+        def row(k: ir.Value, _: Values) -> Values:
+            line = at(b, begin, mul(b, k, operand.row), operand.dtype)
+            copy = at(b, copies, mul(b, k, plan.nr), dtype)
+            for (start, *_), segment in zip(vectors, parts, strict=True):
+                value = segment.load(b, line, operand.dtype, dtype)
+                store_vector(b, value, at(b, copy, start, dtype), dtype)
+            return ()
+
+        loop(b, 0, length, 1, row)
+
+    each_run(b, operand.rows, operand.row, part, run)
 
 
 def transposer(plan: MatmulPlan, module: ir.Module, name: str) -> ir.Function:
     """A function that packs a panel of B whose columns are not contiguous.
 
-    Its type is void (source, target, columns, depth), `columns` being how many of the panel exist;
-    one function serves every shape of panel. Lanes past `columns` repeat the last column, which
-    keeps loads inside B; what is computed from them is never stored.
+    Its type is void (source, target, first column, columns, first row, rows), `columns` being how
+    many of the panel exist; one function serves every shape of panel. Lanes past `columns` repeat
+    the last column, which keeps loads inside B; what is computed from them is never stored.
     """
-    kind = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I64, I64])
+    kind = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I64, I64, I64, I64])
     function = ir.Function(module, kind, name)
     function.linkage = "internal"
     function.attributes.add("nounwind")
     b = ir.IRBuilder(function.append_basic_block("entry"))
-    source, target, columns, depth = function.args
-    dtype, lanes = plan.spec.dtype, plan.lanes
-    in_registers = plan.spec.b.row == 1 and dtype.size >= 4
+    source, target, first, columns, *part = function.args
+    operand, dtype, lanes = plan.spec.b, plan.spec.dtype, plan.lanes
+    copy_lines = _copy_elements
+    if plan.spec.b.row == 1 and dtype.size >= 4:
+        copy_lines = _transpose_blocks
 
     def block(start: ir.Value, _: Values) -> Values:
+        lines = [
+            _column(b, operand, source, first, columns, add(b, start, i)) for i in range(lanes)
+        ]
         copy = at(b, target, start, dtype)
-        lines = [_column(b, plan.spec.b, source, columns, start, lane) for lane in range(lanes)]
-        if in_registers:
-            _transpose_blocks(b, plan, lines, copy, depth)
-        else:
-            _copy_elements(b, plan, lines, copy, depth)
+
+        def run(place: ir.Value, distance: ir.Value, length: ir.Value) -> None:
+            begins = [at(b, line, distance, operand.dtype) for line in lines]
+            copy_lines(b, plan, begins, at(b, copy, mul(b, place, plan.nr), dtype), length)
+
+        each_run(b, operand.rows, operand.row, (part[0], part[1]), run)
         return ()
 
     loop(b, 0, columns, lanes, block)
@@ -137,11 +161,16 @@ def transposer(plan: MatmulPlan, module: ir.Module, name: str) -> ir.Function:
 
 
 def _column(
-    b: ir.IRBuilder, operand: Operand, source: ir.Value, columns: ir.Value, start: Index, lane: int
+    b: ir.IRBuilder,
+    operand: Operand,
+    source: ir.Value,
+    first: ir.Value,
+    columns: ir.Value,
+    index: ir.Value,
 ) -> ir.Value:
-    """Where column `start + lane` begins, or the last column there is."""
-    column = smaller(b, add(b, start, lane), b.sub(columns, i64(1)))
-    return at(b, source, mul(b, column, operand.column), operand.dtype)
+    """Where column `first + index` begins, or the last column there is."""
+    column = b.add(first, smaller(b, index, b.sub(columns, i64(1))))
+    return at(b, source, offset(b, operand.columns, operand.column, column), operand.dtype)
 
 
 def _transpose_blocks(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
+from math import inf, prod
 from typing import Literal
 
 from anode.backends.cpu.target import Target
 from anode.ir.dtypes import DType
+from anode.passes.strides import Axis
 
 _TASK_CYCLES = 24_000  # about 7 µs: long against the cost of handing out a task
 _FAR_CYCLES = 640  # the latency of the last-level cache, two or three times over
@@ -18,11 +19,15 @@ _TASKS_PER_THREAD = 6  # lets work stealing even out threads that start late or 
 class Operand:
     """A matrix (or batch of them) in memory: element type, and strides in elements.
 
-    Strides are those of the batch dimensions, then of the row, then of the column.
+    Strides are those of the batch dimensions, then of the row, then of the column. Where a view
+    makes a row (or column) an index over several dims in memory, `rows` (or `columns`) has them
+    all, and the stride is that of the last.
     """
 
     dtype: DType
     strides: tuple[int, ...]
+    rows: Axis = ()
+    columns: Axis = ()
 
     @property
     def row(self) -> int:
@@ -31,6 +36,19 @@ class Operand:
     @property
     def column(self) -> int:
         return self.strides[-1]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether one stride leads from row to row, and one from column to column."""
+        return not self.rows and not self.columns
+
+    @property
+    def is_column_major(self) -> bool:
+        """Whether columns are contiguous, and rows are not, or in shorter runs."""
+        longest = self.columns[-1][0] if self.columns else inf
+        return self.row == 1 and (
+            self.column != 1 or (bool(self.rows) and self.rows[-1][0] > longest)
+        )
 
 
 @dataclass(frozen=True)
@@ -160,7 +178,7 @@ class MatmulPlan:
     @property
     def a_is_column_major(self) -> bool:
         """Whether A is packed as [tile][k][mr], from contiguous columns; else as [m][k]."""
-        return self.spec.a.row == 1 and self.spec.a.column != 1
+        return self.spec.a.is_column_major
 
     @property
     def a_pitch(self) -> int:
@@ -233,6 +251,8 @@ def _is_far(spec: MatmulSpec, width: int, l2: int) -> bool:
 
 def _form(spec: MatmulSpec, lanes: int) -> Form:
     """Vectors along k or m where C or B has no rows to load."""
+    if not (spec.a.is_plain and spec.b.is_plain):
+        return "outer"
     along_k = spec.a.column == 1 and spec.b.row == 1 and spec.k >= lanes
     if along_k and spec.dtype.size >= 4 and (spec.n == 1 or spec.m <= 4):
         return "dots"
@@ -305,6 +325,8 @@ def _collides(stride: int, spec: MatmulSpec) -> bool:
 def _packs_a(spec: MatmulSpec, mr: int, nr: int) -> bool:
     """Whether A is copied first: it needs widening, is strided, or its lines collide."""
     a = spec.a
+    if not a.is_plain:
+        return True
     if spec.n <= 2 * nr and spec.n <= 64:
         return False  # too little use of each element
     if a.dtype is not spec.dtype or 1 not in (a.row, a.column):
@@ -319,7 +341,7 @@ def _packs_b(spec: MatmulSpec, row_tiles: int) -> bool:
     Otherwise rows are streamed in place, which measured faster, unless they collide in the cache,
     or each lies in a page of its own and many rows of A make up for the copy.
     """
-    if spec.b.column != 1 and spec.n > 1:
+    if not spec.b.is_plain or (spec.b.column != 1 and spec.n > 1):
         return True
     if row_tiles <= 2:
         return False

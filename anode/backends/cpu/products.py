@@ -11,7 +11,7 @@ from anode.backends.cpu.access import Memory
 from anode.backends.cpu.element import Element
 from anode.backends.cpu.lanes import Lane, llvm_type
 from anode.backends.cpu.levels import Levels
-from anode.backends.cpu.llvm_ir import I32, I64, LINE, POINTER, Values, at, mul, prefetch
+from anode.backends.cpu.llvm_ir import I32, I64, LINE, POINTER, Values, add, at, mul, prefetch
 from anode.backends.cpu.matmul import (
     Epilogue,
     MatmulPlan,
@@ -21,14 +21,14 @@ from anode.backends.cpu.matmul import (
     emit_matmul,
     plan_matmul,
 )
-from anode.backends.cpu.position import ZERO, Indices, Position
+from anode.backends.cpu.position import ZERO, Index, Indices, Position
 from anode.backends.cpu.pull import Puller, index_bound
 from anode.backends.cpu.target import Target
 from anode.ir.graph import Graph
 from anode.ir.node import CONSTANT, INPUT, Node
 from anode.ir.types import TensorType
 from anode.ops.declare import Elementwise
-from anode.passes.strides import View, view_of
+from anode.passes.strides import View, factors
 
 
 @dataclass(frozen=True)
@@ -58,21 +58,27 @@ class ProductPlan:
 def plan_product(body: Graph, target: Target, threads: int) -> ProductPlan:
     """The blocking of the one product in `body`."""
     (product,) = [node for node in body.nodes if node.op.name == "dot_general"]
-    a, b = (view_of(arg) for arg in product.args)
+    a, b = factors(product)
     assert a is not None and b is not None
     m, k = a.shape[-2:]
-    dtype = product.args[0].tensor.dtype
     spec = MatmulSpec(
         m=m,
         n=b.shape[-1],
         k=k,
-        a=Operand(dtype, a.strides),
-        b=Operand(dtype, b.strides),
+        a=_matrix(a),
+        b=_matrix(b),
         dtype=product.tensor.dtype.compute,
         threads=threads,
         batch=a.shape[:-2],
     )
     return ProductPlan(body, product, a, b, plan_matmul(spec, target), _scalars(body))
+
+
+def _matrix(view: View) -> Operand:
+    """A product's operand as its kernel reads it."""
+    strides = tuple([axis[-1][1] if axis else 0 for axis in view.axes])
+    rows, columns = (axis if len(axis) > 1 else () for axis in view.axes[-2:])
+    return Operand(view.base.tensor.dtype, strides, rows, columns)
 
 
 def _scalars(body: Graph) -> tuple[Node, ...]:
@@ -148,7 +154,12 @@ def _epilogue(plan: ProductPlan) -> Epilogue:
                 for node, value in zip(plan.scalars, extra[last:], strict=True)
             },
         }
-        where = [*(Position(i) for i in batch), Position(m), Position(n, 1 if lanes > 1 else 0)]
+        rows = product.tensor.static[len(batch) : -1]
+        where = [
+            *(Position(i) for i in batch),
+            *pull.index.digits(Position(m), rows),
+            Position(n, 1 if lanes > 1 else 0),
+        ]
         for node in body.nodes:
             if isinstance(node.op, Elementwise) and node.tensor.rank:
                 pull.element(node, _indices(product.tensor, node.tensor, where))
@@ -164,7 +175,7 @@ def _epilogue(plan: ProductPlan) -> Epilogue:
 
 def _prefetch(plan: ProductPlan) -> Prefetch | None:
     """Asks for the operands of the epilogue that are as large as the product, if there are any."""
-    space = plan.product.tensor
+    space, spec = plan.product.tensor, plan.blocking.spec
     read = _read_beside(plan.product, plan.body)
     operands = [
         (index, node.tensor.dtype)
@@ -176,10 +187,11 @@ def _prefetch(plan: ProductPlan) -> Prefetch | None:
     def ask(
         b: ir.IRBuilder, pointers: Values, batch: Values, m: ir.Value, n: ir.Value, columns: int
     ) -> None:
-        row = m
-        for index in batch:
-            row = b.add(row, mul(b, index, space.static[-2]))
-        offset = b.add(mul(b, row, space.static[-1]), n)
+        row: ir.Value = I64(0)
+        for index, size in zip(batch, spec.batch, strict=True):
+            row = add(b, mul(b, row, size), index)
+        row = add(b, mul(b, row, spec.m), m)
+        offset = add(b, mul(b, row, spec.n), n)
         for index, dtype in operands:
             prefetch(b, at(b, pointers[index], offset, dtype), columns, dtype, aligned=aligned)
 
@@ -198,7 +210,7 @@ def _read_beside(product: Node, body: Graph) -> set[Node]:
     return found
 
 
-def _indices(space: TensorType, type: TensorType, where: Sequence[Position]) -> Indices:
+def _indices(space: TensorType, type: TensorType, where: Sequence[Index]) -> Indices:
     """Where a member of the product's shape is, up to dims of size 1."""
     axes = iter([p for p, size in zip(where, space.static, strict=True) if size != 1])
     return tuple(ZERO if size == 1 else next(axes) for size in type.static)
