@@ -226,7 +226,6 @@ def test_the_bar_in_a_terminal(digits, tmp_path):
         ("train mnist --schedule cosine", ("--schedule cosine",)),
         ("train mnist --schedule power:0:0.5", ("--schedule power:0:0.5",)),
         ("train mnist --optimizer adam --momentum 0.9", ("adam", "momentum")),
-        ("train mnist --optimizer adadelta --rate 1", ("adadelta", "rate")),
         ("train mnist --fashion", ("Fashion-MNIST", "--data")),
         ("train mnist --data /nowhere", ("/nowhere", "train-images-idx3-ubyte")),
         ("train mnist --resume /nowhere.safetensors", ("/nowhere.safetensors",)),
@@ -364,6 +363,20 @@ def test_explaining_the_training_step(capsys):
     assert main(["explain", "mnist", "--hidden", "20", "--batch", "32"]) == 0
     text = capsys.readouterr().out
     assert "f32[784,20]" in text and "Memory" in text and "Refused, and why" in text
+
+
+def test_explaining_with_times_and_pictures(tmp_path, capsys):
+    page, run = tmp_path / "report.html", tmp_path / "run.json"
+    files = ["--html", str(page), "--trace", str(run)]
+    assert main(["explain", "mnist", "--hidden", "20", "--batch", "32", *files]) == 0
+    printed = capsys.readouterr().out
+    assert str(page) in printed and str(run) in printed
+    assert "GFLOP/s" in page.read_text() and '"traceEvents"' in run.read_text()
+
+
+def test_explaining_to_a_place_that_is_none(tmp_path, fails):
+    nowhere = tmp_path / "nowhere" / "report.html"
+    fails("explain", "mnist", "--html", nowhere, code=1, words=("nowhere",))
 
 
 def test_explaining_one_name(capsys):

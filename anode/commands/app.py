@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from anode import __version__
+from anode.commands.data import app as data_app
 from anode.commands.settings import (
     ACTIVATIONS,
     DATASETS,
@@ -28,6 +29,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.add_typer(data_app, name="data")
 DEFAULT = Settings()
 
 Dataset = Annotated[str, typer.Argument(help=f"The data: {', '.join(DATASETS)}.")]
@@ -122,11 +124,20 @@ def explain(
     name: Annotated[
         str | None, typer.Option(help="Only what concerns a kernel, op, layer or variable.")
     ] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Run it, and time every kernel.")
+    ] = False,
+    html: Annotated[
+        str | None, typer.Option(help="Write the report as one HTML file, with pictures.")
+    ] = None,
+    trace: Annotated[
+        str | None, typer.Option(help="Time a run and write its trace for Chrome's viewer.")
+    ] = None,
 ) -> None:
     """Show what a training step, or a graph, is compiled to, and why."""
-    from anode.commands.explain import report
+    from anode.commands.explain import run
 
-    print(report(what, given(context)), end="")
+    print(run(what, given(context)), end="")
 
 
 @app.command()

@@ -11,15 +11,36 @@ from anode.commands.train import COST
 from anode.errors import DataError, GraphError, UnsupportedOp
 from anode.inspect.explain import Report, explain
 from anode.ir.graph import Graph
-from anode.ir.types import tensor
+from anode.ir.types import TensorType, tensor
 
-OTHER = ("threads", "size", "name")  # options that do not belong to a model
+OTHER = ("threads", "size", "name", "measure", "html", "trace")  # not a model's options
+
+
+def run(what: str, given: Mapping[str, Any]) -> str:
+    """Write the files that are asked for, and give what is to be printed."""
+    from anode.inspect.html import chrome_trace, html, write
+
+    found = report(what, given)
+    written = []
+    if "trace" in given:
+        write(given["trace"], chrome_trace(found))
+        written.append(f"{given['trace']}: open it in ui.perfetto.dev or chrome://tracing")
+    if "html" in given:
+        peak = limits(found.threads) if found.profile else None
+        write(given["html"], html(found, f"anode explain {what}", peak))
+        written.append(f"{given['html']}: open it in a browser")
+    return "".join(line + "\n" for line in written) or str(found)
+
+
+def limits(threads: int) -> dict[str, float]:
+    """What the machine can do, for the shares of it that kernels reach."""
+    from anode.inspect.peak import copy_gbs, fma_gflops
+
+    return {"gflops": fma_gflops(threads, trials=6), "gbs": copy_gbs(threads, trials=6)}
 
 
 def report(what: str, given: Mapping[str, Any]) -> Report:
     """The report of `what`, a data set's name or the path of a graph's text."""
-    from anode.backends.base import backend_named
-
     model = {name: value for name, value in given.items() if name not in OTHER}
     threads = given.get("threads")
     at_least("threads", 1 if threads is None else threads, 1)
@@ -31,8 +52,36 @@ def report(what: str, given: Mapping[str, Any]) -> Report:
         if model:
             raise UnsupportedOp(f"--{next(iter(model))} is for a model; {what} is a graph's text")
         graph = graph_of(what, given.get("size") or ())
-    found = explain(backend_named("cpu").compile(graph, threads=threads))
+    timed = bool(given.get("measure") or "trace" in given)
+    found = measured(graph, threads) if timed else untimed(graph, threads)
     return found.explain(given["name"]) if "name" in given else found
+
+
+def untimed(graph: Graph, threads: int | None) -> Report:
+    from anode.backends.base import backend_named
+
+    return explain(backend_named("cpu").compile(graph, threads=threads))
+
+
+def measured(graph: Graph, threads: int | None) -> Report:
+    """The report with times, from runs on random numbers between 0 and 1 (integers are 0)."""
+    import numpy as np
+
+    from anode.backends.cpu.profile import TimedCompiled
+    from anode.backends.cpu.target import host_target
+    from anode.runtime.state import State, from_numbers
+
+    target = host_target()
+    compiled = TimedCompiled(graph, target, threads or target.cores)
+    random = np.random.default_rng(0)
+    inputs = []
+    for type in graph.types:
+        assert isinstance(type, TensorType)
+        shape = type.static
+        numbers = random.random(shape, np.float32) if type.dtype.is_float else np.zeros(shape, bool)
+        inputs.append(from_numbers(numbers, type.dtype, "an input"))
+    profile = compiled.profile(inputs, State.initial(graph.variables))
+    return explain(compiled).timed(profile)
 
 
 def training_graph(settings: Settings) -> Graph:

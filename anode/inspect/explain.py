@@ -19,12 +19,13 @@ from anode.ir.types import TensorType
 from anode.ops.declare import Elementwise
 from anode.passes.kernel import KERNEL
 from anode.passes.movement import MOVEMENT
-from anode.program.memory import MemoryReport, memory_report
+from anode.program.memory import MemoryReport, Moment, memory_report, timeline
 from anode.program.program import Program, Step
 from anode.rewrite.trace import Trace
 
 if TYPE_CHECKING:
     from anode.backends.base import Compiled
+    from anode.backends.cpu.profile import Profile
 
 SELECTION = ("select", "stop_gradient", "convert", "copy")  # elementwise ops without arithmetic
 
@@ -61,7 +62,8 @@ class Kernel:
 
     `values` are what it computes, operands first; `depth` counts the loops or branches around it,
     whose steps run for each turn. `tasks` is how many pieces threads share; `on_host` says that it
-    runs as NumPy, by the op's reference.
+    runs as NumPy, by the op's reference. Where runs were timed, `seconds` is the median time from
+    the start of its first task to the end of its last, and `work` that of all its tasks together.
     """
 
     name: str
@@ -74,6 +76,8 @@ class Kernel:
     after: tuple[str, ...]
     on_host: bool = False
     depth: int = 0
+    seconds: float | None = None
+    work: float | None = None
 
     @property
     def bytes_read(self) -> int:
@@ -121,7 +125,8 @@ class Report:
     """What became of a graph. `str(report)` is all of it, `report.explain(name)` a part.
 
     `seconds` is what compiling took; `steps` is the number of steps of the outermost program, over
-    which lifetimes count.
+    which lifetimes and `moments` (the arena at each step) count. `graphs` are the graph as written
+    and after each pass, by the pass's name. `profile` is there where runs were timed.
     """
 
     threads: int
@@ -130,6 +135,9 @@ class Report:
     decisions: tuple[Decision, ...]
     lifetimes: tuple[Lifetime, ...]
     memory: MemoryReport | None
+    moments: tuple[Moment, ...] = ()
+    graphs: tuple[tuple[str, Graph], ...] = ()
+    profile: Profile | None = None
 
     @property
     def steps(self) -> int:
@@ -158,7 +166,28 @@ class Report:
             near = get_close_matches(name, sorted(known), 3, 0.4) or sorted(known)[:8]
             raise UnsupportedOp(f"nothing is called {name!r}; there are {', '.join(near)}")
         lifetimes = tuple(life for life in self.lifetimes if life.name in buffers)
-        return replace(self, kernels=kernels, decisions=decisions, lifetimes=lifetimes, memory=None)
+        return replace(
+            self,
+            kernels=kernels,
+            decisions=decisions,
+            lifetimes=lifetimes,
+            memory=None,
+            moments=(),
+            graphs=(),
+        )
+
+    def timed(self, profile: Profile) -> Report:
+        """The same report with the time of each kernel in timed runs."""
+        times = dict(
+            zip(profile.steps, zip(profile.spans(), profile.work(), strict=True), strict=True)
+        )
+        kernels = tuple(
+            kernel
+            if kernel.depth
+            else replace(kernel, seconds=times[kernel.name][0], work=times[kernel.name][1])
+            for kernel in self.kernels
+        )
+        return replace(self, kernels=kernels, profile=profile)
 
     def __str__(self) -> str:
         from anode.inspect.report_text import report_text
@@ -182,7 +211,20 @@ def explain(compiled: Compiled) -> Report:
         decisions=tuple(_decisions(build.traces, homes)),
         lifetimes=tuple(_lifetimes(program)),
         memory=memory_report(program),
+        moments=timeline(program),
+        graphs=tuple(_graphs(build.traces)),
     )
+
+
+def _graphs(traces: Sequence[Trace]) -> Iterator[tuple[str, Graph]]:
+    """The graph as written, and after each pass that changed it."""
+    for i, trace in enumerate(traces):
+        if trace.graphs is not None:
+            before, after = trace.graphs
+            if not i:
+                yield "as written", before
+            if after is not before:
+                yield trace.name, after
 
 
 def _steps(program: Program) -> Iterator[Step]:

@@ -41,6 +41,7 @@ def _kernels(kernels: Sequence[Kernel]) -> Iterator[str]:
             f"writes {size(kernel.bytes_written)}",
             f"{count(kernel.flops)}FLOP",
             f"{kernel.tasks} task{'s' * (kernel.tasks != 1)}",
+            *_rates(kernel),
         ]
         yield f"{pad}{kernel.name}: {_ops(kernel)}"
         yield f"{pad}    {', '.join(figures)}" + (", on the host" if kernel.on_host else "")
@@ -50,6 +51,15 @@ def _kernels(kernels: Sequence[Kernel]) -> Iterator[str]:
     if kernels:
         total = sum(kernel.flops for kernel in kernels if not kernel.depth)
         yield f"  {count(total)}FLOP in all"
+
+
+def _rates(kernel: Kernel) -> list[str]:
+    """What a timed kernel took, and its rates."""
+    if not kernel.seconds:
+        return []
+    moved = kernel.bytes_read + kernel.bytes_written
+    rates = f"{kernel.flops / kernel.seconds / 1e9:.1f} GFLOP/s, "
+    return [f"{kernel.seconds * 1e6:,.1f} µs", rates + f"{moved / kernel.seconds / 1e9:.1f} GB/s"]
 
 
 def _ops(kernel: Kernel) -> str:
