@@ -21,6 +21,7 @@ ORDER = (
     "data",
     "frontends",
     "layers",
+    "models",
     "inspect",
     "export",
     "commands",

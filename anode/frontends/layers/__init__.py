@@ -25,11 +25,28 @@ from anode.frontends.layers.callbacks import (
     History,
     Progress,
 )
+from anode.frontends.layers.containers import (
+    BranchNode,
+    MergeBroadcast,
+    MergeSum,
+    Sequential,
+    SingleOutputTree,
+    SkipNode,
+)
+from anode.frontends.layers.convolution import (
+    LRN,
+    Conv,
+    Convolution,
+    Deconv,
+    Deconvolution,
+    Pooling,
+)
 from anode.frontends.layers.costs import (
     Cost,
     CrossEntropyBinary,
     CrossEntropyMulti,
     MeanSquared,
+    Multicost,
     SmoothL1,
     SquareHinge,
     SumSquared,
@@ -53,6 +70,7 @@ from anode.frontends.layers.layers import (
     BatchNorm,
     Bias,
     Dropout,
+    Flatten,
     Layer,
     Linear,
     Reshape,
@@ -71,6 +89,7 @@ from anode.frontends.layers.optimizers import (
     Adagrad,
     Adam,
     GradientDescentMomentum,
+    MultiOptimizer,
     Optimizer,
     RMSProp,
 )

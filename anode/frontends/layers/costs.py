@@ -7,7 +7,7 @@ that knows the activation before it takes the activation's input, so that it sta
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from anode import ops
@@ -20,11 +20,15 @@ LEAST = math.exp(-50)  # neon's safelog takes no smaller argument
 
 @dataclass(frozen=True)
 class Prediction:
-    """A model's output and, where its last layer is an activation, that and its input."""
+    """A model's output and, where its last layer is an activation, that and its input.
+
+    `heads` are the outputs of a tree's other branches, which only training has.
+    """
 
     value: Node
     activation: Callable[[Node], Node] | None = None
     logits: Node | None = None
+    heads: tuple[Prediction, ...] = ()
 
 
 class Cost:
@@ -120,6 +124,34 @@ class SquareHinge(Cost):
     def __call__(self, y: Node, t: Node) -> Node:
         signed = t * 2.0 - 1.0
         return row_mean(ops.square(ops.maximum(float(self.margin) - signed * y, 0.0)))
+
+
+@dataclass(frozen=True)
+class Multicost(Cost):
+    """Σ weight · cost over the branches of a tree, which all have the same targets.
+
+    Without weights each is 1. Inference has the first branch only, and only its cost counts.
+    """
+
+    costs: Sequence[Cost]
+    weights: Sequence[float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.weights is not None and len(self.weights) != len(self.costs):
+            raise ShapeError(f"Multicost: {len(self.costs)} costs, {len(self.weights)} weights")
+
+    def rows(self, prediction: Prediction, t: Node) -> Node:
+        branches = (prediction, *prediction.heads)
+        if prediction.heads and len(branches) != len(self.costs):
+            raise ShapeError(f"Multicost: {len(self.costs)} costs, {len(branches)} branches")
+        weights = self.weights or (1.0,) * len(self.costs)
+        total, *others = (
+            cost.rows(branch, t) * float(weight)
+            for cost, weight, branch in zip(self.costs, weights, branches, strict=False)
+        )
+        for other in others:
+            total = total + other
+        return total
 
 
 def safelog(x: Node) -> Node:

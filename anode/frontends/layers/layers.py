@@ -15,12 +15,14 @@ from anode.ir.node import Node, Origin, at, user_line
 
 Transform = Callable[[Node], Node]
 GLOROT = GlorotUniform()
+PACKAGE = __name__.rpartition(".")[0]
 
 
 class Layer:
     """A piece of a model. A new one has `build`, and takes its variables from `self.variable`.
 
-    The first dim of every value is the batch. `name` labels variables and errors; without one a
+    The first dim of every value is the batch, the last one the features: images are (batch, height,
+    width, channels). `name` labels variables and errors; without one a
     model numbers its layers by class. A layer that appears twice in a model shares its variables.
     """
 
@@ -58,7 +60,8 @@ class Layer:
         `fans` tells initialisers how the weight connects, by default first dims to last.
         """
         path = f"{self._path}.{name}"
-        return self._scope.variable(path, tuple(shape), init, dtype, trainable, fans)
+        kind = type(self).__name__
+        return self._scope.variable(path, tuple(shape), init, dtype, trainable, fans, kind)
 
     def update(self, variable: Node, value: Node) -> None:
         """Let a variable become `value` after each training step."""
@@ -79,7 +82,7 @@ def apply(layer: Layer, x: Node, scope: Scope, path: str) -> Node:
     The nodes of anode's own layers are from the line where the layer was made.
     """
     layer._scope, layer._path = scope, path
-    own = type(layer).__module__ == __name__
+    own = type(layer).__module__.startswith(PACKAGE)
     try:
         with at(layer.origin) if own else nullcontext():
             return layer.build(x)
@@ -88,31 +91,26 @@ def apply(layer: Layer, x: Node, scope: Scope, path: str) -> Node:
 
 
 class Linear(Layer):
-    """x · weight, with a weight of (inputs, nout). Dims after the batch count as one, flattened."""
+    """x · weight, a weight of (inputs, nout). Dims after the batch count as one: see Flatten."""
 
     def __init__(self, nout: int, init: Any = GLOROT, name: str | None = None) -> None:
         self.nout, self.init, self.name = nout, init, name
 
     def build(self, x: Node) -> Node:
-        if not x.dtype.is_float:
-            raise ShapeError(
-                f"the input is {x.type}, not floating point; "
-                "give the model preprocess=unit_range, or convert"
-            )
-        if len(x.shape) != 2:
-            x = ops.reshape(x, shape=(x.shape[0], math.prod(_static(x)[1:])))
-        return x @ self.variable("weight", (_features(x), self.nout), self.init, dtype=x.dtype)
+        check_float(x)
+        x = flat(x)
+        return x @ self.variable("weight", (features(x), self.nout), self.init, dtype=x.dtype)
 
 
 class Bias(Layer):
-    """x + bias, one number for each feature (dim 1)."""
+    """x + bias, one number for each feature (the last dim)."""
 
     def __init__(self, init: Any = 0.0, name: str | None = None) -> None:
         self.init, self.name = init, name
 
     def build(self, x: Node) -> Node:
-        bias = self.variable("bias", (_features(x),), self.init, dtype=x.dtype)
-        return x + ops.broadcast_in_dim(bias, shape=x.shape, axes=(1,))
+        bias = self.variable("bias", (features(x),), self.init, dtype=x.dtype)
+        return x + ops.broadcast_in_dim(bias, shape=x.shape, axes=(len(x.shape) - 1,))
 
 
 class Activation(Layer):
@@ -122,7 +120,9 @@ class Activation(Layer):
         self.transform, self.name = transform, name
 
     def build(self, x: Node) -> Node:
-        return self.transform(x)
+        y = self.transform(x)
+        self._scope.activated(y, self.transform, x)
+        return y
 
 
 class Dropout(Layer):
@@ -148,40 +148,69 @@ class Dropout(Layer):
 
 
 class BatchNorm(Layer):
-    """Normalises each feature (dim 1) over the batch, then scales and offsets it.
+    """Normalises each feature (the last dim) over all others, then scales and offsets it.
 
     Training uses the batch's mean and biased variance, and lets the running ones, which inference
-    uses, become rho · running + (1 − rho) · batch; these start at 0. Source: Ioffe and Szegedy
+    uses, become rho · running + (1 − rho) · batch; these start at 0. With `unbiased` the running
+    variance takes the batch's unbiased one, as in Caffe and PyTorch. Source: Ioffe and Szegedy
     2015, with neon's running statistics.
     """
 
-    def __init__(self, rho: float = 0.9, eps: float = 1e-3, name: str | None = None) -> None:
-        self.rho, self.eps, self.name = float(rho), float(eps), name
+    def __init__(
+        self,
+        rho: float = 0.9,
+        eps: float = 1e-3,
+        name: str | None = None,
+        *,
+        unbiased: bool = False,
+    ) -> None:
+        self.rho, self.eps, self.name, self.unbiased = float(rho), float(eps), name, unbiased
 
     def build(self, x: Node) -> Node:
-        shape = (_features(x),)
+        shape, axis = (features(x),), len(x.shape) - 1
         scale = self.variable("scale", shape, 1.0, dtype=x.dtype)
         offset = self.variable("offset", shape, 0.0, dtype=x.dtype)
-        running = [
+        mean, variance = (
             self.variable(name, shape, 0.0, dtype=x.dtype, trainable=False)
             for name in ("mean", "variance")
-        ]
+        )
+        norm = {"axis": axis, "epsilon": self.eps}
         if not self.training:
-            return ops.batch_norm_inference(x, scale, offset, *running, axis=1, epsilon=self.eps)
-        y, *batch = ops.batch_norm_training(x, scale, offset, axis=1, epsilon=self.eps).items
-        for old, new in zip(running, batch, strict=True):
+            return ops.batch_norm_inference(x, scale, offset, mean, variance, **norm)
+        y, *batch = ops.batch_norm_training(x, scale, offset, **norm).items
+        if self.unbiased:
+            rows = math.prod(static(x)[:-1])
+            batch[1] = batch[1] * (rows / max(rows - 1, 1))
+        for old, new in zip((mean, variance), batch, strict=True):
             self.update(old, old * self.rho + new * (1 - self.rho))
         return y
 
 
+class Flatten(Layer):
+    """All dims after the batch as one. Images go channels first, as (c, h, w), whatever their rank.
+
+    So the weights of a layer after it are in the order that Caffe, neon and PyTorch have. Values of
+    three dims (sequences, grey images without a dim of channels) keep their order.
+    """
+
+    def __init__(self, name: str | None = None) -> None:
+        self.name = name
+
+    def build(self, x: Node) -> Node:
+        return flat(x)
+
+
 class Reshape(Layer):
-    """Another shape for the dims after the batch; one size may be -1, for whatever is left."""
+    """Another shape for the dims after the batch; one size may be -1, for whatever is left.
+
+    Elements stay in the order they have in memory: (h, w, c) for images.
+    """
 
     def __init__(self, shape: Sequence[int], name: str | None = None) -> None:
         self.shape, self.name = tuple(shape), name
 
     def build(self, x: Node) -> Node:
-        sizes = _static(x)[1:]
+        sizes = static(x)[1:]
         known = math.prod(size for size in self.shape if size != -1)
         if self.shape.count(-1) > 1 or (-1 in self.shape and math.prod(sizes) % max(known, 1)):
             raise ShapeError(f"{list(sizes)} does not reshape to {list(self.shape)}")
@@ -203,9 +232,16 @@ def Affine(
     `bias` is the bias's initialiser. With a name the layers are called name, name_bias, name_bnorm
     and name_<activation>.
     """
+    return [Linear(nout, init, name), *followers(bias, batch_norm, activation, name)]
+
+
+def followers(
+    bias: Any, batch_norm: bool, activation: Transform | None, name: str | None
+) -> list[Layer]:
+    """Bias or BatchNorm, then Activation: what comes after the product of a composed layer."""
     if batch_norm and bias is not None:
-        raise ShapeError("Affine: batch_norm has an offset already; leave out bias")
-    layers: list[Layer] = [Linear(nout, init, name)]
+        raise ShapeError("batch_norm has an offset already; leave out bias")
+    layers: list[Layer] = []
     if bias is not None:
         layers.append(Bias(bias, name and f"{name}_bias"))
     if batch_norm:
@@ -247,11 +283,31 @@ def named(layers: Iterable[Layer]) -> dict[Layer, str]:
     return names
 
 
-def _static(x: Node) -> tuple[int, ...]:
+def flat(x: Node) -> Node:
+    """`x` as (batch, features); see Flatten."""
+    if len(x.shape) == 2:
+        return x
+    if len(x.shape) > 3:
+        x = ops.moveaxis(x, -1, 1)
+    return ops.reshape(x, shape=(x.shape[0], math.prod(static(x)[1:])))
+
+
+def check_float(x: Node) -> None:
+    """Raise ShapeError unless `x` is of floating point."""
+    if not x.dtype.is_float:
+        raise ShapeError(
+            f"the input is {x.type}, not floating point; "
+            "give the model preprocess=unit_range, or convert"
+        )
+
+
+def static(x: Node) -> tuple[int, ...]:
+    """The sizes of `x`, all known."""
     return x.tensor.static
 
 
-def _features(x: Node) -> int:
+def features(x: Node) -> int:
+    """The size of the last dim."""
     if len(x.shape) < 2:
         raise ShapeError(f"the input is {x.type}; it needs a dim of features after the batch")
-    return _static(x)[1]
+    return static(x)[-1]

@@ -14,12 +14,12 @@ from anode.errors import CheckpointError, DataError, GraphError, ShapeError
 from anode.frontends.layers import metrics
 from anode.frontends.layers.callbacks import Callback, History
 from anode.frontends.layers.costs import Cost, Prediction
-from anode.frontends.layers.layers import Activation, apply, flatten, named
+from anode.frontends.layers.layers import apply, flatten, named
 from anode.frontends.layers.metrics import Metric
 from anode.frontends.layers.optimizers import PREFIX, Optimizer
 from anode.frontends.layers.scope import RANDOM, Scope
 from anode.frontends.layers.training import Progress, Training, TrainingStep
-from anode.ir.dtypes import f32
+from anode.ir.dtypes import dtype_of, f32
 from anode.ir.graph import Graph, close, fresh_inputs
 from anode.ir.node import Node
 from anode.ir.types import TensorType, tensor
@@ -30,15 +30,18 @@ from anode.runtime.state import State
 
 Measures = Metric | Cost | Sequence[Metric | Cost]
 FORMAT = 1  # of checkpoints
+FORMATS = ("channels_last", "channels_first")
 
 
 class Model:
     """Layers in a row, such as `Model([Affine(100, bias=0.0, activation=Rectlin()), …])`.
 
     Layers may be lists of layers, and functions of a node. The first dim of all data is the batch;
-    float inputs are converted to f32. `preprocess` is a function of the input node, run inside the
-    graph: `preprocess=unit_range` for images as bytes. `seed` fixes initial values and dropout.
-    `backend` and `threads` are those of `anode.compile`.
+    float inputs are converted to `dtype`. Images are channels last inside; with the `data_format`
+    "channels_first" inputs of three dims or more have their channels after the batch, as PyTorch
+    and Caffe have, but outputs and targets do not. `preprocess` is a function of the input node,
+    run inside the graph: `preprocess=unit_range` for images as bytes. `seed` fixes initial values
+    and dropout. `backend` and `threads` are those of `anode.compile`.
 
     Variables get their shapes from the first data the model sees (see `build`); after that `state`
     holds them: `model.state.named("Linear_0.weight")`.
@@ -50,6 +53,8 @@ class Model:
         name: str = "model",
         *,
         preprocess: Callable[[Node], Node] | None = None,
+        data_format: str = "channels_last",
+        dtype: str = "f32",
         seed: int = 0,
         backend: str | Backend | None = None,
         threads: int | None = None,
@@ -58,7 +63,10 @@ class Model:
         if not self.layers:
             raise ShapeError(f"{name} has no layers")
         self.names = named(self.layers)
+        if data_format not in FORMATS:
+            raise ShapeError(f"{name}: data_format {data_format!r} is none of {', '.join(FORMATS)}")
         self.name, self.preprocess, self.seed = name, preprocess, seed
+        self.data_format, self.dtype = data_format, dtype_of(dtype)
         self.backend, self.threads = backend, threads
         self.state = State()
         self.history = History()
@@ -74,15 +82,13 @@ class Model:
         scope = Scope(training)
         if self.preprocess is not None:
             x = self.preprocess(x)
-        if x.dtype.is_float and x.dtype is not f32:
-            x = ops.convert(x, dtype=f32)
-        before = x
+        if self.data_format == "channels_first" and len(x.shape) > 2:
+            x = ops.moveaxis(x, 1, -1)
+        if x.dtype.is_float and x.dtype is not self.dtype:
+            x = ops.convert(x, dtype=self.dtype)
         for layer in self.layers:
-            before, x = x, apply(layer, x, scope, self.names[layer])
-        last = self.layers[-1]
-        if isinstance(last, Activation):
-            return Prediction(x, last.transform, before), scope
-        return Prediction(x), scope
+            x = apply(layer, x, scope, self.names[layer])
+        return scope.prediction(x), scope
 
     def build(self, x: np.ndarray | TensorType) -> None:
         """Make the variables for rows like those of `x` and give them their initial values.

@@ -8,7 +8,7 @@ without compiling anew.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 
 from anode import ops
@@ -54,6 +54,13 @@ class Step:
     rate: Node
     scale: Node | None
 
+    def of(self, type: TensorType) -> Step:
+        """The same in the type of a parameter."""
+        if type.dtype is self.rate.dtype:
+            return self
+        scale = None if self.scale is None else ops.convert(self.scale, dtype=type.dtype)
+        return Step(ops.convert(self.rate, dtype=type.dtype), scale)
+
     def scaled(self, x: Node) -> Node:
         """`x` times the factor that clips the gradients' norm."""
         return x if self.scale is None else x * self.scale
@@ -75,33 +82,51 @@ class Optimizer:
     param_clip_value: float | None = None
 
     learning_rate = 1.0
+    wdecay = 0.0
 
     def rule(self, p: Node, g: Node, step: Step, slots: Slots) -> Node:
         """The new value of a parameter with the value `p` and the clipped gradient `g`."""
         raise NotImplementedError
 
-    def step(self, updates: dict[Variable, Node]) -> Node:
+    def step(self, updates: dict[Variable, Node], group: str) -> Node:
         """The learning rate of this step; may count steps in `updates`."""
-        return read(rate_variable())
+        return read(rate_variable(group))
 
     def updates(
-        self, parameters: Sequence[Variable], gradients: Sequence[Node]
+        self,
+        parameters: Sequence[Variable],
+        gradients: Sequence[Node],
+        group: str = "",
+        scale: Node | None = None,
     ) -> dict[Variable, Node]:
-        """The new values of parameters and slots."""
+        """The new values of parameters and slots.
+
+        `group` tells apart the optimisers of one model, and `scale` is the factor that clips the
+        norm of more gradients than these.
+        """
         found: dict[Variable, Node] = {}
-        step = Step(self.step(found), self._clipping(gradients))
+        step = Step(self.step(found, group), self.clipping(gradients) if scale is None else scale)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             g = clipped(gradient, self.gradient_clip_value)
-            new = self.rule(read(parameter), g, step, Slots(parameter, found))
+            own = step.of(parameter.type)
+            new = self.rule(read(parameter), g, own, Slots(parameter, found))
             found[parameter] = clipped(new, self.param_clip_value)
         return found
+
+    def decayed(self, p: Node, g: Node) -> Node:
+        """g' = g + wdecay·p, in the formulas."""
+        return g + p * float(self.wdecay) if self.wdecay else g
 
     def rate(self, epoch: int) -> float:
         """The learning rate of an epoch."""
         return self.schedule.rate(self.learning_rate, epoch)
 
-    def _clipping(self, gradients: Sequence[Node]) -> Node | None:
-        """s = c / max(norm of all gradients, c)."""
+    def rates(self, epoch: int) -> dict[Variable, float]:
+        """The values of the variables of learning rates in an epoch."""
+        return {rate_variable(): self.rate(epoch)}
+
+    def clipping(self, gradients: Sequence[Node]) -> Node | None:
+        """s = c / max(norm of all gradients, c); None without `gradient_clip_norm`."""
         if self.gradient_clip_norm is None or not gradients:
             return None
         limit = float(self.gradient_clip_norm)
@@ -114,17 +139,21 @@ class Optimizer:
 
 @dataclass(frozen=True)
 class GradientDescentMomentum(Optimizer):
-    """g' = s·g + wdecay·p; v = momentum·v − rate·g'; p += v, nesterov momentum·v − rate·g'."""
+    """g' = s·g + wdecay·p; v = momentum·v − rate·g'; p += v, nesterov momentum·v − rate·g'.
+
+    `l1decay` adds l1decay·sign(p) to g'.
+    """
 
     learning_rate: float = 0.01
     momentum_coef: float = 0.0
     wdecay: float = 0.0
     nesterov: bool = False
+    l1decay: float = 0.0
 
     def rule(self, p: Node, g: Node, step: Step, slots: Slots) -> Node:
-        g = step.scaled(g)
-        if self.wdecay:
-            g = g + p * float(self.wdecay)
+        g = self.decayed(p, step.scaled(g))
+        if self.l1decay:
+            g = g + ops.sign(p) * float(self.l1decay)
         move = step.rate * g
         if not self.momentum_coef:
             return p - move
@@ -135,61 +164,69 @@ class GradientDescentMomentum(Optimizer):
 
 @dataclass(frozen=True)
 class RMSProp(Optimizer):
-    """a = d·a + (1 − d)·g²; p −= s·g·rate / (√(a + ε) + ε), with d the decay rate."""
+    """a = d·a + (1 − d)·g'²; p −= s·g'·rate / (√(a + ε) + ε), with d the decay rate.
+
+    Without `epsilon_in_root` the divisor is √a + ε, as in Caffe and PyTorch.
+    """
 
     decay_rate: float = 0.95
     learning_rate: float = 0.002
     epsilon: float = 1e-6
+    wdecay: float = 0.0
+    epsilon_in_root: bool = True
 
     def rule(self, p: Node, g: Node, step: Step, slots: Slots) -> Node:
-        d, epsilon = float(self.decay_rate), float(self.epsilon)
+        d, epsilon, g = float(self.decay_rate), float(self.epsilon), self.decayed(p, g)
         a = slots.write("mean_square", slots.read("mean_square") * d + ops.square(g) * (1 - d))
-        return p - step.scaled(g) * step.rate / (ops.sqrt(a + epsilon) + epsilon)
+        inside = a + epsilon if self.epsilon_in_root else a
+        return p - step.scaled(g) * step.rate / (ops.sqrt(inside) + epsilon)
 
 
 @dataclass(frozen=True)
 class Adagrad(Optimizer):
-    """a += g²; p −= s·g·rate / √(a + ε)."""
+    """a += g'²; p −= s·g'·rate / √(a + ε).
+
+    Without `epsilon_in_root` the divisor is √a + ε, as in Caffe and PyTorch.
+    """
 
     learning_rate: float = 0.01
     epsilon: float = 1e-6
+    wdecay: float = 0.0
+    epsilon_in_root: bool = True
 
     def rule(self, p: Node, g: Node, step: Step, slots: Slots) -> Node:
+        epsilon, g = float(self.epsilon), self.decayed(p, g)
         a = slots.write("sum_of_squares", slots.read("sum_of_squares") + ops.square(g))
-        return p - step.scaled(g) * step.rate / ops.sqrt(a + float(self.epsilon))
+        root = ops.sqrt(a + epsilon) if self.epsilon_in_root else ops.sqrt(a) + epsilon
+        return p - step.scaled(g) * step.rate / root
 
 
 @dataclass(frozen=True)
 class Adadelta(Optimizer):
-    """a = d·a + (1 − d)·g²; u = √((b + ε) / (a + ε))·s·g; b = d·b + (1 − d)·u²; p −= u.
+    """a = d·a + (1 − d)·g'²; u = √((b + ε) / (a + ε))·s·g'; b = d·b + (1 − d)·u²; p −= rate·u.
 
-    Source: Zeiler 2012. It has no learning rate, so a schedule changes nothing and is refused.
+    Source: Zeiler 2012, where the rate is 1.
     """
 
     decay: float = 0.95
     epsilon: float = 1e-6
-
-    def __post_init__(self) -> None:
-        if self.schedule != CONSTANT:
-            raise UnsupportedOp("Adadelta has no learning rate; leave out schedule")
-
-    def step(self, updates: dict[Variable, Node]) -> Node:
-        return constant(1.0)
+    learning_rate: float = 1.0
+    wdecay: float = 0.0
 
     def rule(self, p: Node, g: Node, step: Step, slots: Slots) -> Node:
-        d, epsilon = float(self.decay), float(self.epsilon)
+        d, epsilon, g = float(self.decay), float(self.epsilon), self.decayed(p, g)
         a = slots.write(
             "gradient_square", slots.read("gradient_square") * d + ops.square(g) * (1 - d)
         )
         b = slots.read("step_square")
         u = ops.sqrt((b + epsilon) / (a + epsilon)) * step.scaled(g)
         slots.write("step_square", b * d + ops.square(u) * (1 - d))
-        return p - u
+        return p - step.rate * u
 
 
 @dataclass(frozen=True)
 class Adam(Optimizer):
-    """m = β1·m + (1 − β1)·g; v = β2·v + (1 − β2)·g²; p −= s·r·m / (√v + ε), at step t with
+    """m = β1·m + (1 − β1)·g'; v = β2·v + (1 − β2)·g'²; p −= s·r·m / (√v + ε), at step t with
 
     r = rate·√(1 − β2^t) / (1 − β1^t). Source: Kingma and Ba 2015.
     """
@@ -198,15 +235,16 @@ class Adam(Optimizer):
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-8
+    wdecay: float = 0.0
 
-    def step(self, updates: dict[Variable, Node]) -> Node:
-        count = slot("steps", tensor("f32"))
+    def step(self, updates: dict[Variable, Node], group: str) -> Node:
+        count = slot(f"{group}steps", tensor("f32"))
         t = updates[count] = read(count) + 1.0
         second, first = (_missing(beta, t) for beta in (self.beta_2, self.beta_1))
-        return read(rate_variable()) * ops.sqrt(second) / first
+        return read(rate_variable(group)) * ops.sqrt(second) / first
 
     def rule(self, p: Node, g: Node, step: Step, slots: Slots) -> Node:
-        b1, b2 = float(self.beta_1), float(self.beta_2)
+        b1, b2, g = float(self.beta_1), float(self.beta_2), self.decayed(p, g)
         m = slots.write("first_moment", slots.read("first_moment") * b1 + g * (1 - b1))
         v = slots.write(
             "second_moment", slots.read("second_moment") * b2 + ops.square(g) * (1 - b2)
@@ -214,9 +252,56 @@ class Adam(Optimizer):
         return p - step.scaled(m) * step.rate / (ops.sqrt(v) + float(self.epsilon))
 
 
-def rate_variable() -> Variable:
-    """The variable f32 of the learning rate, which training sets at the start of each epoch."""
-    return slot("learning_rate", tensor("f32"))
+@dataclass(frozen=True)
+class MultiOptimizer(Optimizer):
+    """Different optimisers for different layers: {"fc8": …, "Bias": …, "default": …}.
+
+    A parameter goes by its layer's name, else by its class, else by "default". The options that
+    bound gradients by value, or parameters, and schedules are those of each optimiser;
+    `gradient_clip_norm` here is of the gradients of all.
+    """
+
+    optimizers: Mapping[str, Optimizer]
+
+    def __post_init__(self) -> None:
+        if self.schedule != CONSTANT or self.gradient_clip_value or self.param_clip_value:
+            raise UnsupportedOp("MultiOptimizer: give these options to the optimisers in it")
+
+    def updates(
+        self,
+        parameters: Sequence[Variable],
+        gradients: Sequence[Node],
+        group: str = "",
+        scale: Node | None = None,
+    ) -> dict[Variable, Node]:
+        chosen = [self._chosen(parameter) for parameter in parameters]
+        if unused := [key for key in self.optimizers if key not in chosen]:
+            raise UnsupportedOp(f"MultiOptimizer: no parameter goes by {unused[0]!r}")
+        found: dict[Variable, Node] = {}
+        scale = self.clipping(gradients) if scale is None else scale
+        for key, optimizer in self.optimizers.items():
+            mine = [i for i, other in enumerate(chosen) if other == key]
+            own = [parameters[i] for i in mine], [gradients[i] for i in mine]
+            found |= optimizer.updates(*own, f"{group}{key}.", scale)
+        return found
+
+    def rates(self, epoch: int) -> dict[Variable, float]:
+        return {
+            rate_variable(f"{key}."): optimizer.rate(epoch)
+            for key, optimizer in self.optimizers.items()
+        }
+
+    def _chosen(self, parameter: Variable) -> str:
+        path = parameter.name.rpartition(".")[0]
+        for key in (path, path.rpartition(".")[2], parameter.collections[-1], "default"):
+            if key in self.optimizers:
+                return key
+        raise UnsupportedOp(f'MultiOptimizer: nothing is for {parameter.name}; give a "default"')
+
+
+def rate_variable(group: str = "") -> Variable:
+    """The variable f32 of a learning rate, which training sets at the start of each epoch."""
+    return slot(f"{group}learning_rate", tensor("f32"))
 
 
 def clipped(x: Node, limit: float | None) -> Node:

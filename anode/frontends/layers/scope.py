@@ -10,6 +10,7 @@ import numpy as np
 
 from anode import ops
 from anode.errors import GraphError, ShapeError
+from anode.frontends.layers.costs import Prediction
 from anode.frontends.layers.initializers import Fans, Initializer, initializer
 from anode.ir.dtypes import dtype_of
 from anode.ir.node import Node, constant, read
@@ -19,6 +20,7 @@ from anode.ir.variable import Variable
 # The random key u32[4]: the seed's two words, then the two words of the number of steps so far.
 RANDOM = Variable("random", tensor("u32", 4), None, trainable=False, collections=("random",))
 
+Transform = Callable[[Node], Node]
 Start = Callable[[int], np.ndarray]  # from the seed to a value set by the host
 
 
@@ -33,6 +35,9 @@ class Scope:
         self.variables: dict[str, Variable] = {}
         self.updates: dict[Variable, Node] = {}
         self.starts: dict[Variable, Start] = {}
+        self.branches: dict[object, Node] = {}  # the value at each branch node
+        self.heads: list[Prediction] = []  # of a tree's branches but the first
+        self._activations: dict[Node, tuple[Transform, Node]] = {}
         self._streams = 0
 
     def variable(
@@ -43,8 +48,9 @@ class Scope:
         dtype: object,
         trainable: bool,
         fans: Fans | None,
+        kind: str,
     ) -> Node:
-        """The value of the variable called `name`, made on first use."""
+        """The value of the variable called `name` of a layer of class `kind`, made on first use."""
         type = TensorType(dtype_of(dtype), tuple(shape))
         if name in self.variables:
             if self.variables[name].type != type:
@@ -53,9 +59,8 @@ class Scope:
         source = initializer(init)
         on_host = _on_host(source)
         graph = None if on_host else source.graph(type, fans or Fans.of(shape))
-        made = Variable(
-            name, type, graph, trainable, ("weights",) if trainable else ("statistics",)
-        )
+        role = "weights" if trainable else "statistics"
+        made = Variable(name, type, graph, trainable, (role, kind))
         if on_host:
             self.starts[made] = lambda seed: host_value(source, made, seed)
         self.variables[name] = made
@@ -68,6 +73,15 @@ class Scope:
             raise GraphError(f"{node} is no variable; only a layer's own variable can be updated")
         if self.training:
             self.updates[variable] = value
+
+    def activated(self, y: Node, transform: Transform, x: Node) -> None:
+        """Note that `y` is the activation `transform` of `x`, which costs take where they can."""
+        if y is not x:
+            self._activations[y] = transform, x
+
+    def prediction(self, y: Node) -> Prediction:
+        """`y` as a model's output, with what is known of it."""
+        return Prediction(y, *self._activations.get(y, (None, None)), tuple(self.heads))
 
     def draw(self) -> tuple[Node, int]:
         """The random key of the step, and a stream number nothing else in the model has."""

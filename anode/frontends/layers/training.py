@@ -13,7 +13,7 @@ from anode import ops
 from anode.errors import DataError
 from anode.frontends.layers.callbacks import Callback
 from anode.frontends.layers.costs import Cost
-from anode.frontends.layers.optimizers import Optimizer, rate_variable
+from anode.frontends.layers.optimizers import Optimizer
 from anode.ir.graph import Graph, close, fresh_inputs
 from anode.ir.node import read
 from anode.ir.types import TensorType, tensor
@@ -46,7 +46,7 @@ class TrainingStep:
     def __init__(self, model: Model, cost: Cost, optimizer: Optimizer) -> None:
         self.model, self.cost, self.optimizer = model, cost, optimizer
         self.executables: dict[Any, Executable] = {}
-        self._rate = optimizer.rate(0)
+        self._rates = optimizer.rates(0)
         self._state: object = None
 
     def __call__(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -70,8 +70,8 @@ class TrainingStep:
         return self.executables[key]
 
     def set_epoch(self, epoch: int) -> None:
-        """Give the variable of the learning rate its value for an epoch."""
-        self._rate = self.optimizer.rate(epoch)
+        """Give the variables of learning rates their values for an epoch."""
+        self._rates = self.optimizer.rates(epoch)
         self.model.stepping = None
 
     def graph(self, x: TensorType, y: TensorType) -> Graph:
@@ -88,8 +88,8 @@ class TrainingStep:
         """Put the optimiser's variables into the model's state."""
         self.model.add_slots([v for v in graph.variables if "optimizer" in v.collections])
         self._state, self.model.stepping = self.model.state, self
-        if rate_variable() in self.model.state:
-            self.model.state[rate_variable()] = self._rate
+        for variable, rate in self._rates.items():
+            self.model.state[variable] = rate
 
 
 class Training:

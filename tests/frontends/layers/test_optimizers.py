@@ -101,6 +101,45 @@ def test_adam(beta_1, backend):
     check(nn.Adam(0.02, beta_1, gradient_clip_norm=0.5), backend, rule, clip_norm=0.5)
 
 
+@pytest.mark.parametrize("kind", [nn.RMSProp, nn.Adagrad])
+def test_epsilon_may_stand_outside_the_root(kind, backend):
+    """As in Caffe, here with weight decay."""
+
+    def rule(p, g, s, m):
+        g = g + 0.1 * p
+        old = m.get("a", 0)
+        m["a"] = old + g**2 if kind is nn.Adagrad else 0.9 * old + 0.1 * g**2
+        return p - 0.02 * g / (np.sqrt(m["a"]) + 1e-4)
+
+    decay = {"decay_rate": 0.9} if kind is nn.RMSProp else {}
+    options = {"learning_rate": 0.02, "epsilon": 1e-4, "wdecay": 0.1, **decay}
+    check(kind(epsilon_in_root=False, **options), backend, rule)
+
+
+def test_each_layer_has_its_optimizer(backend):
+    fast, slow = nn.GradientDescentMomentum(0.2), nn.GradientDescentMomentum(0.1)
+    together = nn.MultiOptimizer({"Bias": fast, "default": slow}, gradient_clip_norm=0.5)
+    found = trained(together, backend)
+
+    def rule(p, g, s, m):
+        return p - (0.2 if p.ndim == 1 else 0.1) * s * g
+
+    for array, wanted in zip(found, expected(rule, clip_norm=0.5), strict=True):
+        np.testing.assert_allclose(array, wanted, rtol=2e-5, atol=1e-6)
+    by_name = nn.MultiOptimizer({"Linear_0": slow, "Bias_0": fast}, gradient_clip_norm=0.5)
+    for array, wanted in zip(trained(by_name, backend), found, strict=True):
+        assert np.array_equal(array, wanted)
+
+
+def test_schedules_of_several_optimizers():
+    halves = nn.GradientDescentMomentum(0.2, schedule=nn.PowerSchedule(1, 0.5))
+    both = nn.MultiOptimizer({"Bias": halves, "default": nn.GradientDescentMomentum(0.1)})
+    assert {v.name: rate for v, rate in both.rates(2).items()} == {
+        "optimizer.Bias.learning_rate": 0.05,
+        "optimizer.default.learning_rate": 0.1,
+    }
+
+
 def plain(p, g, s, m):
     return p - 0.1 * s * g
 
@@ -147,7 +186,14 @@ def test_two_steps_on_one_model_keep_their_rates():
 
 
 def test_what_optimizers_refuse():
-    with pytest.raises(UnsupportedOp, match="Adadelta has no learning rate"):
-        nn.Adadelta(schedule=nn.ExpSchedule(0.1))
     with pytest.raises(TypeError, match="learning_rat"):
         nn.Adam(learning_rat=0.1)
+    model = nn.Model([nn.Linear(2, W)], backend="reference")
+    for optimizers, message in [
+        ({"Bias": nn.Adam(), "default": nn.Adam()}, "no parameter goes by 'Bias'"),
+        ({"Linear_1": nn.Adam()}, "nothing is for Linear_0.weight"),
+    ]:
+        with pytest.raises(UnsupportedOp, match=message):
+            model.training_step(nn.SumSquared(), nn.MultiOptimizer(optimizers))(*BATCHES[0])
+    with pytest.raises(UnsupportedOp, match="give these options to the optimisers"):
+        nn.MultiOptimizer({"default": nn.Adam()}, schedule=nn.ExpSchedule(0.1))
