@@ -42,7 +42,7 @@ RATES = {
     "sgd": 0.1,
     "rmsprop": 0.001,
     "adagrad": 0.01,
-    "adadelta": 1.0,  # it has none
+    "adadelta": 1.0,
     "adam": 0.001,
 }
 SCHEDULES = "step:EPOCH,EPOCH:CHANGE, exp:DECAY, power:EPOCHS:CHANGE or poly:TOTAL:POWER"
@@ -119,13 +119,14 @@ class Settings:
         given = {k: getattr(self, k) for k in ("rate", "momentum") if getattr(self, k) is not None}
         if "momentum" in given and self.optimizer not in ("momentum", "nesterov"):
             raise UnsupportedOp(f"the optimizer {self.optimizer} has no momentum")
-        if self.optimizer == "adadelta":
-            if "rate" in given or self.schedule is not None:
-                raise UnsupportedOp("the optimizer adadelta has no learning rate and no schedule")
-            return nn.Adadelta()
         rate = given.get("rate", RATES[self.optimizer])
         schedule = schedule_of(self.schedule)
-        adaptive = {"rmsprop": nn.RMSProp, "adagrad": nn.Adagrad, "adam": nn.Adam}
+        adaptive = {
+            "rmsprop": nn.RMSProp,
+            "adagrad": nn.Adagrad,
+            "adadelta": nn.Adadelta,
+            "adam": nn.Adam,
+        }
         if self.optimizer in adaptive:
             return adaptive[self.optimizer](learning_rate=rate, schedule=schedule)
         momentum = 0.0 if self.optimizer == "sgd" else given.get("momentum", 0.9)
