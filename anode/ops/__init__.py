@@ -98,6 +98,14 @@ from anode.ops.evaluate import (
 from anode.ops.getitem import (
     getitem,
 )
+from anode.ops.image import (
+    depth_to_space,
+    extend,
+    resize,
+    resize_images,
+    space_to_depth,
+    unfold,
+)
 from anode.ops.index import (
     add_along_axis,
     embedding,
@@ -198,6 +206,7 @@ from anode.ops.reduce import (
     top_k,
     var,
 )
+from anode.ops.region import pool_regions, roi_align, roi_pool, roi_pool_grad, roi_pool_index
 from anode.ops.shape import (
     bitcast,
     broadcast_in_dim,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from anode.ir.dtypes import bf16
-from anode.ops import max_pool_with_index
+from anode.ops import max_pool_with_index, roi_pool_index
 from tests.ops.sample import Sample
 from tests.ops.samples import stored
 from tests.ops.samples_tensor import distinct, ints, normal
@@ -109,7 +109,61 @@ def overhanging() -> list[Sample]:
 
 NANS = np.array([[1, np.nan, 3, 3, -np.inf, -np.inf, 2, 2, np.nan]], np.float32)[..., None]
 
+
+def resized() -> list[Sample]:
+    """Samples of every way to interpolate, to larger and smaller sizes and to the same."""
+    ways: list[dict[str, Any]] = [
+        {"mode": mode, "coordinates": coordinates}
+        for mode in ("nearest", "linear", "cubic")
+        for coordinates in ("half_pixel", "align_corners", "asymmetric")
+    ]
+    ways += [{"mode": mode, "antialias": True, "cubic": -0.5} for mode in ("linear", "cubic")]
+    return [
+        *[Sample([normal(2, 5, 6, 3)], {"sizes": (7, 3), **way}) for way in ways],
+        *[Sample([normal(1, 4, 2)], {"sizes": (8,), **way}) for way in ways],
+        Sample([normal(1, 3, 4, 2, 2)], {"sizes": (6, 1, 2)}),
+        Sample([normal(1, 4, 4, 2)], {"sizes": (2, 2), "mode": "nearest"}),
+        Sample([normal(0, 4, 2)], {"sizes": (6,)}),
+        Sample([normal(1, 6, 5, 9, dtype=np.float32)], {"sizes": (9, 8), "mode": "cubic"}),
+        Sample([normal(1, 5, 3, dtype=bf16)], {"sizes": (8,)}),
+    ]
+
+
+# a fraction of the image does not count: so finite differences may move it
+REGIONS = np.array([[1.3, 0.2, 1.1, 5.3, 4.2], [0.3, 2.1, 0, 2.3, 6.2], [1.3, -3.1, 4.3, 2.2, 9.4]])
+
+
+def regions() -> list[Sample]:
+    """Samples of pooling the cells of regions, some of them outside."""
+    boxes = REGIONS
+    return [
+        Sample([distinct(2, 6, 5, 3), boxes], {"sizes": (2, 3)}),
+        Sample([distinct(2, 6, 5, 2), boxes * [1, 2, 2, 2, 2]], {"sizes": (3, 2), "scale": 0.5}),
+        Sample([distinct(2, 4, 3, 1), boxes[:1]], {"sizes": (7, 7)}),
+        Sample([normal(2, 6, 5, 4, dtype=np.float32), boxes.astype(np.float32)], {"sizes": (3, 3)}),
+        Sample([normal(2, 6, 5, 4, dtype=bf16), boxes.astype(np.float32)], {"sizes": (2, 2)}),
+    ]
+
+
+def region_gradients() -> list[Sample]:
+    found = []
+    for sample in regions():
+        index = run(lambda x, r, a=sample.attrs: roi_pool_index(x, r, **a), *sample.args)
+        x, boxes = sample.args
+        ct = normal(*index.shape, dtype=bf16 if x.dtype == np.uint16 else x.dtype)
+        found.append(Sample([ct, index, boxes], {"lengths": x.shape[:-1]}))
+    return found
+
+
 SAMPLES: dict[str, list[Sample]] = {
+    "resize": resized(),
+    "roi_pool": regions(),
+    "roi_pool_index": regions(),
+    "roi_pool_grad": region_gradients(),
+    "roi_align": [
+        *regions(),
+        Sample([normal(2, 6, 5, 3), REGIONS], {"sizes": (2, 3), "samples": 3, "aligned": True}),
+    ],
     "max_pool": [
         *pools(),
         Sample([NANS], {"sizes": (2,)}, smooth=False),
