@@ -13,20 +13,27 @@ from anode.data.image_sets import (
     load_fashion_mnist,
     load_mnist,
 )
+from anode.data.ingestion import ingest
+from anode.data.loader import ImageLoader
+from anode.data.records import ImageRecords, open_records
 
 __all__ = [
     "DIGITS",
     "FASHION",
     "Batches",
+    "ImageLoader",
+    "ImageRecords",
     "ImageSet",
     "Minibatches",
     "Position",
     "RandomCrop",
     "Splits",
+    "ingest",
     "load_cifar10",
     "load_cifar100",
     "load_fashion_mnist",
     "load_images",
     "load_mnist",
+    "open_records",
     "read_idx",
 ]
