@@ -24,20 +24,25 @@ def aligned(body: Graph, output: int, input: int) -> bool:
     """Whether a kernel may write the memory of `input` as it stores `output`, element by element.
 
     True says: element k (in row-major order) of every output depends on no element of the input but
-    k; no reduction or product reads the input; and all outputs that depend on it are of one shape
-    and come after the same reductions and products, so that one loop can read element k for all of
-    them before it stores any. The kernel must store an element of an output once, complete.
+    k, unless through a reduction of values at k; no product reads the input; all outputs that
+    depend on it are of one shape and come after the same reductions and products, and the
+    reductions that take it up do so in the same run over the elements or before. So one loop can
+    compute everything at k, for all of them, before it stores any. The kernel must do that, and
+    store an element of an output once, complete.
     """
     source, target = body.inputs[input], body.outputs[output]
     if not _same_elements(source, target):
         return False
-    dependent = _elementwise_users(body, source)
-    if dependent is None:
+    found = _elementwise_users(body, source)
+    if found is None:
         return False
+    dependent, reductions = found
     others = {node for node in body.outputs if node in dependent and node is not target}
-    if not others:
+    if not others and not reductions:
         return True
     stages = _stages(body)
+    if any(not stages[node] <= stages[target] | {node} for node in reductions):
+        return False
     return all(stages[node] == stages[target] and _wide(node) == _wide(target) for node in others)
 
 
@@ -51,17 +56,24 @@ def _wide(node: Node) -> list[int]:
     return [size for size in node.tensor.static if size != 1]
 
 
-def _elementwise_users(body: Graph, source: Node) -> set[Node] | None:
-    """The nodes of which element k depends on element k of `source`; None where any other does."""
-    dependent = {source}
+def _elementwise_users(body: Graph, source: Node) -> tuple[set[Node], list[Node]] | None:
+    """The nodes of which element k depends on element k of `source`, and reductions of such nodes.
+
+    None where some other element of a node depends on it, or a product takes it up.
+    """
+    dependent, reductions = {source}, list[Node]()
     for node in body.nodes:
         readers = [arg for arg in node.args if arg in dependent]
         if not readers:
             continue
-        if not all(_keeps_elements(node, arg) for arg in readers):
+        if node.op.name == "reduce" and all(isinstance(arg.op, Elementwise) for arg in readers):
+            reductions.append(node)
+        elif all(_keeps_elements(node, arg) for arg in readers):
+            dependent.add(node)
+        else:
             return None
-        dependent.add(node)
-    return dependent
+    products = reductions and any(node.op.name == "dot_general" for node in body.nodes)
+    return None if products else (dependent, reductions)
 
 
 def _keeps_elements(node: Node, arg: Node) -> bool:
