@@ -174,6 +174,7 @@ from anode.ops.random import (
     random_bernoulli,
     random_bits,
     random_fold,
+    stochastic_round,
     truncated_normal,
     uniform,
 )

@@ -17,8 +17,15 @@ from anode.ir.dtypes import DType, dtype_of, f32, f64, u32, u64
 from anode.ir.node import Node, constant
 from anode.ir.types import Shape, TensorType
 from anode.ops.declare import Composite, composite, primitive
-from anode.ops.elementwise import convert, erf_inv, less, shift_right_logical
-from anode.ops.shape import concatenate, reshape
+from anode.ops.elementwise import (
+    convert,
+    erf_inv,
+    is_finite,
+    less,
+    select,
+    shift_right_logical,
+)
+from anode.ops.shape import bitcast, concatenate, reshape
 
 KEY = TensorType(u32, (4,))
 FOLD_STREAM = (1 << 32) - 1  # the stream of `fold`, which no user stream may take
@@ -140,6 +147,22 @@ def random_bernoulli(key: Node, p: Node, *, stream: int, shape: Shape) -> Node:
     return drawn
 
 
+@composite
+def stochastic_round(x: Node, key: Node, *, stream: int, bits: int) -> Node:
+    """f32 `x` rounded to `bits` bits after the leading one (0 to 22), up or down at random.
+
+    The chance of either neighbour is as its distance from the other, so that the mean is `x`; what
+    has few bits already stays, and so do infinities and NaNs. Source: Gupta et al., 2015.
+    """
+    if x.dtype is not f32 or not 0 <= bits <= 22:
+        raise ShapeError(f"stochastic_round takes f32 and 0 to 22 bits, not {x.type}, {bits} bits")
+    dropped = 23 - bits
+    words = random_bits(key, stream=stream, shape=x.shape)
+    raised = bitcast(x, dtype=u32) + shift_right_logical(words, 32 - dropped)
+    rounded = raised & constant(0xFFFFFFFF << dropped & 0xFFFFFFFF, u32)
+    return select(is_finite(x), bitcast(rounded, dtype=f32), x)
+
+
 def bernoulli(key: Node, p: Node | float, *, stream: int, shape: Shape) -> Node:
     """bool, true with probability `p`, a number or a float tensor that broadcasts to `shape`."""
     p = p if isinstance(p, Node) else constant(float(p), f32)
@@ -166,4 +189,4 @@ def _declare(*ops: Composite) -> None:
             op.canonical(_float_dtype)
 
 
-_declare(random_fold, uniform, normal, truncated_normal, random_bernoulli)
+_declare(random_fold, uniform, normal, truncated_normal, random_bernoulli, stochastic_round)

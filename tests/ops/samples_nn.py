@@ -196,6 +196,10 @@ SAMPLES: dict[str, list[Sample]] = {
     "uniform": draws("f64", "f16", "bf16"),
     "normal": draws("f64", "f16", "bf16"),
     "truncated_normal": draws("f64", "f16", "bf16"),
+    "stochastic_round": [
+        Sample([real("stochastic_round", (7, 5), dtype="f32")[0], KEY], {"stream": 1, "bits": bits})
+        for bits in (0, 7, 22)
+    ],
     "random_bernoulli": [
         Sample([KEY, np.float32(0.3)], {"stream": 1, "shape": (3, 5)}),
         Sample([KEY, np.array([0, 0.5, 1])], {"stream": 1, "shape": (4, 3)}),

@@ -123,3 +123,19 @@ def test_errors() -> None:
         ops.fold(key, constant(1.0))
     with pytest.raises(ShapeError, match="probabilities of shape"):
         ops.bernoulli(key, constant(np.zeros(3, np.float32)), stream=0, shape=(1,))
+
+
+def test_stochastic_rounding_goes_to_either_neighbour_and_is_right_in_the_mean():
+    value = np.float32(1 + 0.25 * 2**-7)  # a quarter of the way between two numbers of 7 bits
+    x = np.full((200, 100), value)
+    found = draw("stochastic_round", x, KEY, stream=0, bits=7)
+    assert set(np.unique(found)) == {np.float32(1), np.float32(1 + 2**-7)}
+    assert abs((found > 1).mean() - 0.25) < 0.01
+    special = np.array([np.inf, -np.inf, np.nan, 0.0, -0.0, -1.5], np.float32)
+    found = draw("stochastic_round", special, KEY, stream=0, bits=7)
+    np.testing.assert_array_equal(found, special)
+
+
+def test_stochastic_rounding_takes_f32_alone():
+    with pytest.raises(ShapeError, match="stochastic_round takes f32"):
+        draw("stochastic_round", np.ones(3), KEY, stream=0, bits=7)
