@@ -1,5 +1,8 @@
 """Data sets, their file formats, and the seeded order in which minibatches are drawn."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from anode.data.augment import RandomCrop
 from anode.data.batches import Batches, Minibatches, Position
 from anode.data.cifar import load_cifar10, load_cifar100
@@ -13,9 +16,11 @@ from anode.data.image_sets import (
     load_fashion_mnist,
     load_mnist,
 )
-from anode.data.ingestion import ingest
-from anode.data.loader import ImageLoader
-from anode.data.records import ImageRecords, open_records
+
+if TYPE_CHECKING:
+    from anode.data.ingestion import ingest
+    from anode.data.loader import ImageLoader
+    from anode.data.records import ImageRecords, open_records
 
 __all__ = [
     "DIGITS",
@@ -37,3 +42,15 @@ __all__ = [
     "open_records",
     "read_idx",
 ]
+_LATER = {  # they need processes and tars, which take their time to import
+    "ImageLoader": "anode.data.loader",
+    "ImageRecords": "anode.data.records",
+    "ingest": "anode.data.ingestion",
+    "open_records": "anode.data.records",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(import_module(_LATER[name]), name)
+    raise AttributeError(f"module 'anode.data' has no attribute {name!r}")
