@@ -62,6 +62,7 @@ class _Fusion:
         self.position = {node: i for i, node in enumerate(graph.nodes)}
         self.stored = frozenset(_stored_movement(graph))
         self.summed = frozenset(_summed(graph, self.stored))
+        self.windowed: set[Node] = set()
         self.uses: dict[Node, list[Use]] = {node: [] for node in graph.nodes}
         self.group_of: dict[Node, Group] = {}
         self.escapes: set[Node] = set(graph.roots)
@@ -94,6 +95,9 @@ class _Fusion:
         if is_leaf(node) or self._is_inline(node) or node.op is ITEM:
             return
         for arg, coordinates in self._own_reads(node):
+            if arg.op.name == "windows" and self._is_inline(arg):
+                self.uses[arg].append(Use(node, coordinates))
+                self.windowed.update(x for x, _ in stored_operands(arg, None, self._is_inline))
             for target, at in stored_operands(arg, coordinates, self._is_inline):
                 self.uses[target].append(Use(node, at))
                 if target.op is ITEM:
@@ -121,6 +125,8 @@ class _Fusion:
     def _place(self, node: Node) -> None:
         """Put a member into its users' group, or into one of its own."""
         wanted = self._wanted(node)
+        if node in self.windowed:
+            self.trace.misses.append(Miss("fuse", node, "windows that overlap would repeat it"))
         if len(wanted) > 1:
             self._merge(wanted)
             wanted = self._wanted(node)
@@ -236,7 +242,8 @@ class _Fusion:
     # groups that read one value
     def _join_readers(self, node: Node) -> None:
         """Make one kernel of those that loop alike over a whole value, so that it is read once."""
-        if is_leaf(node) or node in self.escapes:
+        windows = node.op.name == "windows" and self._is_inline(node)
+        if is_leaf(node) or windows or node in self.escapes:
             spanning = [g for g, at in self._wanted(node).items() if at == identity(g.space)]
             self._merge(g for g in spanning if node.tensor.size > 1)
 

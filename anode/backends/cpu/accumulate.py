@@ -10,10 +10,11 @@ from anode.backends.cpu.element import Element
 from anode.backends.cpu.lanes import Lane, Lanes
 from anode.backends.cpu.llvm_ir import I32, Values, shuffle
 from anode.backends.cpu.pull import Puller, apply_body
-from anode.ir.dtypes import DType
+from anode.ir.dtypes import DType, bool_
+from anode.ir.graph import Graph
 from anode.ir.node import Node
 from anode.ops.declare import Elementwise
-from anode.ops.reduce import identity, monoid_of
+from anode.ops.reduce import commutes, extreme_and_place, identity, monoid_of
 
 
 class Accumulator:
@@ -29,6 +30,8 @@ class Accumulator:
         self.count = len(node.args) // 2
         self.name = monoid_of(self.body)
         self.across = across and pull.width > 1
+        self.extreme = None if self.name else _extreme(self.body)
+        self._places: dict[int, int] = {}  # of the last element taken up, in each copy of the code
         self.lanes: Lanes = pull.elements.vector
 
     @property
@@ -61,11 +64,38 @@ class Accumulator:
         """The registers after one more element; masked lanes do not count."""
         lanes = [self.pull.elements.spread(element) for element in elements]
         sums = self._lanes(registers)
-        new, mask = self._combined(self.lanes, sums, lanes), self.pull.access.mask
+        if self._is_later(elements):
+            new = self._later(sums, lanes)
+        else:
+            new = self._combined(self.lanes, sums, lanes)
+        mask = self.pull.access.mask
         if self.across and mask is not None:
             pairs = zip(new, sums, strict=True)
             return [self.pull.b.select(mask, x.value, y.value) for x, y in pairs]
         return [lane.value for lane in new]
+
+    def _is_later(self, elements: Sequence[Element]) -> bool:
+        """Whether this is an argmax, say, that has seen no place after the present one."""
+        place = elements[-1].lane.value
+        if not self.extreme or not isinstance(place, ir.Constant) or not elements[-1].uniform:
+            return False
+        copy, number = self.pull.index.copy, place.constant or 0
+        earlier, self._places[copy] = self._places.get(copy), number
+        return earlier is not None and earlier <= number
+
+    def _later(self, sums: Sequence[Lane], lanes: Sequence[Lane]) -> list[Lane]:
+        """The registers of an argmax after an element that loses if it is only as good."""
+        b, vector = self.pull.b, self.lanes
+        best, element = vector.widen(sums[0]), vector.widen(lanes[0])
+        ahead = ">" if self.extreme == "maximum" else "<"
+        if best.dtype.is_float:  # NaN wins, but not against another
+            wins = b.fcmp_unordered(ahead, element.value, best.value)
+            wins = b.and_(wins, b.fcmp_ordered("ord", best.value, best.value))
+        else:
+            compare = b.icmp_signed if best.dtype.kind == "signed" else b.icmp_unsigned
+            wins = compare(ahead, element.value, best.value)
+        pairs = zip(sums, lanes, strict=True)
+        return [vector.select(Lane(wins, bool_), new, old) for old, new in pairs]
 
     def _combined(self, lanes: Lanes, xs: Sequence[Lane], ys: Sequence[Lane]) -> list[Lane]:
         """The scalar graph on registers and elements; a monoid's in the type to add up in."""
@@ -112,3 +142,11 @@ class Accumulator:
         if count == 1:
             return Lane(b.extract_element(x.value, I32(first)), x.dtype)
         return Lane(shuffle(b, x.value, x.value, range(first, first + count)), x.dtype)
+
+
+def _extreme(body: Graph) -> str | None:
+    """The "maximum" or "minimum" that a scalar graph finds with its place, or None."""
+    if len(body.types) != 4 or not commutes(body):
+        return None
+    value, place = (output.tensor.dtype for output in body.outputs)
+    return next(n for n in ("maximum", "minimum") if body is extreme_and_place(n, value, place))

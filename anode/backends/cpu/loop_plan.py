@@ -25,6 +25,7 @@ from anode.program.program import ALIGNMENT
 TASK_COST = 40_000  # in simple vector operations: about 10 µs, long against handing out a task
 TASKS_PER_THREAD = 8  # lets threads that run at different speeds end together
 LARGEST_UNROLLED = 300  # operations in a body that is written several times over
+LARGEST_WRITTEN_OUT = 800  # operations of all iterations of short loops
 LARGEST_TILED = 24  # operations in a body that is written once for every lane
 MOST_TAPS = 64  # elements of a window that are added up without a loop
 MOST_SAVED = 1 << 15  # elements of a row of which the cache holds several
@@ -71,6 +72,13 @@ class LoopPlan:
     def row_sizes(self) -> tuple[int, ...]:
         """The number of blocks along each row axis."""
         return tuple([-(-self.space[a] // s) for a, s in zip(self.rows, self.strides, strict=True)])
+
+    @property
+    def written_out(self) -> bool:
+        """Whether the loops are short enough to write their body once for each iteration."""
+        count = prod(map(self.count, self.loops))
+        operations = self.unroll * sum(map(cost, self.body.nodes))
+        return count <= MOST_TAPS and count * operations <= LARGEST_WRITTEN_OUT
 
     @property
     def straight(self) -> bool:

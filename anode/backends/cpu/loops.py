@@ -292,12 +292,16 @@ class _Loops:
         axes = self.plan.loops[level]
         sizes = [self.plan.space[axis] for axis in axes]
 
-        def body(i: ir.Value, values: Values) -> Values:
+        def body(i: Base, values: Values) -> Values:
             indices = self.pull.index.digits(self._position(i), sizes)
             inside = {**at, **dict(zip(axes, indices, strict=True))}
             return self._nest(level + 1, inside, values, innermost)
 
         count = self.plan.count(axes)
+        if self.plan.written_out:
+            for i in range(count):
+                carried = body(i, carried)
+            return carried
         return self.levels.loop(0, count, 1, body, carried) if count else carried
 
     def _element(

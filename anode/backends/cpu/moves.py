@@ -187,10 +187,12 @@ def _tap(pull: Puller, node: Node, at: Indices, taps: tuple[int, ...]) -> Elemen
 
 
 def _iota(pull: Puller, node: Node, at: Indices) -> Element:
-    dtype = node.tensor.dtype
+    dtype, place = node.tensor.dtype, pull.index.resolve(at[node.attrs["axis"]])
+    if dtype.is_integer and place.uniform and not place.each and isinstance(place.base, int):
+        return pull.elements.constant(place.base, dtype)
     return pull.elements.apply(
         lambda lanes, number: lanes.round(lanes.convert(number, dtype.compute), dtype),
-        pull.index.number(at[node.attrs["axis"]]),
+        pull.index.number(place),
     )
 
 
