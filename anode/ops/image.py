@@ -68,7 +68,8 @@ def resize(
     Element o of the result lies at (o + ½)·in/out − ½ ("half_pixel"), at o·(in − 1)/(out − 1)
     ("align_corners") or at o·in/out ("asymmetric"); "nearest" takes the element whose cell it lies
     in, "linear" two and "cubic" four neighbours, of which those outside are the border's. With
-    `antialias` the kernel of a smaller result is stretched, as in PIL. `cubic` is the parameter of
+    `antialias` those outside do not count, and the kernel of a smaller result is stretched, as in
+    PIL. `cubic` is the parameter of
     Keys' kernel: −¾ in PyTorch and ONNX, −½ in TensorFlow, PIL and PyTorch's antialias.
     """
     for axis, out in enumerate(sizes, 1):
@@ -152,10 +153,11 @@ def _taps(
         source = o * scale
     elif coordinates == "align_corners":
         source = o * ((length - 1) / max(out - 1, 1))
-    if not (antialias and scale > 1):
+    if not antialias:
         places = np.floor(source).astype(int)[:, None] + np.arange(1 - radius, radius + 1)
         weights = _kernel(np.abs(source[:, None] - places), cubic)
         return places.clip(0, length - 1), weights
+    scale = max(scale, 1)
     reach = math.ceil(radius * scale)
     places = np.floor(source).astype(int)[:, None] + np.arange(-reach, reach + 2)
     inside = (places >= 0) & (places < length)
