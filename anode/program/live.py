@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
+from anode.ir.node import Node
 from anode.program.alias import may_alias
 from anode.program.program import Program, Step
+
+MayAlias = Callable[[Node, int, int], bool]
 
 
 @dataclass(frozen=True)
@@ -30,17 +34,29 @@ class Slot:
         return self.users[-1]
 
 
+def live_bytes(slots: Sequence[Slot], steps: int) -> list[int]:
+    """The bytes live at each of so many steps."""
+    change = [0] * (steps + 1)
+    for slot in slots:
+        change[slot.first] += slot.size
+        change[slot.last + 1] -= slot.size
+    return list(accumulate(change[:-1]))
+
+
 def users_of(program: Program) -> dict[int, list[int]]:
     """The steps that touch each temporary that has bytes, in list order."""
     users: dict[int, list[int]] = {}
+    held = [b.kind == "temporary" and b.type.size != 0 for b in program.buffers]
     for i, step in enumerate(program.steps):
         for buffer in dict.fromkeys(step.uses):
-            if program.buffers[buffer].kind == "temporary" and program.buffers[buffer].size:
+            if held[buffer]:
                 users.setdefault(buffer, []).append(i)
     return users
 
 
-def slots_of(program: Program, before: Sequence[int] | None) -> list[Slot]:
+def slots_of(
+    program: Program, before: Sequence[int] | None, alias: MayAlias = may_alias
+) -> list[Slot]:
     """Temporaries, joined where a result is written over an operand that nobody needs any more.
 
     `before` are, as bits, the steps that have finished before each step starts; None trusts the
@@ -51,7 +67,7 @@ def slots_of(program: Program, before: Sequence[int] | None) -> list[Slot]:
     for i, step in enumerate(program.steps):
         for result, buffer in enumerate(step.writes):
             if buffer in users:
-                old = _overwritten(program, i, result, users, slots, before)
+                old = _overwritten(program, i, result, users, slots, before, alias)
                 size = program.buffers[buffer].size
                 slot = Slot(size, [], [], []) if old is None else slots.pop(old)
                 slot.buffers.append(buffer)
@@ -71,6 +87,7 @@ def _overwritten(
     users: dict[int, list[int]],
     slots: dict[int, Slot],
     before: Sequence[int] | None,
+    alias: MayAlias,
 ) -> int | None:
     """The operand whose memory a step's result takes; `slots` have their last buffer as key."""
     step = program.steps[index]
@@ -81,12 +98,12 @@ def _overwritten(
             and users[operand][-1] == index
             and program.buffers[operand].type.bytes == size
             and (before is None or all(before[index] >> u & 1 for u in users[operand][:-1]))
-            and _may_overwrite(step, result, operand)
+            and _may_overwrite(step, result, operand, alias)
         ):
             return operand
     return None
 
 
-def _may_overwrite(step: Step, result: int, buffer: int) -> bool:
+def _may_overwrite(step: Step, result: int, buffer: int, alias: MayAlias) -> bool:
     operands = [i for i, read in enumerate(step.reads) if read == buffer]
-    return step.kind != "copy" and all(may_alias(step.node, result, i) for i in operands)
+    return step.kind != "copy" and all(alias(step.node, result, i) for i in operands)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from anode.program.live import Slot, slots_of
+from anode.program.live import Slot, live_bytes, slots_of
 from anode.program.program import Program
 
 
@@ -75,11 +73,7 @@ class Moment:
 
 def memory_report(program: Program) -> MemoryReport:
     """What the temporaries of a program take; `peak` is 0 before it is planned."""
-    live = [0] * (len(program.steps) + 1)
-    for slot in slots_of(program, None):
-        live[slot.first] += slot.size
-        live[slot.last + 1] -= slot.size
-    by_step = tuple(np.cumsum(live[:-1], dtype=np.int64).tolist())
+    by_step = tuple(live_bytes(slots_of(program, None), len(program.steps)))
     unshared = sum(b.size for b in program.buffers if b.kind == "temporary")
     return MemoryReport(program.arena, max(by_step, default=0), unshared, by_step)
 

@@ -1,0 +1,54 @@
+"""What a step costs: floating-point operations, bytes, and an estimate of its time.
+
+FLOPs are two for each multiply and add of a product, one for each element of a floating-point
+elementwise op, and one for each element that is reduced; movement, selection and integers count
+nothing. Bytes count each buffer of a step once, as if nothing stayed in a cache.
+"""
+
+from __future__ import annotations
+
+from anode.ir.graph import Graph
+from anode.ir.node import Node
+from anode.ir.types import TensorType
+from anode.ops.declare import Composite, Elementwise
+from anode.passes.kernel import KERNEL
+from anode.program.program import Program, Step
+
+SELECTION = ("select", "stop_gradient", "convert", "copy")  # elementwise ops without arithmetic
+
+# Rates of a desktop processor; what is compared with them is other steps on the same machine.
+FLOPS_PER_SECOND, BYTES_PER_SECOND, SECONDS_PER_STEP = 1.5e11, 2e10, 2e-6
+
+
+def seconds(program: Program, step: Step) -> float:
+    """An estimate of a step's time: by its arithmetic or by its bytes, whichever takes longer."""
+    buffers = dict.fromkeys((*step.reads, *step.writes))
+    moved = sum(program.buffers[b].type.bytes for b in buffers)
+    return SECONDS_PER_STEP + max(flops(step.node) / FLOPS_PER_SECOND, moved / BYTES_PER_SECOND)
+
+
+def flops(node: Node) -> int:
+    """Floating-point operations of a node of static type; 0 for ops that count none."""
+    name, type = node.op.name, node.type
+    if node.op is KERNEL:
+        return _within(node.attrs["body"])
+    if isinstance(node.op, Composite):
+        return _within(node.op.body(tuple([arg.type for arg in node.args]), node.attrs))
+    if hasattr(node.op, "flops"):
+        return int(node.op.flops(node))
+    if name == "reduce":
+        return sum(arg.tensor.size.__index__() for arg in node.args[: len(node.args) // 2])
+    if not isinstance(type, TensorType):
+        return 0
+    if name == "dot_general":
+        contracted = 1
+        for axis in node.attrs["contract"][0]:
+            contracted *= node.args[0].tensor.static[axis]
+        return 2 * type.size.__index__() * contracted
+    if isinstance(node.op, Elementwise) and type.dtype.is_float and name not in SELECTION:
+        return type.size.__index__()
+    return 0
+
+
+def _within(body: Graph) -> int:
+    return sum(map(flops, body.nodes))
