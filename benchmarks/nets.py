@@ -120,6 +120,7 @@ NETS = {
         (224, 224, 3),
         classes=1000,
         batch=32,
+        rate=1e-4,
         steps=3,
     ),
 }
