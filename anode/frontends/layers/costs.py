@@ -137,6 +137,8 @@ class Multicost(Cost):
     weights: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
+        for name, values in (("costs", self.costs), ("weights", self.weights)):
+            object.__setattr__(self, name, values and tuple(values))  # lists have no hash
         if self.weights is not None and len(self.weights) != len(self.costs):
             raise ShapeError(f"Multicost: {len(self.costs)} costs, {len(self.weights)} weights")
 

@@ -81,7 +81,8 @@ class Scope:
 
     def prediction(self, y: Node) -> Prediction:
         """`y` as a model's output, with what is known of it."""
-        return Prediction(y, *self._activations.get(y, (None, None)), tuple(self.heads))
+        transform, x = self._activations.get(y, (None, None))
+        return Prediction(y, transform, x, tuple(self.heads))
 
     def draw(self) -> tuple[Node, int]:
         """The random key of the step, and a stream number nothing else in the model has."""
