@@ -312,10 +312,10 @@ def narrow(array: Any, dtype: DType) -> np.ndarray:
 
 
 def plain(value: Any) -> Any:
-    """An attribute as a hashable plain value: lists become tuples, NumPy integers ints."""
+    """An attribute as a hashable plain value: lists and ranges become tuples, NumPy ints ints."""
     if value.__class__ in _PLAIN:
         return value
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple, range)):
         kinds = set(map(type, value))
         return tuple(value if kinds <= _PLAIN else [plain(item) for item in value])
     if isinstance(value, np.generic):
