@@ -115,16 +115,17 @@ class Cut:
     """How a square of `crop` pixels is cut out of an image.
 
     The image is first scaled so that its short side has a number of pixels in the range
-    `short_side`, drawn evenly; None leaves it as it is. At random, the square may be anywhere and
-    the image is mirrored every second time; else it is in the middle.
+    `short_side`, drawn evenly; None leaves it as it is. The square is in the middle, or anywhere
+    if it is `random`; with `mirror`, every second one is turned from left to right.
     """
 
     crop: int
     short_side: tuple[int, int] | None = None
+    random: bool = False
     mirror: bool = False
 
     def __call__(self, content: bytes, words: np.ndarray | None) -> np.ndarray:
-        """The square u8[crop, crop, 3] of a file; `words` u64[4], if given, choose at random."""
+        """The square u8[crop, crop, 3] of a file; the random `words` u64[4] choose, if any."""
         image = open_image(content)
         width, height = image.size
         sides = self.short_side
@@ -138,11 +139,12 @@ class Cut:
                 f"its {width}x{height} pixels do not fill the crop of {self.crop}; give short_side"
             )
         free = scaled[0] - self.crop, scaled[1] - self.crop
-        if words is None:
-            return self._square(image, scaled, (free[0] // 2, free[1] // 2))
-        corner = int(below(words[1], free[0] + 1)), int(below(words[2], free[1] + 1))
+        corner = free[0] // 2, free[1] // 2
+        if self.random and words is not None:
+            corner = int(below(words[1], free[0] + 1)), int(below(words[2], free[1] + 1))
         found = self._square(image, scaled, corner)
-        return found[:, ::-1] if self.mirror and below(words[3], 2) else found
+        turned = self.mirror and words is not None and below(words[3], 2) == 1
+        return found[:, ::-1] if turned else found
 
     def _square(self, image: Image, scaled: tuple[int, int], corner: tuple[int, int]) -> np.ndarray:
         """The square at a corner of the scaled image, of which no more than that is computed."""

@@ -18,7 +18,7 @@ from anode.data.workers import Memory, Workers, cores
 from anode.errors import DataError
 
 WORKER = "anode.data.loader_worker:main"
-Mean = Literal["channels", "image"] | np.ndarray | None
+Mean = Literal["channels", "image"] | np.ndarray | float | None
 
 
 class ImageLoader(Minibatches):
@@ -134,9 +134,7 @@ class _Pipeline:
             "memory": self.memory.file,
             "shape": shape,
             "files": [fspath(loader.records.folder / name) for name in loader.records.files],
-            "crop": loader.crop,
-            "short_side": loader.short_side,
-            "mirror": loader.mirror,
+            "cut": (loader.crop, loader.short_side, loader.random_crop, loader.mirror),
         }
         self.workers = Workers(WORKER, loader.workers, setup, [self.memory.file])
         self.free = list(range(loader.prefetch))

@@ -32,7 +32,7 @@ def main(channel: Channel, setup: dict[str, Any]) -> None:
     """Decode the minibatch of each message into its slot; answer with the slot and what failed."""
     memory = Memory(setup["bytes"], setup["memory"])
     slots = memory.bytes[: setup["bytes"]].reshape(setup["shape"])
-    cut = Cut(setup["crop"], setup["short_side"], setup["mirror"])
+    cut = Cut(*setup["cut"])
 
     @lru_cache(OPEN_FILES)
     def shard(number: int) -> _Open:
