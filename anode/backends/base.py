@@ -14,13 +14,20 @@ from anode.ir.variable import Variable
 
 
 class Variables(Mapping[Variable, np.ndarray]):
-    """The arrays of variables: C-contiguous, 64-byte aligned, each at an address that stays.
+    """The arrays of variables: dense, 64-byte aligned, their dims in the order of the last user.
 
-    `version` is a number that no other set of addresses ever had, in this object or another one: a
-    backend may keep the pointers it took for as long as the version is the same.
+    `version` is a number that no other set of addresses and orders ever had, in this object or
+    another one: a backend may keep the pointers it took for as long as the version is the same.
     """
 
     version: int
+
+    @abstractmethod
+    def stored(self, variable: Variable) -> np.ndarray:
+        """The variable's own array with the dims in `variable.order`, C-contiguous that way.
+
+        Elements that lie in another order are moved, once, and the version changes.
+        """
 
 
 class Compiled(ABC):

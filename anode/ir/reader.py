@@ -232,16 +232,17 @@ class _Reader:
             raise GraphError("expected variable(name, …) : type")
         (name,), settings = call.args, call.attrs
         init, trainable = settings.pop("init", None), settings.pop("trainable", True)
-        collections = settings.pop("collections", ())
+        collections, order = settings.pop("collections", ()), settings.pop("order", None)
         if settings or not (
             isinstance(name, str)
             and isinstance(init, Graph | None)
             and isinstance(trainable, bool)
             and isinstance(collections, tuple)
             and all(isinstance(each, str) for each in collections)
+            and (order is None or _is_order(order, call.type.rank))
         ):
-            raise GraphError("a variable has a name, init, trainable and collections")
-        self.variables[label] = Variable(name, call.type, init, trainable, collections)
+            raise GraphError("a variable has a name, init, trainable, collections and order")
+        self.variables[label] = Variable(name, call.type, init, trainable, collections, order)
 
     def _graph(self) -> Graph:
         label = _unused(self.line.label("@"), self.graphs)
@@ -421,3 +422,7 @@ def _defined(label: str, known: Mapping[str, T]) -> T:
     if label not in known:
         raise GraphError(f"{label} is not defined")
     return known[label]
+
+
+def _is_order(value: Any, rank: int) -> bool:
+    return isinstance(value, tuple) and len(value) == rank and set(value) == set(range(rank))

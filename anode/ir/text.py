@@ -95,6 +95,7 @@ def _variable_text(variable: Variable, labels: Labels) -> str:
         f"{field.name}={_literal(getattr(variable, field.name), labels)}"
         for field in fields(variable)
         if field.name not in ("name", "type")
+        and (field.name != "order" or variable.order is not None)
     ]
     arguments = ", ".join([json.dumps(variable.name), *settings])
     return f"{labels[variable]} = variable({arguments}) : {variable.type}"

@@ -15,7 +15,9 @@ from typing import Any
 from anode.ir.graph import Graph
 from anode.ir.node import Node, remake
 from anode.ops.control import COND, SCAN, WHILE
+from anode.passes.cover import Library, cover
 from anode.passes.fuse import fuse
+from anode.passes.layout import layout
 from anode.passes.legalize import legalize
 from anode.passes.scans import merge_scans
 from anode.passes.simplify import simplify
@@ -24,21 +26,31 @@ from anode.rewrite.trace import Trace, record
 
 Pass = Callable[[Graph, Trace], Graph]
 
-PIPELINE: tuple[Pass, ...] = (
-    merge_scans,
-    simplify,
-    legalize,
-    simplify,
-    split_reductions,
-    fuse,
-)
+
+def pipeline(library: Library | None = None) -> tuple[Pass, ...]:
+    """The passes in their order, with the kernels of `library` to choose from."""
+    return (
+        merge_scans,
+        simplify,
+        layout,
+        cover(library),
+        legalize,
+        simplify,
+        split_reductions,
+        fuse,
+    )
+
+
+PIPELINE = pipeline()
 
 _LOOPS_AND_BRANCHES = frozenset([COND, SCAN, WHILE])
 
 
-def optimize(graph: Graph, traces: list[Trace] | None = None) -> Graph:
-    """The graph through every pass of `PIPELINE`; what each did is added to `traces`."""
-    for step in PIPELINE:
+def optimize(
+    graph: Graph, traces: list[Trace] | None = None, library: Library | None = None
+) -> Graph:
+    """The graph through every pass of `pipeline`; what each did is added to `traces`."""
+    for step in pipeline(library):
         trace = Trace(step.__name__)
         graph = run_pass(step, graph, trace)
         record(trace)
@@ -52,7 +64,7 @@ def run_pass(step: Pass, graph: Graph, trace: Trace) -> Graph:
     start = perf_counter()
     made = _Nesting(step, trace).run(graph)
     trace.seconds += perf_counter() - start
-    trace.nodes = (count(graph), count(made))
+    trace.graphs, trace.nodes = (graph, made), (count(graph), count(made))
     return made
 
 

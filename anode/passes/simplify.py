@@ -6,7 +6,13 @@ Composites stay whole: no rule looks into them until `legalize` has expanded the
 from __future__ import annotations
 
 from anode.ir.graph import Graph
-from anode.passes import simplify_arithmetic, simplify_constants, simplify_control, simplify_shape
+from anode.passes import (
+    simplify_arithmetic,
+    simplify_constants,
+    simplify_control,
+    simplify_shape,
+    simplify_window,
+)
 from anode.rewrite import drivers
 from anode.rewrite.pattern import Rules
 from anode.rewrite.trace import Trace
@@ -14,6 +20,7 @@ from anode.rewrite.trace import Trace
 RULES = Rules(
     *simplify_constants.RULES,
     *simplify_shape.RULES,
+    *simplify_window.RULES,
     *simplify_arithmetic.RULES,
     *simplify_control.RULES,
 )

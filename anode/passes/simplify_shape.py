@@ -116,7 +116,7 @@ def rebroadcast(node: Node, shape: Shape) -> Node | None:
         return None
     inner: list[Any] = []
     placed: list[int] = []
-    for old, new in _groups(node.shape, shape):
+    for old, new in dim_groups(node.shape, shape):
         mine = [axis in axes for axis in old if node.shape[axis] != 1]
         if any(mine) and not all(mine):
             return None
@@ -126,7 +126,7 @@ def rebroadcast(node: Node, shape: Shape) -> Node | None:
     return broadcast_in_dim(reshaped(x, tuple(inner)), shape=shape, axes=tuple(placed))
 
 
-def _groups(old: Shape, new: Shape) -> Iterator[tuple[list[int], list[int]]]:
+def dim_groups(old: Shape, new: Shape) -> Iterator[tuple[list[int], list[int]]]:
     """The shortest runs of dims of two shapes, of equal size, that have as many elements."""
     i = j = 0
     while i < len(old) or j < len(new):

@@ -12,7 +12,7 @@ from anode.backends.base import Variables
 from anode.errors import GraphError, ShapeError
 from anode.ir.dtypes import DType, bf16, bool_, f32_to_bf16
 from anode.ir.types import TensorType
-from anode.ir.variable import Variable
+from anode.ir.variable import Variable, inverse
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
@@ -20,9 +20,11 @@ _versions = count(1)
 
 
 class State(Variables):
-    """Maps variables to arrays that stay at their addresses: 64-byte aligned and C-contiguous.
+    """Maps variables to dense arrays, 64-byte aligned, that stay at their addresses.
 
-    `state[v]` is the buffer itself; `state[v] = array` copies into it, checking type and shape.
+    `state[v]` is the buffer itself; `state[v] = array` copies into it, checking type and shape. An
+    executable may have a variable's dims stored in another order (see `stored`): from then on
+    `state[v]` is another array, of the same shape and elements, whose strides say where these lie.
     """
 
     def __init__(self, values: Mapping[Variable, Any] | None = None) -> None:
@@ -79,6 +81,17 @@ class State(Variables):
         if variable not in self._arrays:
             self._insert(variable)
         self._arrays[variable][...] = array
+
+    def stored(self, variable: Variable) -> np.ndarray:
+        logical = variable.logical
+        order = variable.order or tuple(range(variable.type.rank))
+        array = self._arrays[logical].transpose(order)
+        if not array.flags.c_contiguous:
+            moved = aligned_empty(variable.type)
+            moved[...] = array
+            array, self._arrays[logical] = moved, moved.transpose(inverse(order))
+            self.version = next(_versions)
+        return array
 
     def _insert(self, variable: Variable) -> None:
         if variable.name in self._names:

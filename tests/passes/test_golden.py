@@ -7,13 +7,14 @@ import pytest
 
 import anode.ops  # noqa: F401 (declares the ops that the texts name)
 from anode.ir.text import parse
+from anode.passes.layout import layout
 from anode.passes.legalize import legalize
 from anode.passes.pipeline import run_pass
 from anode.passes.simplify import simplify
 from anode.rewrite.trace import Trace
 
 FILES = sorted((Path(__file__).parent / "golden").glob("*.txt"))
-PASSES = {step.__name__: step for step in (simplify, legalize)}
+PASSES = {step.__name__: step for step in (simplify, layout, legalize)}
 
 
 def after(graph, names):

@@ -145,9 +145,9 @@ class CpuCompiled(Compiled):
         return [large[o.place] if o.fixed is None else o.fixed.copy() for o in self._outputs]
 
     def _bind(self, state: Variables) -> None:
-        variables = self.graph.variables
-        self._bound = [state[variables[position]] for _, position in self.layout.variables]
-        for (place, _), array in zip(self.layout.variables, self._bound, strict=True):
+        variables, held = self.graph.variables, self.layout.variables
+        self._bound = [state.stored(variables[at].stored(order)) for _, at, *order in held]
+        for (place, *_), array in zip(held, self._bound, strict=True):
             self._table[place] = array.ctypes.data
         updated = [state[variable] for variable, _ in self.graph.updates]
         spans = sorted([(a.ctypes.data, a.ctypes.data + a.nbytes) for a in updated if a.nbytes])

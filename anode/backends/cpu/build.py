@@ -87,7 +87,10 @@ class Build:
             places=len(program.buffers) + 1 + self.timed,
             inputs=tuple(i + 1 for i in program.inputs),
             outputs=tuple(i + 1 for i in program.outputs),
-            variables=tuple((i + 1, order[variable]) for variable, i in program.variables),
+            variables=tuple(
+                (i + 1, order[variable.logical], *(variable.order or range(variable.type.rank)))
+                for variable, i in program.variables
+            ),
             temporaries=tuple(
                 (i + 1, buffer.offset or 0)
                 for i, buffer in enumerate(program.buffers)

@@ -12,14 +12,14 @@ class Layout:
     """What running a program's code needs to know; plain numbers, kept beside the code on disk.
 
     Places are positions in the table of addresses. `temporaries` pairs a place with an offset in
-    the arena, `variables` a place with a position in `graph.variables`; `arena`, `control` and
-    `scratch` are bytes, scratch for all threads. `calls_host`: some steps run in Python.
+    the arena, `variables` a place with a position in `graph.variables` and the order in which its
+    dims are stored; `arena`, `control` and `scratch` are bytes, scratch for all threads. `calls_host`: some steps run in Python.
     """
 
     places: int
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    variables: tuple[tuple[int, int], ...]
+    variables: tuple[tuple[int, ...], ...]
     temporaries: tuple[tuple[int, int], ...]
     arena: int
     control: int
