@@ -21,21 +21,6 @@ def turn(x, *order):
     return ops.transpose(x, permutation=order)
 
 
-def conv(x, w, stride=1, pad=1):
-    """Images and filters with channels first around an op with channels last."""
-    y = ops.convolution(
-        turn(x, *LAST), turn(w, 2, 3, 1, 0), strides=(stride,) * 2, low=(pad,) * 2, high=(pad,) * 2
-    )
-    return turn(y, *FIRST)
-
-
-def max_pool(x):
-    wide = ops.pad(turn(x, *LAST), constant(-np.inf, x.dtype), low=(0, 1, 1, 0), high=[0] * 4)
-    return turn(
-        ops.max(ops.windows(wide, axes=(1, 2), sizes=(3, 3), strides=(2, 2)), (3, 4)), *FIRST
-    )
-
-
 class Weights:
     """Variables made where they are needed."""
 
@@ -56,9 +41,10 @@ def batch_norm(x, w):
 
 def residual_net(x, w):
     """Convolutions, batch norm, a bias, pooling, a residual sum, dropout and a product."""
-    x = max_pool(ops.relu(batch_norm(conv(x, w(8, 3, 3, 3), 2), w)))
-    y = ops.relu(conv(x, w(8, 8, 3, 3)) + w.vector(x))
-    x = ops.relu(x + batch_norm(conv(y, w(8, 8, 3, 3)), w))
+    x = ops.relu(batch_norm(ops.conv(x, w(8, 3, 3, 3), 2, 1), w))
+    x = ops.pool(x, "max", 3, 2, 1)
+    y = ops.relu(ops.conv(x, w(8, 8, 3, 3), 1, 1) + w.vector(x))
+    x = ops.relu(x + batch_norm(ops.conv(y, w(8, 8, 3, 3), 1, 1), w))
     key = constant(np.arange(4, dtype=np.uint32))
     x = ops.dropout(x, key, keep=0.8, stream=0)
     x = ops.reshape(x, shape=(x.shape[0], -1))
@@ -171,7 +157,7 @@ def test_nothing_moves_for_nothing():
 def test_a_variable_used_both_ways_is_stored_one_way():
     w, (x,) = Weights(), fresh_inputs(tensor("f32", 2, 3, 8, 8))
     filters = w(3, 3, 3, 3)
-    y = ops.sum(conv(x, filters)) + ops.sum(ops.sort(filters, axis=0))
+    y = ops.sum(ops.conv(x, filters)) + ops.sum(ops.sort(filters, axis=0))
     made, _ = laid_out(close([x], [y]))
     assert sum(node.shape == (3, 3, 3, 3) for node, _ in kept(made)) == 1
 
@@ -219,7 +205,7 @@ def random_step(rng, w, pool):
     choice = int(rng.integers(12))
     axis = int(rng.integers(rank))
     if choice < 3 and rank == 4 and min(x.shape[2:]) > 1:
-        return ops.tanh(conv(x, w(4, x.shape[1], 3, 3)) * 0.1)
+        return ops.tanh(ops.conv(x, w(4, x.shape[1], 3, 3), 1, 1) * 0.1)
     if choice == 3:
         return turn(x, *[int(i) for i in rng.permutation(rank)])
     if choice == 4 and rank == 4:
