@@ -17,6 +17,7 @@ from anode.frontends.layers.activations import (
     Softplus,
     Tanh,
 )
+from anode.frontends.layers.adversarial import GAN
 from anode.frontends.layers.callbacks import (
     Callback,
     Checkpoint,
