@@ -4,8 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from anode.ir.graph import Graph
+from anode.ir.node import CONSTANT, INPUT, ITEM, READ
+from anode.ir.types import TensorType
 from anode.program.live import Slot, live_bytes, slots_of
 from anode.program.program import Program
+
+# Ops whose result is an operand's memory seen with other strides, or no memory at all.
+VIEWS = (
+    "reshape",
+    "bitcast",
+    "broadcast_in_dim",
+    "transpose",
+    "slice",
+    "reverse",
+    "windows",
+    "iota",
+)
 
 
 @dataclass(frozen=True)
@@ -76,6 +91,20 @@ def memory_report(program: Program) -> MemoryReport:
     by_step = tuple(live_bytes(slots_of(program, None), len(program.steps)))
     unshared = sum(b.size for b in program.buffers if b.kind == "temporary")
     return MemoryReport(program.arena, max(by_step, default=0), unshared, by_step)
+
+
+def one_per_tensor(graph: Graph) -> int:
+    """Bytes of temporaries where every value of a graph has a buffer of its own.
+
+    That is what running op by op, without reuse, takes. Counted are the results of all nodes of the
+    static graph as it was written, gradients and updates included, with composites (a convolution,
+    a normalisation, an activation) as one op each. Not counted are inputs, variables and constants,
+    views (VIEWS: what differs from its operand by strides only), and what is within an op.
+    """
+    leaves = (INPUT, READ, CONSTANT, ITEM)
+    nodes = [n for n in graph.nodes if n.op not in leaves and n.op.name not in VIEWS]
+    types = [item.type for node in nodes for item in node.items]
+    return sum(type.bytes for type in types if isinstance(type, TensorType))
 
 
 def timeline(program: Program) -> tuple[Moment, ...]:
