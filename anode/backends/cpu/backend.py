@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anode.backends.base import Backend, Compiled, Variables
-from anode.backends.cpu import code, team
+from anode.backends.cpu import code, onednn, team
+from anode.backends.cpu.choice import Choosing, library_for
 from anode.backends.cpu.layout import Layout
+from anode.backends.cpu.onednn_call import LIBRARY, Calls
 from anode.backends.cpu.target import Target, host_target
 from anode.errors import BackendError
 from anode.ir.graph import Graph
@@ -33,15 +35,25 @@ _HOST_CALL = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_void_p)
 
 
 class CpuBackend(Backend):
-    """Compiles graphs for the processor this process runs on."""
+    """Compiles graphs for the processor this process runs on.
+
+    Convolutions are oneDNN's where it is installed and faster; with `onednn=False` none is.
+    """
 
     name = "cpu"
 
-    def compile(self, graph: Graph, *, threads: int | None = None) -> CpuCompiled:
+    def __init__(self, onednn: bool = True) -> None:
+        self.onednn = onednn
+
+    def compile(
+        self, graph: Graph, *, threads: int | None = None, memory_limit: int | None = None
+    ) -> CpuCompiled:
         if threads is not None and threads < 1:
             raise BackendError(f"threads={threads}: choose at least 1")
         target = host_target()
-        return CpuCompiled(graph, target, threads or target.cores)
+        threads = threads or target.cores
+        library = library_for(graph, threads, self.onednn)
+        return CpuCompiled(graph, target, threads, library, memory_limit)
 
 
 class CpuCompiled(Compiled):
@@ -49,16 +61,38 @@ class CpuCompiled(Compiled):
 
     timed = False  # whether the code writes down when each task ran
 
-    def __init__(self, graph: Graph, target: Target, threads: int) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        target: Target,
+        threads: int,
+        library: Choosing | None = None,
+        memory_limit: int | None = None,
+    ) -> None:
         started = time.perf_counter()
         self.graph, self.target, self.threads = graph, target, threads
-        parts = (repr(graph), str(threads), *["timed"] * self.timed)
+        self.library = library or library_for(graph, threads)
+        self.memory_limit = memory_limit
+        parts = (repr(graph), str(threads), self.library.key, *["timed"] * self.timed)
+        if memory_limit is not None:
+            parts = (*parts, f"memory_limit {memory_limit}")
         facts, objects = code.cached(self._make, target, *parts)
         self.layout = Layout.of(facts)
         self.peak_bytes = self.layout.arena
-        (self._entry,) = code.load(objects, target, team.symbols(), team.PROGRAM)
+        self._load(objects)
         self._prepare()
         self.seconds = time.perf_counter() - started
+
+    def _load(self, objects: list[bytes]) -> None:
+        symbols = team.symbols()
+        self._calls: Calls | None = None
+        if not self.layout.calls:
+            (self._entry,) = code.load(objects, self.target, symbols, team.PROGRAM)
+            return
+        symbols = {**symbols, **onednn.loaded().symbols}
+        self._entry, variable = code.load(objects, self.target, symbols, team.PROGRAM, LIBRARY)
+        self._calls = Calls(self.layout.calls)
+        self._calls.attach(variable)
 
     def _make(self) -> code.Made:
         objects = self.build.objects()
@@ -69,7 +103,9 @@ class CpuCompiled(Compiled):
         """The stages of this compilation; made again where the code came from the disk."""
         from anode.backends.cpu.build import Build
 
-        return Build(self.graph, self.target, self.threads, self.timed)
+        return Build(
+            self.graph, self.target, self.threads, self.timed, self.library, self.memory_limit
+        )
 
     @property
     def program(self) -> Program:
@@ -142,6 +178,8 @@ class CpuCompiled(Compiled):
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
+        if self._calls is not None:
+            self._calls.check()
         return [large[o.place] if o.fixed is None else o.fixed.copy() for o in self._outputs]
 
     def _bind(self, state: Variables) -> None:

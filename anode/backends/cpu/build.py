@@ -14,6 +14,7 @@ import llvmlite.binding as llvm
 from llvmlite import ir
 
 from anode.backends.cpu import team
+from anode.backends.cpu.choice import Choosing, library_for
 from anode.backends.cpu.code import object_code
 from anode.backends.cpu.control import control_workspace
 from anode.backends.cpu.layout import Layout
@@ -23,6 +24,7 @@ from anode.ir.graph import Graph
 from anode.passes.pipeline import optimize
 from anode.program.plan import plan
 from anode.program.program import Program
+from anode.program.recompute import within
 from anode.program.schedule import schedule
 from anode.rewrite.trace import Trace
 
@@ -35,18 +37,32 @@ class Build:
 
     stages = ("graph", "optimized", "program", "llvm", "assembly")
 
-    def __init__(self, graph: Graph, target: Target, threads: int, timed: bool = False) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        target: Target,
+        threads: int,
+        timed: bool = False,
+        library: Choosing | None = None,
+        memory_limit: int | None = None,
+    ) -> None:
         self.graph, self.target, self.threads, self.timed = graph, target, threads, timed
+        self.library = library or library_for(graph, threads)
+        self.memory_limit = memory_limit
         self.traces: list[Trace] = []
         self._native: NativeModule | None = None
 
     @cached_property
     def optimized(self) -> Graph:
-        return optimize(self.graph, self.traces)
+        return optimize(self.graph, self.traces, self.library)
 
     @cached_property
     def program(self) -> Program:
-        return plan(schedule(self.optimized, control_workspace))
+        program = schedule(self.optimized, control_workspace)
+        if self.memory_limit is None:
+            return plan(program)
+        self.traces.append(Trace("recompute"))
+        return within(program, self.memory_limit, self.traces[-1])
 
     @property
     def native(self) -> NativeModule:
@@ -100,6 +116,7 @@ class Build:
             control=native.control_bytes,
             scratch=native.scratch_bytes,
             calls_host=bool(native.host_steps),
+            calls=tuple([dict(node.attrs) for node in native.calls]),
         )
 
 

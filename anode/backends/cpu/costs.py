@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,14 +19,27 @@ from anode.backends.cpu.onednn_conv import DATA, FORWARD, WEIGHTS, Problem
 
 FILE = "convolutions.json"
 Seconds = tuple[float, float]  # by oneDNN, by generated code
+KINDS = (FORWARD, DATA, WEIGHTS)
 
-# The share of the peak of one core that oneDNN and generated code reach, by kind and class.
-# Measured with `benchmarks/conv_kernel.py` on Zen 4: medians of AlexNet's and ResNet-20's layers.
-SHARES: Mapping[tuple[str, str], Seconds] = {
-    (FORWARD, "wide"): (0.95, 0.8),
-    (DATA, "wide"): (0.95, 0.8),
-    (WEIGHTS, "wide"): (0.9, 0.75),
+# Shares of one core's peak in f32 that (oneDNN, generated code) reach, forward, by data and by
+# weights. Measured on Zen 4 (AVX-512, AVX512_BF16) with `benchmarks/conv_kernel.py --threads 1`:
+# the middle of the layers of a class. Generated code keeps bf16 in memory but computes in f32.
+_Pair = tuple[float, float]
+SHARES: Mapping[str, Mapping[str, tuple[_Pair, _Pair, _Pair]]] = {
+    "f32": {
+        "wide": ((1.00, 0.84), (0.99, 0.82), (0.87, 0.80)),
+        "narrow": ((0.90, 0.68), (0.90, 0.68), (0.97, 0.86)),
+        "strided": ((0.77, 0.62), (0.60, 0.57), (0.83, 0.70)),
+        "few channels": ((0.80, 0.56), (0.50, 0.50), (0.85, 0.54)),
+        "pointwise": ((0.65, 0.80), (0.42, 0.60), (0.89, 0.97)),
+        "thin groups": ((0.60, 0.48), (0.60, 0.43), (0.58, 0.36)),
+        "depthwise": ((0.42, 0.35), (0.32, 0.25), (0.44, 0.18)),
+    },
+    "bf16": {
+        "wide": ((1.85, 0.85), (1.90, 0.85), (1.53, 0.83)),
+    },
 }
+LANES = 16  # filters or channels that oneDNN computes at once: what is missing is computed as zeros
 
 
 @dataclass(frozen=True)
@@ -61,10 +76,11 @@ class Costs:
             text = f"measured {library * 1e3:.3g} ms by oneDNN, {generated * 1e3:.3g} ms generated"
             return Choice(library < generated, text)
         kind = shape_class(problem)
-        share, generated = SHARES[problem.kind, kind]
-        library = share * min(tasks, threads) / threads
+        known = SHARES[problem.dtype]
+        share, generated = known.get(kind, known["wide"])[KINDS.index(problem.kind)]
+        library = share * _filled(problem) * min(tasks, threads) / threads
         text = f"{library:.0%} of peak by oneDNN, {generated:.0%} generated"
-        return Choice(library > generated, f"{text} ({problem.kind}, {kind})")
+        return Choice(library > generated, f"{text} (a {kind} one, {problem.kind})")
 
     @staticmethod
     def load() -> Costs:
@@ -77,9 +93,38 @@ class Costs:
             return Costs()
 
 
+def save(measured: Mapping[str, Seconds]) -> Path | None:
+    """Add measured costs to the kept ones: the file, written whole; None if none is kept."""
+    path = table_path()
+    if path is None:
+        return None
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    with os.fdopen(handle, "w") as file:
+        json.dump({**Costs.load().measured, **measured}, file, indent=0)
+    os.replace(temporary, path)
+    return path
+
+
 def shape_class(problem: Problem) -> str:
     """The class of shapes that costs are alike in."""
-    return "wide"
+    c, o = problem.channels // problem.groups, problem.filters // problem.groups
+    if problem.groups > 1 and (c == 1 or min(c, o) < LANES):
+        return "depthwise" if c == 1 else "thin groups"
+    if max(problem.kernel) == 1:
+        return "pointwise"
+    if c < LANES // 2:
+        return "few channels"
+    if max(problem.strides) > 1:
+        return "strided"
+    return "narrow" if min(c, o) < 2 * LANES else "wide"
+
+
+def _filled(problem: Problem) -> float:
+    """The share of oneDNN's lanes that do work: filters, or by data channels, come in LANES."""
+    side = problem.channels if problem.kind == DATA else problem.filters
+    side = side if problem.channels == problem.groups else side // problem.groups
+    return side / (-(-side // LANES) * LANES)
 
 
 def name_of(problem: Problem, tasks: int, threads: int) -> str:

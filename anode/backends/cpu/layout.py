@@ -13,7 +13,9 @@ class Layout:
 
     Places are positions in the table of addresses. `temporaries` pairs a place with an offset in
     the arena, `variables` a place with a position in `graph.variables` and the order in which its
-    dims are stored; `arena`, `control` and `scratch` are bytes, scratch for all threads. `calls_host`: some steps run in Python.
+    dims are stored; `arena`, `control` and `scratch` are bytes, scratch for all threads.
+    `calls_host`: some steps run in Python. `calls` are the attributes of the convolutions that
+    oneDNN computes.
     """
 
     places: int
@@ -25,6 +27,7 @@ class Layout:
     control: int
     scratch: int
     calls_host: bool
+    calls: tuple[Mapping[str, Any], ...] = ()
 
     def facts(self) -> dict[str, Any]:
         return asdict(self)
@@ -33,5 +36,5 @@ class Layout:
     def of(facts: Mapping[str, Any]) -> Layout:
         """The layout that `facts` were made of, as JSON gives them back."""
         pairs = {key: tuple(map(tuple, facts[key])) for key in ("variables", "temporaries")}
-        lists = {key: tuple(facts[key]) for key in ("inputs", "outputs")}
+        lists = {key: tuple(facts[key]) for key in ("inputs", "outputs", "calls")}
         return Layout(**{**facts, **pairs, **lists})
