@@ -25,6 +25,7 @@ from anode.data.records import (
     REJECTED,
     Shard,
     fitting,
+    listed_shards,
     open_records,
     read_manifest,
     read_record,
@@ -222,7 +223,7 @@ def _existing(path: Path, plan: dict[str, Any]) -> Shard | None:
         return None
     with suppress(DataError):
         shard = read_shard(path)
-        fitting(shard, plan)
+        fitting(shard, plan["source"])
         return shard
     return None
 
@@ -274,20 +275,19 @@ def check(
     ingest is not complete.
     """
     root = Path(folder)
-    result = read_manifest(root)["result"]
-    if result is None:
-        raise DataError(f"{root}: not complete; run the same anode data ingest again to finish it")
+    manifest = read_manifest(root)
+    shards = listed_shards(root, manifest)
     problems: list[str] = []
-    done, total = 0, sum(shard["bytes"] for shard in result["shards"])
-    for known in result["shards"]:
-        problems += _problems(root / known["file"])
-        done += known["bytes"]
+    done, total = 0, sum(size for _, _, size in shards)
+    for path, _, size in shards:
+        problems += _problems(path)
+        done += size
         report(done, total)
     with _noting(problems):
         open_records(root)
     with _noting(problems):
         try:
-            right = zlib.crc32((root / MEAN).read_bytes()) == result["mean_crc32"]
+            right = zlib.crc32((root / MEAN).read_bytes()) == manifest["result"].get("mean_crc32")
         except OSError as error:
             raise DataError(f"{root / MEAN}: cannot be read ({error.strerror})") from error
         if not right:

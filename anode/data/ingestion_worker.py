@@ -78,12 +78,15 @@ def read_entry(entry: Entry) -> bytes:
     """The bytes of an image; DataError gives the reason only."""
     if entry.size > MAX_FILE:
         raise DataError(f"its {entry.size} bytes are more than {MAX_FILE}")
+    if entry.size == 0:
+        raise DataError("it is empty, or not there")
     try:
         with open(entry.path, "rb") as file:
             file.seek(entry.offset)
             content = file.read(entry.size)
-    except OSError as error:
-        raise DataError(f"it cannot be read ({error.strerror})") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"it cannot be read ({reason})") from error
     if len(content) < entry.size:
         raise DataError(f"its file ends after {len(content)} of {entry.size} bytes")
     return content

@@ -123,11 +123,13 @@ def read_shard(path: Path) -> Shard:
     if zlib.crc32(tail) != check or len(tail) != size - start:
         raise _damaged(path, "its index does not have its crc32")
     index = np.frombuffer(tail, INDEX, images)
-    ends = index["offset"] + index["size"]
-    if images and not (index["offset"].min() >= HEADER_BYTES and ends.max() <= start):
+    offsets = index["offset"]
+    if images and not HEADER_BYTES <= offsets.min() <= offsets.max() <= start:
+        raise _damaged(path, "its index points outside of the images")
+    if images and (offsets + index["size"]).max() > start:
         raise _damaged(path, "its index points outside of the images")
     sums = np.frombuffer(tail, "<u4", 3 * side * side, index.nbytes).reshape(side, side, 3)
-    return Shard(path, index, sums, json.loads(tail[len(tail) - facts :]))
+    return Shard(path, index, sums, _facts(path, tail[len(tail) - facts :]))
 
 
 def _header(path: Path, content: bytes, size: int) -> tuple[int, int, int, int, int]:
@@ -145,6 +147,16 @@ def _header(path: Path, content: bytes, size: int) -> tuple[int, int, int, int, 
     if total != size or start + tail != size or start < HEADER_BYTES:
         raise _damaged(path, f"it has {size} bytes, its header promises {total}")
     return images, side, facts, start, check
+
+
+def _facts(path: Path, text: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+        str(found["plan"]), int(found["converted"])
+        list(found["names"]), dict(found["rejected"]), np.array(found["squares"], np.uint64)
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise _damaged(path, "its facts are not what ingest writes") from error
+    return dict(found)
 
 
 def _damaged(path: Path, how: str) -> DataError:
@@ -211,30 +223,41 @@ def open_records(folder: str | os.PathLike[str]) -> ImageRecords:
     """
     root = Path(folder)
     manifest = read_manifest(root)
-    result = manifest["result"]
-    if result is None:
-        raise DataError(f"{root}: not complete; run the same anode data ingest again to finish it")
+    listed = listed_shards(root, manifest)
     try:
-        files = tuple(str(shard["file"]) for shard in result["shards"])
-        shards = [read_shard(root / name) for name in files]
-        for shard, known in zip(shards, result["shards"], strict=True):
-            fitting(shard, manifest["plan"], known["images"])
-        mean, std = (tuple(map(float, result[name])) for name in ("mean", "std"))
-        classes = tuple(map(str, manifest["plan"]["classes"]))
-    except (KeyError, TypeError) as error:
+        mean, std = (tuple(map(float, manifest["result"][name])) for name in ("mean", "std"))
+        classes, plan = tuple(map(str, manifest["plan"]["classes"])), manifest["plan"]["source"]
+    except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{root / MANIFEST}: no manifest of anode's record files") from error
+    shards = [read_shard(path) for path, _, _ in listed]
+    for shard, (_, images, _) in zip(shards, listed, strict=True):
+        fitting(shard, plan, images)
     index = np.empty(sum(len(s.index) for s in shards), [*INDEX.descr, ("shard", "<u4")])
     for name in INDEX.names or ():
         index[name] = np.concatenate([shard.index[name] for shard in shards])
     index["shard"] = np.repeat(np.arange(len(shards)), [len(shard.index) for shard in shards])
     if len(index) and index["label"].max() >= len(classes):
         raise DataError(f"{root}: label {index['label'].max()} is beyond {len(classes)} classes")
+    files = tuple(path.name for path, _, _ in listed)
     return ImageRecords(root, files, index, classes, mean, std)  # type: ignore[arg-type]
 
 
-def fitting(shard: Shard, plan: dict[str, Any], images: int | None = None) -> None:
-    """Raise DataError unless a shard belongs to a plan and has the number of images known of it."""
-    if shard.facts["plan"] != plan["source"]:
+def listed_shards(root: Path, manifest: dict[str, Any]) -> list[tuple[Path, int, int]]:
+    """Path, images and bytes of each shard of a complete manifest; else DataError."""
+    if manifest["result"] is None:
+        raise DataError(f"{root}: not complete; run the same anode data ingest again to finish it")
+    try:
+        return [
+            (root / os.path.basename(shard["file"]), int(shard["images"]), int(shard["bytes"]))
+            for shard in manifest["result"]["shards"]
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{root / MANIFEST}: no manifest of anode's record files") from error
+
+
+def fitting(shard: Shard, plan: str, images: int | None = None) -> None:
+    """Raise DataError unless a shard is of a plan's source and has the images known of it."""
+    if shard.facts["plan"] != plan:
         raise DataError(f"{shard.path}: of another data set; delete it and ingest again")
     if images is not None and len(shard.index) != images:
         raise DataError(f"{shard.path}: {len(shard.index)} images, the manifest has {images}")
@@ -253,7 +276,7 @@ def read_manifest(root: Path) -> dict[str, Any]:
         raise DataError(
             f"{path}: cannot be read ({error.strerror}); anode data ingest makes it"
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"{path}: no manifest of anode's record files") from error
     return dict(found)
 

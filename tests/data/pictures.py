@@ -47,7 +47,7 @@ def jpeg_that_claims(width: int, height: int) -> bytes:
 DAMAGED = {
     "cut.jpg": (jpeg(1, 80, 60)[:-400], "decoded"),
     "head.jpg": (jpeg(1)[:30], "no image"),
-    "empty.jpg": (b"", "no image"),
+    "empty.jpg": (b"", "it is"),
     "text.jpg": (b"<html>404 Not Found</html>", "no image"),
     "cut.png": (encoded(picture(1, 80, 60), "PNG")[:-900], "decoded"),
     "huge.png": (png_that_claims(60_000, 60_000), "claims"),

@@ -18,13 +18,14 @@ from anode.data import ingest, open_records
 from anode.data.batches import permutation
 from anode.data.decode import decode
 from anode.data.ingestion import Ingested, Options, check
-from anode.data.records import read_shard
+from anode.data.records import ShardWriter, read_shard
 from anode.errors import DataError
 from tests.data.pictures import DAMAGED, converted, jpeg, write_tree
 
 ROOT = Path(__file__).parent.parent.parent
 CLASSES, IMAGES = 3, 7
 COUNT = CLASSES * IMAGES
+FACTS = {"plan": "x", "names": [], "rejected": [], "converted": 0, "squares": [0, 0, 0]}
 INGEST = "import sys; from anode.cli import main; sys.exit(main(['data', 'ingest', *sys.argv[1:]]))"
 
 
@@ -305,6 +306,26 @@ def test_a_shard_cut_short_at_any_byte(copied):
         path.write_bytes(content[:length])
         with pytest.raises(DataError, match=r"shard-00000\.anodeimg: "):
             read_shard(path)
+
+
+@pytest.mark.parametrize(
+    "facts", [None, [], {}, {"plan": 1}, {**FACTS, "squares": [-1]}, {**FACTS, "rejected": 3}]
+)
+def test_a_shard_whose_check_sums_are_right_and_whose_facts_are_not(tmp_path, facts):
+    writer = ShardWriter(tmp_path / "x", 2)
+    writer.finish(facts)
+    with pytest.raises(DataError, match="its facts are not what ingest writes"):
+        read_shard(tmp_path / "x")
+
+
+@pytest.mark.parametrize("row", [(0, 4), (60, 10), (64, 5), (2**64 - 1, 4), (2**63, 0)])
+def test_an_index_that_points_outside(tmp_path, row):
+    writer = ShardWriter(tmp_path / "x", 2)
+    writer.add(b"abcd", 0, (1, 1), np.zeros((2, 2, 3), np.uint8))
+    writer.rows[0] = (*row, *writer.rows[0][2:])
+    writer.finish(FACTS)
+    with pytest.raises(DataError, match="its index points outside of the images"):
+        read_shard(tmp_path / "x")
 
 
 def test_a_shard_of_another_set_and_a_damaged_mean(copied, large):
