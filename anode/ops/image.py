@@ -21,10 +21,10 @@ from anode.ops.reduce import sum
 from anode.ops.rules import check_length, mismatch
 from anode.ops.shape import (
     broadcast_in_dim,
+    broadcast_to,
     concatenate,
     cut,
     iota,
-    moveaxis,
     pad,
     repeat,
     reshape,
@@ -185,7 +185,9 @@ def _interpolated(x: Node, places: Array, weights: Array, axis: int) -> Node:
     )
     spread = broadcast_in_dim(constant(weights.astype(x.dtype.numpy)), shape=shape, axes=(0, 1))
     matrix = sum(select(chosen, spread, 0), 1)
-    return moveaxis(dot_general(x, matrix, contract=((axis,), (1,))), -1, axis)
+    lead = tuple(range(axis))  # the same matrix for each: the result's dims are in order
+    matrices = broadcast_to(matrix, (*x.shape[:axis], *matrix.shape))
+    return dot_general(matrices, x, contract=((axis + 1,), (axis,)), batch=(lead, lead))
 
 
 def space_to_depth(x: Node, block: int, order: str = "DCR", data_format: str = "NHWC") -> Node:

@@ -20,7 +20,7 @@ from anode.ops.precision import as_dtype, in_f32
 from anode.ops.reduce import mean as average
 from anode.ops.reduce import size_of, sum
 from anode.ops.rules import axes_of, axis_of, mismatch
-from anode.ops.shape import broadcast_in_dim, reshape, zeros_like
+from anode.ops.shape import broadcast_in_dim, broadcast_to, reshape, zeros_like
 from anode.ops.spatial import channels_last, in_format, padded, spatial_attributes, spatial_rank
 from anode.ops.window import windows
 
@@ -160,16 +160,22 @@ def group_norm(
     _check_channels("group_norm", x, axis, scale, offset)
     if groups < 1 or x.shape[axis] % groups != 0 or axis == 0:
         raise mismatch("group_norm", f"{groups} groups of channels along axis {axis}", [x.type])
-    split = (groups, x.shape[axis] // groups)
-    wide = reshape(
-        as_dtype(x, x.dtype.compute), shape=(*x.shape[:axis], *split, *x.shape[axis + 1 :])
-    )
-    within = [i for i in range(1, len(wide.shape)) if i != axis]
-    centred = wide - average(wide, within, keepdims=True)
-    unit = centred * rsqrt(average(square(centred), within, keepdims=True) + epsilon)
-    unit = reshape(unit, shape=x.shape)
-    scale, offset = as_dtype(scale, unit.dtype), as_dtype(offset, unit.dtype)
-    return as_dtype(unit * _along(scale, x, [axis]) + _along(offset, x, [axis]), x.dtype)
+    wide, around = as_dtype(x, x.dtype.compute), [i for i in range(1, len(x.shape)) if i != axis]
+    mean = _over_groups(average(wide, around), groups)
+    centred = wide - _along(mean, x, [0, axis])
+    variance = _over_groups(average(square(centred), around), groups)
+    factor = rsqrt(variance + epsilon) * as_dtype(scale, wide.dtype)
+    offset = _along(as_dtype(offset, wide.dtype), x, [axis])
+    return as_dtype(centred * _along(factor, x, [0, axis]) + offset, x.dtype)
+
+
+def _over_groups(v: Node, groups: int) -> Node:
+    """The mean over each group of channels of `v` (n, c), for every channel."""
+    if groups == v.shape[1]:
+        return v
+    apart = reshape(v, shape=(v.shape[0], groups, v.shape[1] // groups))
+    mean = broadcast_to(average(apart, -1, keepdims=True), apart.shape)
+    return reshape(mean, shape=v.shape)
 
 
 def instance_norm(
