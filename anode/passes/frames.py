@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from anode.ir.node import CONSTANT, INPUT, READ, Node, make, remake
@@ -59,6 +60,7 @@ class Frame:
         return full if fits else None
 
 
+@lru_cache(maxsize=4096)
 def arranged(dims: Order, order: Order) -> Order:
     """The order of a value whose dim d is the frame's dim `dims[d]`, the frame being in `order`."""
     place = {f: i for i, f in enumerate(order)}

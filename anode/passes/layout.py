@@ -56,7 +56,8 @@ def moved_bytes(node: Node) -> int:
     """The bytes that a transpose reads and writes; 0 where it is a view, or a product reads it."""
     if node.op is not transpose:
         return 0
-    return _cost(node.args[0], node.attrs["permutation"])
+    order = node.attrs["permutation"]
+    return _cost(node.args[0], identity(len(order)), order)
 
 
 def _price(size: int) -> str:
@@ -67,16 +68,23 @@ def _is_seed(node: Node) -> bool:
     return moved_bytes(node) > 0
 
 
-def _cost(value: Node, order: Order) -> int:
-    """The bytes read and written to transpose a value; of a broadcast, to transpose its operand."""
-    wide = [d for d in order if value.shape[d] != 1]
-    if wide == sorted(wide) or value.op in (CONSTANT, iota):
+def _cost(value: Node, have: Order, want: Order) -> int:
+    """The bytes read and written to bring a value from one order of its dims to another.
+
+    Of a broadcast only the operand is transposed.
+    """
+    if _wide(value, have) == _wide(value, want) or value.op in (CONSTANT, iota):
         return 0
     if value.op is broadcast_in_dim:
-        return _cost(value.args[0], _below(value, order))
-    if value.op.name in PRODUCTS and len(order) == 2:
+        return _cost(value.args[0], _below(value, have), _below(value, want))
+    if value.op.name in PRODUCTS and len(want) == 2:
         return 0  # the product with its operands exchanged
     return 2 * value.tensor.bytes
+
+
+def _wide(value: Node, order: Order) -> list[int]:
+    """The dims in their order, without those of size 1."""
+    return [d for d in order if value.shape[d] != 1]
 
 
 def _below(wide: Node, order: Order) -> Order:
@@ -289,10 +297,10 @@ class _Choice:
             users = groups.pop(known, [])
             outside |= bool(groups)
             users += _side(known) if outside else []
-            yield _Edge(self.vertices[maker], tuple(users), _between(value, known))
+            yield _Edge(self.vertices[maker], tuple(users), _cost(value, *known))
         for pair, users in groups.items():
             for side in _side(pair):
-                yield _Edge(side, tuple(users), _between(value, pair))
+                yield _Edge(side, tuple(users), _cost(value, *pair))
 
     def _pair(self, owner: Node, use: _Use | None, value: Node) -> Pair:
         frame = self.region.around.frame(owner)
@@ -324,11 +332,6 @@ def _side(pair: Pair) -> list[int]:
     """The side on which a value is as the graph has it, if it is on one and not on both."""
     whole = identity(len(pair[0]))
     return [] if (pair[0] == whole) == (pair[1] == whole) else [NEAR if pair[0] == whole else FAR]
-
-
-def _between(value: Node, pair: Pair) -> int:
-    """The cost of a value's transposition from one order to the other."""
-    return _cost(value, _relative(*pair))
 
 
 def _relative(have: Order, want: Order) -> Order:
@@ -432,7 +435,7 @@ def transposed(value: Node, order: Order) -> Node:
     if order == identity(len(order)):
         return value
     shape = tuple([value.shape[d] for d in order])
-    wide = [d for d in order if value.shape[d] != 1]
+    wide = _wide(value, order)
     if value.op is broadcast_in_dim:
         axes = value.attrs["axes"]
         inner = _below(value, order)

@@ -154,6 +154,17 @@ def test_nothing_moves_for_nothing():
     assert trace.rules == {"transpose_kept": 1}
 
 
+def test_filters_of_size_1_are_stored_turned():
+    """Which dims have size 1 is asked in the order of the graph."""
+
+    def net(x, w):
+        return ops.mean(ops.conv(x, w(32, 16, 1, 1), 2), (2, 3))
+
+    made, _ = laid_out(training_step(net, (2, 16, 8, 8)))
+    assert len(kept(made)) == 1
+    assert {v.order for v in made.variables} == {(2, 3, 1, 0)}
+
+
 def test_a_variable_used_both_ways_is_stored_one_way():
     w, (x,) = Weights(), fresh_inputs(tensor("f32", 2, 3, 8, 8))
     filters = w(3, 3, 3, 3)
