@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from anode.ir.dims import product
-from anode.ir.node import Node, constant
+from anode.ir.node import ITEM, Node, constant
 from anode.ops import elementwise as ew
 from anode.ops.conv import convolution_data
 from anode.ops.linalg import dot_general
+from anode.ops.pool import max_pool, max_pool_grad, max_pool_with_index
 from anode.ops.reduce import reduce
 from anode.ops.shape import pad, reshape, reshaped, slice, transpose
 from anode.ops.window import overlap_add, windows
@@ -150,6 +151,21 @@ def bias_into_mean(node: Node, x: Node, v: Node, wide: Node) -> Node | None:
     return node.op(x, scale, offset, ew.subtract(mean, v), variance, **node.attrs)
 
 
+# pooling
+
+
+@rule(P.select(P.greater(x, 0), P.max_pool_grad(v, w).named("inner"), 0))
+def rectified_max_pool(node: Node, x: Node, v: Node, w: Node, inner: Node) -> Node | None:
+    """A max pool's gradient is zero but at the maxima, whose signs the pooled values have too"""
+    pooling = w.args[0] if w.op is ITEM else w
+    if pooling.op is not max_pool_with_index or pooling.args != (x,):
+        return None
+    if any(inner.attrs[name] != value for name, value in pooling.attrs.items()):
+        return None
+    positive = ew.greater(max_pool(x, **pooling.attrs), 0)
+    return max_pool_grad(ew.select(positive, v, 0), w, **inner.attrs)
+
+
 # windows
 
 
@@ -242,6 +258,7 @@ RULES = (
     convolution_data_of_one,
     convolution_weights_of_one,
     bias_into_mean,
+    rectified_max_pool,
     windows_of_one,
     overlap_add_of_one,
     overlap_add_apart,

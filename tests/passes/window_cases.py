@@ -9,7 +9,7 @@ from anode.ir.types import tensor
 X, W, Y = tensor("f32", 2, 6, 7, 3), tensor("f32", 3, 3, 3, 4), tensor("f32", 2, 4, 5, 4)
 ONE, POINT = tensor("f32", 1, 1, 3, 4), tensor("f32", 2, 6, 7, 4)
 M, S, C = tensor("f32", 4, 5), tensor("f32"), tensor("f32", 3)
-H = tensor("bf16", 2, 6, 7, 3)
+H, POOLED = tensor("bf16", 2, 6, 7, 3), tensor("f32", 2, 3, 3, 3)
 
 
 def padded(x, value, low, high, interior=None):
@@ -54,6 +54,14 @@ def wide(v, x, *axes):
     return ops.broadcast_in_dim(v, shape=x.shape, axes=axes)
 
 
+def pooled_back(x, ct, of=None, **attrs):
+    """The gradient of a max pool, of `x` or of `of`, where x is positive."""
+    index = ops.max_pool_with_index(x if of is None else of, sizes=(2, 2), strides=(2, 2)).item(1)
+    attrs = {"strides": (2, 2), **attrs}
+    back = ops.max_pool_grad(ct, index, lengths=(6, 7), sizes=(2, 2), **attrs)
+    return ops.select(ops.greater(x, 0), back, 0)
+
+
 FIRES = {
     "pad_twice": [
         (lambda x, v: padded(padded(x, v, (1, 0), (2, -1)), v, (3, 1), (0, -2)), M, S),
@@ -81,6 +89,10 @@ FIRES = {
     "bias_into_mean": [
         (lambda x, *v: normalised(x + wide(v[0], x, 3), 3, *v[1:]), X, C, C, C, C, C),
         (lambda x, *v: normalised(wide(v[0], x, 3) + x, 3, *v[1:]), X, C, C, C, C, C),
+    ],
+    "rectified_max_pool": [
+        (pooled_back, X, POOLED),
+        (lambda x, ct: pooled_back(ops.relu(x), ct), X, POOLED),
     ],
     "windows_of_one": [
         (lambda x: ops.windows(x, axes=(1, 2), sizes=(1, 1)), X),
@@ -123,6 +135,8 @@ KEPT = [
     ("convolution_of_one", lambda x, w: ops.convolution(x, w, high=(1, 0)), X, ONE),
     ("bias_into_mean", lambda x, *v: normalised(x + wide(v[0], x, 1), 3, *v[1:]),
      X, tensor("f32", 6), C, C, C, C),
+    ("rectified_max_pool", lambda x, z, ct: pooled_back(x, ct, z), X, X, POOLED),
+    ("rectified_max_pool", lambda x, ct: pooled_back(x, ct, low=(0, -1)), X, POOLED),
     ("windows_of_one", lambda x: ops.windows(x, axes=(1,), sizes=(2,), strides=(2,)), X),
     ("overlap_add_apart", lambda y: added(y, (5,), (1,), (2,), (1,)), tensor("f32", 2, 4, 2, 3)),
     ("overlap_add_apart", lambda y: added(y, (11,), (1,), (2,), (3,)), tensor("f32", 2, 4, 2, 3)),
