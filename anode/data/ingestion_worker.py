@@ -55,7 +55,8 @@ def make_shard(
         else:
             names.append(entry.name)
             converted += ready.converted
-            squares += (ready.square.astype(np.uint32) ** 2).sum((0, 1), dtype=np.uint64)
+            columns = (ready.square.astype(np.uint16) ** 2).sum(0, dtype=np.uint32)
+            squares += columns.sum(0, dtype=np.uint64)
             writer.add(ready.content, entry.label, ready.size, ready.square)
         if monotonic() - said > REPORT:
             said = monotonic()
@@ -107,6 +108,8 @@ def middle(image: Image, side: int) -> np.ndarray:
     """The largest square in the middle, scaled to u8[side, side, 3]."""
     width, height = image.size
     short = min(width, height)
-    left, top = (width - short) / 2, (height - short) / 2
+    left, top = (width - short) // 2, (height - short) // 2
     box = left, top, left + short, top + short
+    if short == side:
+        return pixels(image.crop(box))
     return pixels(image.resize((side, side), pillow().Resampling.BILINEAR, box))
