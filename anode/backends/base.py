@@ -57,8 +57,13 @@ class Backend(ABC):
     name: str
 
     @abstractmethod
-    def compile(self, graph: Graph, *, threads: int | None = None) -> Compiled:
-        """Compile a graph without symbolic sizes; `threads=None` lets the backend choose."""
+    def compile(
+        self, graph: Graph, *, threads: int | None = None, memory_limit: int | None = None
+    ) -> Compiled:
+        """Compile a graph without symbolic sizes; `threads=None` lets the backend choose.
+
+        `memory_limit` bounds the bytes of temporaries.
+        """
 
 
 BACKENDS = ("cpu", "reference")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from anode.ir.types import TensorType
 from anode.runtime.state import State, from_numbers, stores
 
 Shapes = tuple[tuple[int, ...], ...]
+
+_BYTES = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:([kKMGT])(i)?)?B?\s*")
 
 
 @dataclass(slots=True)
@@ -51,8 +54,15 @@ class Executable:
     shapes; the graph is compiled once for each set of sizes, see `bindings`.
     """
 
-    def __init__(self, graph: Graph, backend: Backend, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        backend: Backend,
+        threads: int | None = None,
+        memory_limit: int | None = None,
+    ) -> None:
         self.graph, self.backend, self.threads = graph, backend, threads
+        self.memory_limit = memory_limit
         self._types = _input_types(graph)
         self._dtypes = tuple([type.dtype.numpy for type in self._types])
         self._by_shapes: dict[Shapes, Binding] = {}
@@ -92,7 +102,9 @@ class Executable:
         key = tuple(sorted(sizes.items()))
         if key not in self._by_sizes:
             graph = self.graph.bind(**sizes)
-            compiled = self.backend.compile(graph, threads=self.threads)
+            compiled = self.backend.compile(
+                graph, threads=self.threads, memory_limit=self.memory_limit
+            )
             self._by_sizes[key] = Binding(sizes, compiled)
         return self._by_sizes[key].compiled
 
@@ -163,16 +175,38 @@ class Executable:
 
 
 def compile(
-    graph: Graph, backend: str | Backend | None = None, threads: int | None = None
+    graph: Graph,
+    backend: str | Backend | None = None,
+    threads: int | None = None,
+    *,
+    memory_limit: int | str | None = None,
 ) -> Executable:
     """An executable of `graph`, which is compiled when it is first called.
 
     `backend` is a name or a Backend, by default the environment's ANODE_BACKEND, else "cpu";
-    `threads` defaults to ANODE_THREADS, else the backend chooses.
+    `threads` defaults to ANODE_THREADS, else the backend chooses. `memory_limit` bounds the bytes
+    of temporaries (4 * 2**20, "400MB", "1.5 GiB"): what does not fit is computed again instead of
+    kept, in the order of least time; the results have the same bits. A limit that cannot be kept
+    raises BackendError when the graph is compiled, with the least that can.
     """
     return Executable(
-        graph, chosen_backend(backend), chosen_threads() if threads is None else threads
+        graph,
+        chosen_backend(backend),
+        chosen_threads() if threads is None else threads,
+        None if memory_limit is None else bytes_of(memory_limit),
     )
+
+
+def bytes_of(limit: int | str) -> int:
+    """A number of bytes: itself, or text such as "400MB" (10^6) or "1.5 GiB" (2^30)."""
+    match = _BYTES.fullmatch(limit) if isinstance(limit, str) else None
+    if match is not None:
+        number, prefix, binary = match.groups()
+        power = " kmgt".index((prefix or " ").lower())
+        return int(float(number) * (1024 if binary else 1000) ** power)
+    if isinstance(limit, int) and limit >= 0:
+        return limit
+    raise BackendError(f"memory_limit={limit!r}: give a number of bytes, or text such as '400MB'")
 
 
 def chosen_backend(backend: str | Backend | None) -> Backend:

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from anode.backends.base import Backend, Compiled, Variables
+from anode.errors import BackendError
 from anode.ir.graph import Graph
 from anode.ops.evaluate import evaluate
 
@@ -38,5 +39,9 @@ class ReferenceBackend(Backend):
 
     name = "reference"
 
-    def compile(self, graph: Graph, *, threads: int | None = None) -> Compiled:
+    def compile(
+        self, graph: Graph, *, threads: int | None = None, memory_limit: int | None = None
+    ) -> Compiled:
+        if memory_limit is not None:
+            raise BackendError("memory_limit: the reference backend plans no memory; use cpu")
         return ReferenceCompiled(graph)
