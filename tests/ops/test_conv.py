@@ -8,8 +8,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anode.errors import ShapeError
-from anode.ops import convolution, convolution_data, convolution_weights
+from anode.errors import ShapeError, UnsupportedOp
+from anode.ir.dims import Dim
+from anode.ir.graph import trace
+from anode.ir.types import tensor
+from anode.ops import (
+    conv,
+    conv_transpose,
+    convolution,
+    convolution_data,
+    convolution_weights,
+    evaluate,
+    pool,
+    square,
+    sum,
+)
+from anode.transform.grad import gradients
 from tests.ops.samples_window import CONVOLUTIONS
 from tests.ops.values import run
 
@@ -103,3 +117,85 @@ def test_cotangents_have_the_shape_of_the_result() -> None:
         run(lambda x, ct: convolution_weights(x, ct, kernel=(3,)), ones(1, 5, 2), ones(1, 4, 4))
     with pytest.raises(ShapeError, match="3 dims"):
         run(lambda ct, w: convolution_data(ct, w, sizes=(5,)), ones(1, 3, 2), ones(3, 2))
+
+
+def images(*shape: int) -> np.ndarray:
+    return np.random.default_rng(1).normal(size=shape)
+
+
+@pytest.mark.parametrize("n", [5, 6, 7, 8])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_same_padding(n: int, stride: int, size: int) -> None:
+    x, w = images(1, 2, n), images(3, 2, size)
+    out = -(-n // stride)
+    total = max((out - 1) * stride + size - n, 0)
+    explicit = [(total // 2, total - total // 2)]
+    found = run(lambda x, w: conv(x, w, stride, "SAME", data_format="NCW"), x, w)
+    assert found.shape == (1, 3, out)
+    expected = run(lambda x, w: conv(x, w, stride, explicit, data_format="NCW"), x, w)
+    np.testing.assert_array_equal(found, expected)
+    swapped = [(total - total // 2, total // 2)]
+    found = run(lambda x, w: conv(x, w, stride, "SAME_LOWER", data_format="NCW"), x, w)
+    expected = run(lambda x, w: conv(x, w, stride, swapped, data_format="NCW"), x, w)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("padding", ["SAME", "VALID", 1, [(0, 1), (1, 0)]])
+def test_transposed_convolution_is_the_gradient_of_convolution(padding: Any) -> None:
+    y, w = images(2, 4, 3, 3), images(4, 3, 3, 2)
+    x = run(lambda y, w: conv_transpose(y, w, 2, padding), y, w)
+
+    def slope(x: Any, w: Any, y: Any) -> Any:
+        return gradients([sum(conv(x, w, 2, padding) * y)], [x])[0]
+
+    np.testing.assert_allclose(run(slope, images(*x.shape), w, y), x, rtol=1e-12)
+
+
+def test_channels_first_and_last_agree() -> None:
+    x, w = images(2, 4, 6, 5), images(6, 2, 3, 3)
+    first = run(lambda x, w: conv(x, w, 2, 1, groups=2), x, w)
+    last = run(
+        lambda x, w: conv(x, w, 2, 1, groups=2, data_format="NHWC"),
+        np.moveaxis(x, 1, -1),
+        w.transpose(2, 3, 1, 0),
+    )
+    np.testing.assert_allclose(np.moveaxis(last, -1, 1), first, rtol=1e-12)
+
+
+def test_the_number_of_images_may_be_bound_later() -> None:
+    def step(x: Any, w: Any) -> Any:
+        y = pool(conv(x, w, 2, 1, groups=2), "max", 2)
+        return gradients([sum(square(y))], [x, w])
+
+    x, w = images(3, 4, 8, 8), images(6, 2, 3, 3)
+    graph = trace(step, tensor("f64", Dim("n"), *x.shape[1:]), tensor("f64", *w.shape))
+    found, _ = evaluate(graph.bind(n=3), [x, w])
+    for got, wanted in zip(found, run(step, x, w), strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
+def test_a_gradient_penalty_is_differentiated_twice() -> None:
+    """The derivative of |dy/dx|² by the filters, against finite differences."""
+
+    def penalty(x: Any, w: Any) -> Any:
+        y = sum(square(conv(x, w, 2, "SAME")))
+        return sum(square(gradients([y], [x])[0]))
+
+    x, w = images(2, 3, 5, 5), images(4, 3, 3, 3)
+    slope = run(lambda x, w: gradients([penalty(x, w)], [w])[0], x, w)
+    step = 1e-6 * images(*w.shape)
+    change = run(penalty, x, w + step) - run(penalty, x, w - step)
+    np.testing.assert_allclose(change, 2 * (slope * step).sum(), rtol=1e-7)
+
+
+def test_errors_of_data_formats() -> None:
+    x, w = ones(1, 3, 5, 5), ones(4, 3, 3, 3)
+    with pytest.raises(UnsupportedOp, match="no data format 'CHWN'"):
+        run(lambda x, w: conv(x, w, data_format="CHWN"), x, w)
+    with pytest.raises(ShapeError, match="the filters of NCHW have 4 dims"):
+        run(conv, x, ones(4, 3, 3))
+    with pytest.raises(ShapeError, match="has 5 channels, the filter expects 3"):
+        run(lambda x, w: conv(x, w, data_format="NHWC"), x, w)
+    with pytest.raises(ShapeError, match=r"output_padding .* needs 2 entries"):
+        run(lambda x, w: conv_transpose(x, w, output_padding=(1, 1, 1)), x, ones(3, 4, 3, 3))
