@@ -16,6 +16,9 @@ from anode.ops.reduce import monoid, monoid_of
 from anode.rewrite.drivers import rewrite
 from anode.rewrite.trace import Hit, Trace
 
+DEEP, SMALL = 1 << 14, 1 << 16  # terms of a sum, and sums, of a product that is made of parts
+MOST_PARTS = 16
+
 Legal = Callable[[Node], "Node | None"]
 
 
@@ -108,6 +111,29 @@ def canonical_product(node: Node) -> Node | None:
     return _reshaped(registry["dot_general"](left, right, **form), node.tensor.static)
 
 
+def deep_product(node: Node) -> Node | None:
+    """A small product over many pixels is one of parts of them, so that threads can share it."""
+    x, y = node.args
+    (cx, cy), (bx, _) = node.attrs["contract"], node.attrs["batch"]
+    depth = int(product(tuple([x.tensor.static[i] for i in cx])))
+    parts = _parts(x.tensor.static[cx[0]])
+    if bx or depth < DEEP or node.tensor.size > SMALL or parts == 1:
+        return None
+    left, right = (_split(arg, dims[0], parts) for arg, dims in ((x, cx), (y, cy)))
+    total = node.tensor.dtype.compute
+    sums = registry["dot_general"](
+        left,
+        right,
+        contract=tuple([tuple([i + 1 for i in dims]) for dims in (cx, cy)]),
+        batch=((0,), (0,)),
+        dtype=total,
+    )
+    body = monoid("add", total)
+    return _as(
+        registry["reduce"](sums, constant(0, total), body=body, axes=(0,)), node.tensor.dtype
+    )
+
+
 def transposed_product(node: Node) -> Node | None:
     """(x·y)ᵀ is yᵀ·xᵀ, so that what uses the transposed product can be its epilogue."""
     (product,) = node.args
@@ -130,7 +156,7 @@ RULES: dict[str, tuple[Legal, ...]] = {
     "scatter": (legal_body, accumulate_in_f32),
     "cumulate": (legal_body, accumulate_in_f32),
     "transpose": (transposed_product,),
-    "dot_general": (empty_product, product_of_bools, product_type, canonical_product),
+    "dot_general": (empty_product, product_of_bools, product_type, canonical_product, deep_product),
 }
 
 
@@ -152,9 +178,26 @@ def _as(x: Node, dtype: DType) -> Node:
 
 def _arranged(x: Node, order: list[int], shape: tuple[int, ...]) -> Node:
     """`x` with its dims in another order, then of another shape."""
-    if order != list(range(x.tensor.rank)):
-        x = registry["transpose"](x, permutation=order)
-    return _reshaped(x, shape)
+    return _reshaped(_transposed(x, tuple(order)), shape)
+
+
+def _transposed(x: Node, order: tuple[int, ...]) -> Node:
+    if order == tuple(range(x.tensor.rank)):
+        return x
+    return registry["transpose"](x, permutation=order)
+
+
+def _parts(size: int) -> int:
+    """In how many equal parts a dim is summed up."""
+    return max(parts for parts in range(1, MOST_PARTS + 1) if size % parts == 0)
+
+
+def _split(x: Node, axis: int, parts: int) -> Node:
+    """`x` with its `axis` in parts, which are counted by a new first dim."""
+    shape = x.tensor.static
+    split = (*shape[:axis], parts, shape[axis] // parts, *shape[axis + 1 :])
+    order = (axis, *range(axis), *range(axis + 1, len(split)))
+    return _transposed(_reshaped(x, split), order)
 
 
 def _reshaped(x: Node, shape: tuple[int, ...]) -> Node:

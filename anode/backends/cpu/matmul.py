@@ -58,6 +58,9 @@ from anode.backends.cpu.matmul_plan import (
     plan_matmul,
 )
 from anode.backends.cpu.matmul_tile import Tile
+from anode.backends.cpu.matmul_view import offset
+
+COLUMNS = 16  # of A that are packed at a time: so many rows of memory stay near
 
 __all__ = [
     "Epilogue",
@@ -292,24 +295,31 @@ class _Emitter:
         """Pack this pass's columns of the block's rows of A."""
         plan, b = self.plan, self.b
         if plan.a_is_column_major:
-
-            def tile(index: ir.Value, rows: int) -> None:
-                target, first = self.packed_a(block, index), mul(b, index, plan.mr)
-                pack_columns(b, plan, matrices.a, target, (first, rows), (depth.start, depth.depth))
-
-            self.each_row_tile(block, tile)
+            counted(
+                b, 0, depth.depth, COLUMNS, lambda k: self.pack_tiles(matrices, block, depth, k)
+            )
             return
         first = mul(b, block.first_tile, plan.mr)
         last = smaller(b, mul(b, block.last_tile, plan.mr), plan.spec.m)
         rows = (first, b.sub(last, first))
         pack_rows(b, plan, matrices.a, self.scratch, rows, (depth.start, depth.depth))
 
+    def pack_tiles(self, matrices: _Matrices, block: _Block, depth: _Pass, k: ir.Value) -> None:
+        """Pack a few columns of A, from `k` of the pass on, for every row tile."""
+        plan, b = self.plan, self.b
+        part = (add(b, depth.start, k), smaller(b, b.sub(depth.depth, k), COLUMNS))
+
+        def tile(index: ir.Value, rows: int) -> None:
+            target = at(b, self.packed_a(block, index), mul(b, k, plan.mr), plan.spec.dtype)
+            pack_columns(b, plan, matrices.a, target, (mul(b, index, plan.mr), rows), part)
+
+        self.each_row_tile(block, tile)
+
     def packed_a(self, block: _Block, tile: ir.Value) -> ir.Value:
         """Where the packed rows of `tile` begin."""
         plan, b = self.plan, self.b
-        pitch = plan.kc if plan.a_is_column_major else plan.a_pitch
         local = b.sub(tile, block.first_tile)
-        return at(b, self.scratch, mul(b, local, plan.mr * pitch), plan.spec.dtype)
+        return at(b, self.scratch, mul(b, local, plan.tile_pitch), plan.spec.dtype)
 
     def column(
         self, matrices: _Matrices, block: _Block, depth: _Pass, index: ir.Value, panel: Panel
@@ -349,13 +359,13 @@ class _Emitter:
             number = b.mul(b.sub(j, block.first_panel), tiles)
             number = b.add(number, b.sub(i, block.first_tile))
             sums = at(b, sums, mul(b, number, plan.tile_elements), plan.spec.dtype)
-        a = self.tile_of_a(matrices, block, depth, i)
+        a = self.tile_of_a(matrices, block, i)
 
         def ask(k: ir.Value) -> None:
             self.ask_for_operands(matrices, place, shape, k)
 
         ahead = ask if self.prefetch and plan.k_blocks == 1 else None
-        Tile(b, plan, panel, rows, a, source, sums, ahead).emit(depth.depth)
+        Tile(b, plan, panel, rows, a, source, sums, ahead).emit((depth.start, depth.depth))
         self.finish(matrices, depth, shape, i, mul(b, j, plan.nr), sums)
 
     def ask_for_operands(
@@ -387,15 +397,12 @@ class _Emitter:
             arguments = [matrices.b, self.packed_b, first, columns, depth.start, depth.depth]
             b.call(self.transpose, arguments)
 
-    def tile_of_a(
-        self, matrices: _Matrices, block: _Block, depth: _Pass, tile: ir.Value
-    ) -> ir.Value:
+    def tile_of_a(self, matrices: _Matrices, block: _Block, tile: ir.Value) -> ir.Value:
         """Where the rows of A that `tile` multiplies begin, packed or in place."""
         plan, b, a = self.plan, self.b, self.plan.spec.a
         if plan.pack_a:
             return self.packed_a(block, tile)
-        place = at(b, matrices.a, mul(b, depth.start, a.column), a.dtype)
-        return at(b, place, mul(b, tile, plan.mr * a.row), a.dtype)
+        return at(b, matrices.a, offset(b, a.rows, a.row, mul(b, tile, plan.mr)), a.dtype)
 
     def finish(
         self,

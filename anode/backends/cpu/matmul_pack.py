@@ -7,6 +7,7 @@ from llvmlite import ir
 from anode.backends.cpu.llvm_ir import (
     I64,
     POINTER,
+    Index,
     Values,
     add,
     at,
@@ -34,12 +35,14 @@ def pack_rows(
     def row(i: ir.Value) -> None:
         start = at(b, source, offset(b, a.rows, a.row, b.add(i64(rows[0]), i)), a.dtype)
         copy = at(b, target, mul(b, i, plan.a_pitch), dtype)
-        each_run(b, a.columns, a.column, part, lambda *place: run(start, copy, *place))
 
-    def run(
-        start: ir.Value, copy: ir.Value, place: ir.Value, distance: ir.Value, length: ir.Value
-    ) -> None:
-        line, copy = at(b, start, distance, a.dtype), at(b, copy, place, dtype)
+        def run(place: Index, distance: ir.Value, length: ir.Value, _: Values) -> Values:
+            copy_run(at(b, start, distance, a.dtype), at(b, copy, place, dtype), length)
+            return ()
+
+        each_run(b, a.columns, a.column, part, run)
+
+    def copy_run(line: ir.Value, copy: ir.Value, length: ir.Value) -> None:
 
         def vector(k: ir.Value) -> None:
             mask = lanes_below(b, b.sub(length, k), lanes)
@@ -76,9 +79,9 @@ def pack_columns(
     vectors = [(start, min(lanes, count - start), lanes) for start in starts]
     parts = segments(b, a.rows, first, plan.mr, vectors)
 
-    def run(place: ir.Value, distance: ir.Value, length: ir.Value) -> None:
+    def run(place: Index, distance: ir.Value, length: ir.Value, _: Values) -> Values:
         begin = at(b, source, distance, a.dtype)
-        copies = at(b, target, mul(b, place, plan.mr), dtype)
+        copies = at(b, target, mul(b, i64(place), plan.mr), dtype)
 
         def column(k: ir.Value, _: Values) -> Values:
             line = at(b, begin, mul(b, k, a.column), a.dtype)
@@ -88,7 +91,7 @@ def pack_columns(
                 store_vector(b, value, at(b, copy, start, dtype), dtype)
             return ()
 
-        loop(b, 0, length, 1, column)
+        return loop(b, 0, length, 1, column)
 
     each_run(b, a.columns, a.column, part, run)
 
@@ -107,9 +110,9 @@ def pack_panel(
     vectors = [(panel.offset(v), panel.valid(v), lanes) for v, lanes in enumerate(panel.lanes)]
     parts = segments(b, operand.columns, first, plan.nr, vectors)
 
-    def run(place: ir.Value, distance: ir.Value, length: ir.Value) -> None:
+    def run(place: Index, distance: ir.Value, length: ir.Value, _: Values) -> Values:
         begin = at(b, source, distance, operand.dtype)
-        copies = at(b, target, mul(b, place, plan.nr), dtype)
+        copies = at(b, target, mul(b, i64(place), plan.nr), dtype)
 
         def row(k: ir.Value, _: Values) -> Values:
             line = at(b, begin, mul(b, k, operand.row), operand.dtype)
@@ -119,7 +122,7 @@ def pack_panel(
                 store_vector(b, value, at(b, copy, start, dtype), dtype)
             return ()
 
-        loop(b, 0, length, 1, row)
+        return loop(b, 0, length, 1, row)
 
     each_run(b, operand.rows, operand.row, part, run)
 
@@ -148,9 +151,10 @@ def transposer(plan: MatmulPlan, module: ir.Module, name: str) -> ir.Function:
         ]
         copy = at(b, target, start, dtype)
 
-        def run(place: ir.Value, distance: ir.Value, length: ir.Value) -> None:
+        def run(place: Index, distance: ir.Value, length: ir.Value, _: Values) -> Values:
             begins = [at(b, line, distance, operand.dtype) for line in lines]
-            copy_lines(b, plan, begins, at(b, copy, mul(b, place, plan.nr), dtype), length)
+            copy_lines(b, plan, begins, at(b, copy, mul(b, i64(place), plan.nr), dtype), length)
+            return ()
 
         each_run(b, operand.rows, operand.row, (part[0], part[1]), run)
         return ()

@@ -12,6 +12,7 @@ from anode.passes.strides import Axis
 
 _TASK_CYCLES = 24_000  # about 7 µs: long against the cost of handing out a task
 _FAR_CYCLES = 640  # the latency of the last-level cache, two or three times over
+_COPYING = 1.1  # what packing A costs, relative to a tile that does without
 _TASKS_PER_THREAD = 6  # lets work stealing even out threads that start late or run slower
 
 
@@ -148,11 +149,6 @@ class MatmulPlan:
         return _panel(rest, self.lanes) if rest and self.spec.n > self.nr else None
 
     @property
-    def block_rows(self) -> int:
-        """Rows of the largest task."""
-        return ceil_div(self.row_tiles, self.row_blocks) * self.mr
-
-    @property
     def block_panels(self) -> int:
         """Panels of the largest task."""
         return ceil_div(self.panels, self.column_blocks)
@@ -186,11 +182,18 @@ class MatmulPlan:
         return round_up(self.kc, self.lanes) + 16
 
     @property
+    def tile_pitch(self) -> int:
+        """Elements from one tile of packed A to the next; columns may end in a part of a vector."""
+        if self.a_is_column_major:
+            return self.kc * self.mr + self.lanes
+        return self.a_pitch * self.mr
+
+    @property
     def a_bytes(self) -> int:
         if not self.pack_a:
             return 0
-        rows = self.block_rows * (self.kc if self.a_is_column_major else self.a_pitch)
-        return round_up(rows * self.spec.dtype.size + 64, 64)
+        tiles = ceil_div(self.row_tiles, self.row_blocks)
+        return round_up(tiles * self.tile_pitch * self.spec.dtype.size + 64, 64)
 
     @property
     def b_bytes(self) -> int:
@@ -265,22 +268,30 @@ def _tile_of_form(spec: MatmulSpec, form: Form, lanes: int, target: Target) -> t
         return (lanes, 1) if spec.n == 1 else (spec.m, lanes)
     if form == "column":
         return min(8, ceil_div(spec.m, lanes)) * lanes, 1
-    mr, vectors = _tile(spec.m, spec.n, lanes, target.registers)
+    best, *tile = _tile(spec, lanes, target.registers, 1)
+    if spec.a.rows:
+        run = spec.a.rows[-1][0]
+        cycles, *in_place = _tile(spec, lanes, target.registers, run)
+        tile = in_place if cycles <= _COPYING * best else tile
+    mr, vectors = tile
     return mr, vectors * lanes
 
 
-def _tile(m: int, n: int, lanes: int, registers: int) -> tuple[int, int]:
-    """Rows and vectors of the micro-tile that waste least, as (mr, vectors).
+def _tile(spec: MatmulSpec, lanes: int, registers: int, run: int) -> tuple[float, int, int]:
+    """Rows and vectors of the micro-tile that waste least, as (cycles, mr, vectors).
 
     The sums must fit the registers beside one row of B and one broadcast element of A. A tile of
     another shape at an edge costs compile time, so a size that divides evenly wins a close race.
+    Runs of `run` rows hold whole tiles, unless it is 1.
     """
-    best = (float("inf"), 1, 1)
+    m, n, best = spec.m, spec.n, (inf, 1, 1)
     for vectors in range(1, min(ceil_div(n, lanes), registers - 3) + 1):
         most = registers - 2 if vectors == 1 else (registers - 1) // vectors - 1
-        for mr in range(min(m, max(1, most // 2)), min(m, max(1, most)) + 1):
-            best = min(best, (_tile_cycles(m, n, lanes, mr, vectors), mr, vectors))
-    return best[1], best[2]
+        least = 1 if run > 1 else max(1, most // 2)
+        for mr in range(min(m, least), min(m, max(1, most)) + 1):
+            if run == 1 or run % mr == 0:
+                best = min(best, (_tile_cycles(m, n, lanes, mr, vectors), mr, vectors))
+    return best
 
 
 def _tile_cycles(m: int, n: int, lanes: int, mr: int, vectors: int) -> float:
@@ -308,10 +319,12 @@ def _step_cycles(mr: int, panel: Panel, lanes: int) -> float:
 def _depth(spec: MatmulSpec, target: Target) -> int:
     """The depth of a pass over k: 512 rows of A fill the second-level cache.
 
-    One pass is cheaper still while all of A fits that cache.
+    Columns of a view that are read in place fill twice as many lines. One pass is cheaper still
+    while all of A fits that cache.
     """
     size = spec.dtype.size
-    most = max(256, target.l2 // 512 // size)
+    rows = 1024 if spec.a.columns and spec.a.is_column_major else 512
+    most = max(256, target.l2 // rows // size)
     if spec.k <= most or (spec.k <= 4 * most and spec.m * spec.k * size <= target.l2):
         return max(spec.k, 1)
     return round_up(ceil_div(spec.k, ceil_div(spec.k, most)), 16)
@@ -325,8 +338,10 @@ def _collides(stride: int, spec: MatmulSpec) -> bool:
 def _packs_a(spec: MatmulSpec, mr: int, nr: int) -> bool:
     """Whether A is copied first: it needs widening, is strided, or its lines collide."""
     a = spec.a
-    if not a.is_plain:
+    if a.rows and a.rows[-1][0] % mr:
         return True
+    if not a.is_plain and a.dtype is spec.dtype:
+        return False
     if spec.n <= 2 * nr and spec.n <= 64:
         return False  # too little use of each element
     if a.dtype is not spec.dtype or 1 not in (a.row, a.column):
@@ -345,6 +360,8 @@ def _packs_b(spec: MatmulSpec, row_tiles: int) -> bool:
         return True
     if row_tiles <= 2:
         return False
+    if spec.a.columns and row_tiles > 8:
+        return True  # A's lines are read in place: B's had better lie close
     paged = spec.b.row * spec.dtype.size >= 4096 and spec.k >= 128 and spec.m >= 256
     collides = spec.k > 64 and _collides(spec.b.row, spec)
     return spec.b.dtype is not spec.dtype or paged or collides

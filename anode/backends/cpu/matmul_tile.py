@@ -15,7 +15,9 @@ from llvmlite import ir
 
 from anode.backends.cpu.llvm_ir import (
     LINE,
+    Index,
     Values,
+    add,
     add_up,
     at,
     element_type,
@@ -31,6 +33,7 @@ from anode.backends.cpu.llvm_ir import (
     store_vector,
 )
 from anode.backends.cpu.matmul_plan import MatmulPlan, Panel
+from anode.backends.cpu.matmul_view import Part, each_run
 from anode.ir.dtypes import DType
 
 
@@ -50,12 +53,12 @@ class Tile:
     sums: ir.Value
     ahead: Callable[[ir.Value], None] | None = None
 
-    def emit(self, depth: ir.Value) -> None:
-        """Run `depth` steps of k through the tile, in the form the plan chose."""
+    def emit(self, part: Part) -> None:
+        """Run a part of k through the tile, in the form the plan chose."""
         if not self.plan.spec.k:
             self.save(self.initial())
         elif self.plan.form == "outer":
-            self.save(loop(self.builder, 0, depth, 1, self.step, self.initial()))
+            self.save(self.outer(part))
         elif self.plan.form == "dots":
             self.dots()
         else:
@@ -83,15 +86,31 @@ class Tile:
             return [ir.Constant(kinds[v], None) for _, v in self.places()]
         return [load_vector(b, self.place(r, v), lanes[v], dtype, dtype) for r, v in self.places()]
 
-    def step(self, k: ir.Value, totals: Values) -> Values:
-        """One step of k: a row of the panel times a column of A."""
+    def outer(self, part: Part) -> Values:
+        """Row by row of the panel; A that is read in place is run after run of a view."""
+        b, a = self.builder, self.plan.spec.a
+
+        def run(place: Index, distance: ir.Value, length: ir.Value, totals: Values) -> Values:
+            line = at(b, self.a, distance, a.dtype)
+
+            def step(k: ir.Value, totals: Values) -> Values:
+                return self.step(line, k, add(b, place, k), totals)
+
+            return loop(b, 0, length, 1, step, totals)
+
+        if self.plan.pack_a:
+            return run(0, i64(0), part[1], self.initial())
+        return each_run(b, a.columns, a.column, part, run, self.initial())
+
+    def step(self, line: ir.Value, k: ir.Value, place: ir.Value, totals: Values) -> Values:
+        """One step of k: a row of the panel, that at `place`, times column `k` from `line` on."""
         b = self.builder
-        vectors = self.row_of_b(k)
+        vectors = self.row_of_b(place)
         if self.ahead is not None:
-            self.ahead(k)
+            self.ahead(place)
         results = []
         for row in range(self.rows):
-            element = self.element_of_a(row, k)
+            element = self.element_of_a(line, row, k)
             for index, vector in enumerate(vectors):
                 factor = splat(b, element, self.panel.lanes[index])
                 total = totals[row * len(vectors) + index]
@@ -119,13 +138,13 @@ class Tile:
             for v, lanes in enumerate(panel.lanes)
         ]
 
-    def element_of_a(self, row: int, k: ir.Value) -> ir.Value:
+    def element_of_a(self, line: ir.Value, row: int, k: ir.Value) -> ir.Value:
         plan, b, a = self.plan, self.builder, self.plan.spec.a
         along, across, dtype = a.column, a.row, a.dtype
         if plan.pack_a:
             dtype = plan.spec.dtype
             along, across = (plan.mr, 1) if plan.a_is_column_major else (1, plan.a_pitch)
-        column = at(b, self.a, mul(b, k, along), dtype)
+        column = at(b, line, mul(b, k, along), dtype)
         return load_scalar(b, at(b, column, row * across, dtype), dtype, plan.spec.dtype)
 
     def dots(self) -> None:

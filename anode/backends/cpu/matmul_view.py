@@ -18,14 +18,15 @@ from anode.backends.cpu.llvm_ir import (
     I1,
     I64,
     Index,
+    Values,
     at,
-    counted,
     first_lanes,
     gather,
     i64,
     lanes_below,
     larger,
     load_vector,
+    loop,
     mul,
     smaller,
     splat,
@@ -49,29 +50,31 @@ def offset(b: ir.IRBuilder, axis: Axis, stride: int, index: Index) -> ir.Value:
     return reduce(b.add, terms, b.mul(index, _like(index, axis[0][1])))
 
 
+Run: TypeAlias = "Callable[[Index, ir.Value, ir.Value, Values], Values]"
+
+
 def each_run(
-    b: ir.IRBuilder,
-    axis: Axis,
-    stride: int,
-    part: Part,
-    body: Callable[[ir.Value, ir.Value, ir.Value], None],
-) -> None:
-    """`body(place, offset, length)` for each run in a part, `place` counting from its first."""
+    b: ir.IRBuilder, axis: Axis, stride: int, part: Part, body: Run, carried: Values = ()
+) -> Values:
+    """`body(place, distance, length, carried)` for each run of a part that is not empty.
+
+    `place` counts from the part's first element, `distance` is from element 0 of the axis.
+    """
     start, count = i64(part[0]), part[1]
     if not axis:
-        body(i64(0), mul(b, start, stride), count)
-        return
+        return body(0, mul(b, start, stride), count, carried)
     size = axis[-1][0]
     end = b.add(start, count)
 
-    def run(number: ir.Value) -> None:
+    def run(number: ir.Value, carried: Values) -> Values:
         begin = mul(b, number, size)
         first, last = larger(b, begin, start), smaller(b, b.add(begin, i64(size)), end)
-        outer = offset(b, axis[:-1], 0, number)
         within = mul(b, b.sub(first, begin), stride)
-        body(b.sub(first, start), b.add(outer, within), b.sub(last, first))
+        distance = b.add(offset(b, axis[:-1], 0, number), within)
+        return body(b.sub(first, start), distance, b.sub(last, first), carried)
 
-    counted(b, b.udiv(start, i64(size)), b.udiv(b.add(end, i64(size - 1)), i64(size)), 1, run)
+    stop = b.udiv(b.add(end, i64(size - 1)), i64(size))
+    return loop(b, b.udiv(start, i64(size)), stop, 1, run, carried)
 
 
 @dataclass(frozen=True)
