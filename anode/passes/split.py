@@ -64,7 +64,7 @@ def _splitting_axis(node: Node) -> int | None:
 
 def _columns(shape: tuple[int, ...], axes: tuple[int, ...]) -> int:
     """The results along the last axis, where that is kept."""
-    return 1 if len(shape) - 1 in axes else max(shape[-1], 1)
+    return 1 if not shape or len(shape) - 1 in axes else max(shape[-1], 1)
 
 
 def _tasks(shape: tuple[int, ...], axes: tuple[int, ...]) -> int:
