@@ -11,7 +11,7 @@ from typing import Any
 
 from anode.errors import UnsupportedOp
 from anode.frontends import layers as nn
-from anode.ir.graph import Graph
+from anode.ir.graph import Graph, close, fresh_inputs
 from anode.ir.node import Node
 from anode.ir.types import TensorType, tensor
 from anode.models.adversarial import critic, discriminator, generator
@@ -66,14 +66,13 @@ class Architecture:
         return tensor(dtype, rows, *self.image), tensor("i32", rows)
 
     def training_graph(self, batch: int | None = None) -> Graph:
-        """The graph of a training step."""
-        model, (x, y) = self.model(), self.types(batch)
-        model.build(x)
-        return model.training_step(self.cost, self.optimizer).graph(x, y)
+        """The graph of a training step; no variable gets a value."""
+        return self.model().training_step(self.cost, self.optimizer).graph(*self.types(batch))
 
     def inference_graph(self, batch: int | None = None) -> Graph:
         """The graph from images to outputs."""
-        return self.model().graph(self.types(batch)[0])
+        inputs = fresh_inputs(self.types(batch)[0])
+        return close(inputs, [self.model().forward(inputs[0])[0].value], names=("x", "y"))
 
 
 _IMAGENET, _SMALL = (224, 224, 3), (32, 32, 3)
