@@ -1,9 +1,10 @@
 """Identities of pads, sliding windows and convolutions.
 
 A pad of zeros belongs to the convolution that reads it, so that the product packs it. Windows that
-do not overlap are no windows. Inference batch norm stays whole: its scale and shift are two vectors
-in the epilogue of the product before it, while scaling the weights would read and write all of them
-in every run.
+do not overlap stay windows: a reshape and a transpose of them would be a copy, where the kernels of
+`windows` and `overlap_add` read elements in place. Inference batch norm stays whole: its scale and
+shift are two vectors in the epilogue of the product before it, while scaling the weights would read
+and write all of them in every run.
 """
 
 from __future__ import annotations
@@ -11,14 +12,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from anode.ir.dims import product
 from anode.ir.node import ITEM, Node, constant
 from anode.ops import elementwise as ew
 from anode.ops.conv import convolution_data
 from anode.ops.linalg import dot_general
 from anode.ops.pool import max_pool, max_pool_grad, max_pool_with_index
 from anode.ops.reduce import reduce
-from anode.ops.shape import pad, reshape, reshaped, slice, transpose
+from anode.ops.shape import pad, reshape, reshaped, slice
 from anode.ops.window import overlap_add, windows
 from anode.rewrite.pattern import P, number, rule, var
 
@@ -216,24 +216,6 @@ def _over_rest(op: Any, x: Node, attrs: Any) -> Node:
     return made
 
 
-@rule(P.overlap_add(x))
-def overlap_add_apart(node: Node, x: Node) -> Node | None:
-    """Windows that lie side by side are put together by a transpose and a reshape"""
-    a, rank = node.attrs, len(node.shape)
-    if a["sizes"] != a["strides"] or any(n != 1 for n in a["dilations"]) or 1 in a["sizes"]:
-        return None
-    pairs = [[_outer(axis, rank, x)] for axis in range(rank)]
-    for i, axis in enumerate(a["axes"]):
-        pairs[axis].append(rank - 1 + i)
-    apart = transpose(x, permutation=[dim for pair in pairs for dim in pair])
-    merged = tuple([product(tuple([x.shape[dim] for dim in pair])) for pair in pairs])
-    whole = reshape(apart, shape=merged)
-    rest = [n - m for n, m in zip(node.shape, merged, strict=True)]
-    if not any(rest):
-        return whole
-    return pad(whole, constant(0, x.dtype), low=[0] * rank, high=rest)
-
-
 # reductions
 
 
@@ -261,6 +243,5 @@ RULES = (
     rectified_max_pool,
     windows_of_one,
     overlap_add_of_one,
-    overlap_add_apart,
     reduce_of_transpose,
 )

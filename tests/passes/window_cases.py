@@ -104,11 +104,6 @@ FIRES = {
         (lambda y: added(y, (6, 8), (2, 1), (2, 1), (1, 2)), tensor("f32", 2, 4, 5, 2, 1, 3)),
         (lambda y: added(y, (6,), (3,), (1,), (2,)), tensor("f32", 2, 4, 5, 1, 3)),
     ],
-    "overlap_add_apart": [
-        (lambda y: added(y, (8, 17), (1, 2), (2, 3), (2, 3)), tensor("f32", 2, 4, 5, 2, 3, 3)),
-        (lambda y: added(y, (16, 8), (2, 1), (3, 2), (3, 2)), tensor("f32", 2, 4, 5, 3, 2, 3)),
-        (lambda y: added(y, (7,), (3,), (2,), (2,)), tensor("f32", 2, 4, 5, 2, 3)),
-    ],
     "reduce_of_transpose": [
         (lambda x: reduced(turn(x, 0, 3, 1, 2), 2, 3), X),
         (lambda x: reduced(turn(x, 3, 2, 1, 0), 0, 1, 3), X),
@@ -138,7 +133,5 @@ KEPT = [
     ("rectified_max_pool", lambda x, z, ct: pooled_back(x, ct, z), X, X, POOLED),
     ("rectified_max_pool", lambda x, ct: pooled_back(x, ct, low=(0, -1)), X, POOLED),
     ("windows_of_one", lambda x: ops.windows(x, axes=(1,), sizes=(2,), strides=(2,)), X),
-    ("overlap_add_apart", lambda y: added(y, (5,), (1,), (2,), (1,)), tensor("f32", 2, 4, 2, 3)),
-    ("overlap_add_apart", lambda y: added(y, (11,), (1,), (2,), (3,)), tensor("f32", 2, 4, 2, 3)),
     ("reduce_of_transpose", lambda x: reduced(turn(x, 0, 3, 1, 2), 3), X),
 ]  # fmt: skip
