@@ -40,7 +40,12 @@ Axes = tuple[int, ...]
 
 LARGEST_GROUP = 160  # members; beyond it registers spill and compile time grows, for no gain
 MOST_INLINE = 16  # movements that a reader does at every element; beyond it the value is stored
+LONGEST_REPEATED = 3  # operations, one after another, that are as cheap as what they read
+MUCH_SMALLER = 16  # times: the cache holds what is so much smaller than the values of a loop
 FEW_ROWS, SMALL = 16, 1 << 15  # a kernel of fewer rows keeps threads idle, unless it is small
+
+
+CHEAP = frozenset(["add", "subtract", "multiply", "negate", "maximum", "minimum", "convert"])
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,7 @@ class _Fusion:
         self.stored = frozenset(_stored_movement(graph))
         self.summed = frozenset(_summed(graph, self.stored))
         self.windowed: set[Node] = set()
+        self.repeated: set[Node] = set()
         self.uses: dict[Node, list[Use]] = {node: [] for node in graph.nodes}
         self.group_of: dict[Node, Group] = {}
         self.escapes: set[Node] = set(graph.roots)
@@ -81,7 +87,9 @@ class _Fusion:
 
     # what is what
     def _is_inline(self, node: Node) -> bool:
-        return node in self.summed or (is_inline(node) and node not in self.stored)
+        if node in self.summed or node in self.repeated:
+            return True
+        return is_inline(node) and node not in self.stored
 
     def _is_member(self, node: Node) -> bool:
         if is_leaf(node) or self._is_inline(node):
@@ -98,10 +106,13 @@ class _Fusion:
             if arg.op.name == "windows" and self._is_inline(arg):
                 self.uses[arg].append(Use(node, coordinates))
                 self.windowed.update(x for x, _ in stored_operands(arg, None, self._is_inline))
-            for target, at in stored_operands(arg, coordinates, self._is_inline):
-                self.uses[target].append(Use(node, at))
-                if target.op is ITEM:
-                    self.uses[target.args[0]].append(Use(node, None))
+            self._record_use(node, arg, coordinates)
+
+    def _record_use(self, user: Node, arg: Node, coordinates: Coordinates | None) -> None:
+        for target, at in stored_operands(arg, coordinates, self._is_inline):
+            self.uses[target].append(Use(user, at))
+            if target.op is ITEM:
+                self.uses[target.args[0]].append(Use(user, None))
 
     def _own_reads(self, node: Node) -> list[tuple[Node, Coordinates | None]]:
         """A member's operands at the coordinates of its own loops; None for ops without."""
@@ -130,6 +141,9 @@ class _Fusion:
         if len(wanted) > 1:
             self._merge(wanted)
             wanted = self._wanted(node)
+        if len(wanted) > 1 and self._is_repeatable(node, wanted):
+            self._repeat(node)
+            return
         for group, coordinates in wanted.items():
             reason = self._refusal(node, group, coordinates)
             if reason is None:
@@ -137,6 +151,46 @@ class _Fusion:
                 return
             self.trace.misses.append(Miss("fuse", node, reason))
         self._start_loops(node)
+
+    # what is computed again
+    def _is_repeatable(self, node: Node, wanted: Iterable[Group]) -> bool:
+        """Whether all users can compute a node for less than it takes to store and read it."""
+        if node in self.escapes or self._user_groups(node) != set(wanted):
+            return False
+        found = self._sources(node, LONGEST_REPEATED)
+        return found is not None and sum(x.tensor.bytes for x in found) <= node.tensor.bytes
+
+    def _sources(self, node: Node, most: int) -> set[Node] | None:
+        """The large stored values that a few cheap operations make a node of, else None."""
+        if not isinstance(node.op, Elementwise) or node.op.name not in CHEAP or not most:
+            return None
+        found: set[Node] = set()
+        for arg in node.args:
+            for x, _ in stored_operands(arg, None, self._is_inline):
+                if x.tensor.size * MUCH_SMALLER <= node.tensor.size:
+                    continue
+                behind = {x} if self._is_stored(x) else self._sources(x, most - 1)
+                if behind is None or x.tensor.size != node.tensor.size:
+                    return None
+                found |= behind
+        return found
+
+    def _is_stored(self, node: Node) -> bool:
+        """Whether a value is in memory in any case."""
+        if is_leaf(node) or not self._is_member(node) or node in self.escapes:
+            return True
+        reduced = any(use.user.op.name == "reduce" for use in self.uses[node])
+        return node.op.name == "dot_general" and reduced
+
+    def _repeat(self, node: Node) -> None:
+        """Let every user compute a node for itself."""
+        self.repeated.add(node)
+        self.trace.hits.append(Hit("repeat", node, "each of its users computes it"))
+        for arg in node.args:
+            for target, _ in stored_operands(arg, None, self._is_inline):
+                self.uses[target] = [use for use in self.uses[target] if use.user is not node]
+            for use in self.uses[node]:
+                self._record_use(use.user, arg, use.coordinates)
 
     def _wanted(self, node: Node) -> dict[Group, Coordinates]:
         """The loop groups that read `node` at the same element, with its coordinates there."""

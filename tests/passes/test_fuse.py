@@ -117,6 +117,67 @@ def test_long_chains_of_movement_are_stored_on_the_way():
     assert len(fused(function, X)) == 3
 
 
+IMAGE = tensor("f32", 2, 9, 9, 20)
+
+
+def pooled(x: Node) -> tuple[Node, Node]:
+    attrs = {"sizes": (3, 3), "strides": (2, 2)}
+    return ops.max_pool(x, **attrs), ops.max_pool_with_index(x, **attrs).item(1)
+
+
+def test_what_reads_the_same_windows_is_one_kernel():
+    assert fused(pooled, IMAGE) == [("loops", (3, 4))]
+
+
+def test_what_windows_read_is_stored_but_for_padding():
+    def function(x: Node) -> Node:
+        wide = ops.pad(ops.exp(x), constant(0.0), low=(0, 1, 1, 0), high=(0, 1, 1, 0))
+        return ops.sum(ops.windows(wide, axes=(1, 2), sizes=(3, 3)), (3, 4))
+
+    assert fused(function, IMAGE) == [("loops", ()), ("loops", (3, 4))]
+    assert "windows that overlap would repeat it" in refusals(function, IMAGE)
+
+
+@pytest.mark.parametrize("padding", [0, 1])
+def test_the_gradient_of_pooling_is_one_kernel_with_its_mask(padding):
+    def function(ct: Node, index: Node, y: Node) -> Node:
+        attrs = {"sizes": (3, 3), "strides": (2, 2), "low": (padding,) * 2, "high": (padding,) * 2}
+        ct_y = ops.max_pool_grad(ct, index, lengths=(9, 9), **attrs)
+        return ops.select(ops.greater(y, 0.0), ct_y, 0.0)
+
+    count = 4 + padding
+    places = tensor("u8", 2, count, count, 20)
+    assert fused(function, tensor("f32", 2, count, count, 20), places, IMAGE) == [("loops", ())]
+
+
+def test_sums_of_windows_and_reductions_of_them_are_apart():
+    def function(y: Node) -> Node:
+        return ops.sum(ops.overlap_add(y, lengths=(9,), axes=(0,), sizes=(2,)), 1)
+
+    assert len(fused(function, tensor("f32", 8, 2, 64))) == 2
+    assert "the users reduce" in refusals(function, tensor("f32", 8, 2, 64))
+
+
+def test_what_is_cheap_is_computed_again_where_its_operand_is_stored_anyway():
+    def function(x: Node, m: Node) -> Node:
+        centred = x - m
+        return centred * ops.cumsum(ops.sum(ops.exp(centred), (0, 1, 2)), 0)
+
+    graph = optimize(trace(function, tensor("f32", 4, 9, 9, 32), tensor("f32", 32)))
+    assert kernels(graph) == [("loops", (0, 1, 2)), ("cumulate", ()), ("loops", ())]
+    assert computed(graph.nodes, inside=True)["subtract"] == 2
+    assert all(node.tensor.size == 32 for node in graph.nodes[-3].items)
+
+
+def test_what_is_dear_or_reads_much_is_stored_for_all_that_read_it():
+    def function(x: Node, z: Node) -> tuple[Node, Node]:
+        both = x - z
+        return ops.sum(ops.exp(both), 0), ops.sum(ops.exp(both), 1)
+
+    graph = optimize(trace(function, X, X))
+    assert sum(computed((node,), inside=True)["subtract"] for node in graph.nodes) == 1
+
+
 def test_many_parts_are_copied_to_their_places():
     assert fused(lambda *xs: ops.stack(xs), *[X] * 9) == [("concatenate", ())]
 
