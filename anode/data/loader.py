@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import deque
-from os import PathLike, fspath
+from os import PathLike
 from types import TracebackType
 from typing import Literal
 
@@ -67,6 +68,8 @@ class ImageLoader(Minibatches):
             raise DataError(
                 f"short_side={short_side}: a range is for random crops; give one number"
             )
+        root = os.path.abspath(self.records.folder)
+        self._files = [os.path.join(root, name) for name in self.records.files]
         self.mean = _mean(self.records, crop, mean)
         self.workers = cores() if workers is None else workers
         self.prefetch = 2 * self.workers if prefetch is None else prefetch
@@ -133,7 +136,7 @@ class _Pipeline:
             "bytes": math.prod(shape),
             "memory": self.memory.file,
             "shape": shape,
-            "files": [fspath(loader.records.folder / name) for name in loader.records.files],
+            "files": loader._files,
             "cut": (loader.crop, loader.short_side, loader.random_crop, loader.mirror),
         }
         self.workers = Workers(WORKER, loader.workers, setup, [self.memory.file])

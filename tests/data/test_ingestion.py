@@ -214,8 +214,9 @@ def started(source: Path, out: Path, **options) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, **options)
 
 
-def wait_for_shards(folder: Path, count: int) -> None:
+def wait_for_shards(process: subprocess.Popen[str], folder: Path, count: int) -> None:
     while len(list(folder.glob("shard-*"))) < count:
+        assert process.poll() is None, process.stderr.read()
         time.sleep(0.002)
 
 
@@ -223,7 +224,7 @@ def wait_for_shards(folder: Path, count: int) -> None:
 def test_a_kill_in_the_middle_loses_no_shard_and_changes_no_byte(large, tmp_path, how):
     source, whole = large
     process = started(source, tmp_path / "out")
-    wait_for_shards(tmp_path / "out", 3)
+    wait_for_shards(process, tmp_path / "out", 3)
     process.send_signal(how)
     _, error = process.communicate(timeout=60)
     if how == signal.SIGINT:

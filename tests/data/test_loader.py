@@ -210,6 +210,13 @@ def test_ctrl_c_ends_a_script_and_its_workers_at_once(records):
     assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
+def test_a_script_may_change_its_folder(records, loader, monkeypatch):
+    monkeypatch.chdir(records.folder.parent)
+    batches = loader(source=records.folder.name)
+    monkeypatch.chdir("/")
+    assert take(batches, 1) == take(loader(), 1)
+
+
 def test_closing_ends_the_workers(loader):
     with loader() as batches:
         batches.next_batch()
