@@ -19,7 +19,7 @@ from anode.data.ingestion import Ingested, Options, check, ingest
 from anode.data.records import REJECTED, open_records
 from anode.errors import AnodeError, DataError
 
-app = typer.Typer(help="Images made into record files, and record files checked.")
+app = typer.Typer()
 DEFAULT = Options()
 
 Folder = Annotated[str, typer.Argument(metavar="OUT", help="Folder of the record files.")]
@@ -31,13 +31,21 @@ class Stopped(AnodeError):
     exit_code = 130
 
 
+@app.callback(invoke_without_command=True)
+def start(context: typer.Context) -> None:
+    """Images made into record files, and record files checked."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
 @app.command("ingest")
 def ingest_command(
     source: Annotated[
         str,
         typer.Argument(
+            metavar="SOURCE",
             help="Folder with a subfolder or a tar for each class, a tar of these, or a text file "
-            "of lines with a path and a label."
+            "of lines with a path and a label.",
         ),
     ],
     out: Folder,

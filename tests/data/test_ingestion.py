@@ -357,5 +357,7 @@ def test_the_commands(tree, tmp_path, capsys):
     assert main(["data", "check", out]) == 1
     found = capsys.readouterr()
     assert "at offset 64" in found.out and found.err == f"anode: {out}: 1 problem, listed above\n"
+    assert main(["data"]) == 0
+    assert "ingest" in capsys.readouterr().out
     assert main(["data", "check", str(tmp_path)]) == 1
     assert "anode data ingest makes it" in capsys.readouterr().err
