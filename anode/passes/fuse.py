@@ -45,7 +45,9 @@ MUCH_SMALLER = 16  # times: the cache holds what is so much smaller than the val
 FEW_ROWS, SMALL = 16, 1 << 15  # a kernel of fewer rows keeps threads idle, unless it is small
 
 
-CHEAP = frozenset(["add", "subtract", "multiply", "negate", "maximum", "minimum", "convert"])
+CHEAP = frozenset(
+    ["abs", "add", "convert", "maximum", "minimum", "multiply", "negate", "square", "subtract"]
+)
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,9 @@ class _Fusion:
         """Put a member into its users' group, or into one of its own."""
         wanted = self._wanted(node)
         if node in self.windowed:
+            if self._is_cheap_in_windows(node):
+                self._repeat(node)
+                return
             self.trace.misses.append(Miss("fuse", node, "windows that overlap would repeat it"))
         if len(wanted) > 1:
             self._merge(wanted)
@@ -160,8 +165,18 @@ class _Fusion:
         found = self._sources(node, LONGEST_REPEATED)
         return found is not None and sum(x.tensor.bytes for x in found) <= node.tensor.bytes
 
-    def _sources(self, node: Node, most: int) -> set[Node] | None:
-        """The large stored values that a few cheap operations make a node of, else None."""
+    def _is_cheap_in_windows(self, node: Node) -> bool:
+        """Whether sums of windows, say, repeat one operation rather than read what it stored."""
+        if node in self.escapes or any(use.user.op.name != "reduce" for use in self.uses[node]):
+            return False
+        found = self._sources(node, 1, any_value=True)
+        return found is not None and len(found) == 1
+
+    def _sources(self, node: Node, most: int, any_value: bool = False) -> set[Node] | None:
+        """The large stored values that a few cheap operations make a node of, else None.
+
+        With `any_value`, they count as stored.
+        """
         if not isinstance(node.op, Elementwise) or node.op.name not in CHEAP or not most:
             return None
         found: set[Node] = set()
@@ -169,7 +184,8 @@ class _Fusion:
             for x, _ in stored_operands(arg, None, self._is_inline):
                 if x.tensor.size * MUCH_SMALLER <= node.tensor.size:
                     continue
-                behind = {x} if self._is_stored(x) else self._sources(x, most - 1)
+                stored = any_value or self._is_stored(x)
+                behind = {x} if stored else self._sources(x, most - 1)
                 if behind is None or x.tensor.size != node.tensor.size:
                     return None
                 found |= behind

@@ -138,6 +138,10 @@ def test_what_windows_read_is_stored_but_for_padding():
     assert "windows that overlap would repeat it" in refusals(function, IMAGE)
 
 
+def test_one_cheap_operation_is_repeated_in_windows():
+    assert fused(lambda x: ops.local_response_norm(x, size=5), IMAGE) == [("loops", (3,))]
+
+
 @pytest.mark.parametrize("padding", [0, 1])
 def test_the_gradient_of_pooling_is_one_kernel_with_its_mask(padding):
     def function(ct: Node, index: Node, y: Node) -> Node:

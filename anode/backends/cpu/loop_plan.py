@@ -13,7 +13,7 @@ from functools import cached_property
 from itertools import pairwise
 from math import prod
 
-from anode.backends.cpu.stages import Stage, cost, in_any_order, stages_of
+from anode.backends.cpu.stages import MOST_TAPS, Stage, cost, in_any_order, stages_of
 from anode.backends.cpu.target import Target
 from anode.ir.graph import Graph
 from anode.ir.node import ITEM, Node
@@ -27,7 +27,6 @@ TASKS_PER_THREAD = 8  # lets threads that run at different speeds end together
 LARGEST_UNROLLED = 300  # operations in a body that is written several times over
 LARGEST_WRITTEN_OUT = 800  # operations of all iterations of short loops
 LARGEST_TILED = 24  # operations in a body that is written once for every lane
-MOST_TAPS = 64  # elements of a window that are added up without a loop
 MOST_SAVED = 1 << 15  # elements of a row of which the cache holds several
 
 
@@ -75,7 +74,9 @@ class LoopPlan:
 
     @property
     def written_out(self) -> bool:
-        """Whether the loops are short enough to write their body once for each iteration."""
+        """Whether the loops over windows are so short that each iteration has code of its own."""
+        if all(node.op.name != "windows" for node in self.body.nodes):
+            return False
         count = prod(map(self.count, self.loops))
         operations = self.unroll * sum(map(cost, self.body.nodes))
         return count <= MOST_TAPS and count * operations <= LARGEST_WRITTEN_OUT

@@ -10,16 +10,21 @@ from collections.abc import Callable, Sequence
 from itertools import product as product_of
 from typing import TYPE_CHECKING
 
+from llvmlite import ir
+
 from anode.backends.cpu.element import Element
 from anode.backends.cpu.lanes import Lane, Lanes, llvm_type
+from anode.backends.cpu.llvm_ir import Values
 from anode.backends.cpu.philox import random_words
 from anode.backends.cpu.position import ZERO, Condition, Index, Indices, Position
+from anode.backends.cpu.stages import MOST_TAPS
 from anode.ir.dims import product
 from anode.ir.node import Node
 
 if TYPE_CHECKING:
     from anode.backends.cpu.pull import Puller
 
+Ints = tuple[int, ...]
 Move = Callable[["Puller", Node, Indices], Element]
 
 
@@ -157,22 +162,46 @@ def _windows(pull: Puller, node: Node, at: Indices) -> Element:
 
 def _overlap_add(pull: Puller, node: Node, at: Indices) -> Element:
     """The sum of the elements of all windows that cover a place."""
-    total = pull.elements.constant(0, node.tensor.dtype.compute)
-    for taps in product_of(*map(range, node.attrs["sizes"])):
+    dtype, sizes = node.tensor.dtype, node.attrs["sizes"]
+
+    def added(total: Element, taps: Indices) -> Element:
         tap = _tap(pull, node, at, taps)
-        if tap is not None:
-            total = pull.elements.apply(lambda lanes, x, y: lanes.add(x, y), total, tap)
-    return pull.elements.apply(lambda lanes, x: lanes.round(x, node.tensor.dtype), total)
+        return total if tap is None else pull.elements.apply(Lanes.add, total, tap)
+
+    total = pull.elements.constant(0, dtype.compute)
+    if product(sizes) > MOST_TAPS:
+        total = _over_taps(pull, total, sizes, added)
+    else:
+        for taps in product_of(*map(range, sizes)):
+            total = added(total, tuple(map(Position, taps)))
+    return pull.elements.apply(lambda lanes, x: lanes.round(x, dtype), total)
 
 
-def _tap(pull: Puller, node: Node, at: Indices, taps: tuple[int, ...]) -> Element | None:
+def _over_taps(
+    pull: Puller, zero: Element, sizes: Ints, added: Callable[[Element, Indices], Element]
+) -> Element:
+    """A sum over the places within a window, by a loop."""
+    levels, elements, dtype = pull.levels, pull.elements, zero.lane.dtype
+
+    def body(i: ir.Value, values: Values) -> Values:
+        taps = pull.index.digits(Position(i, level=levels.depth), sizes)
+        total = added(Element(Lane(values[0], dtype), levels.depth), tuple(taps))
+        return [elements.spread(total).value]
+
+    (total,) = levels.loop(0, product(sizes), 1, body, [elements.spread(zero).value])
+    return Element(Lane(total, dtype), levels.depth)
+
+
+def _tap(pull: Puller, node: Node, at: Indices, taps: Indices) -> Element | None:
     """What covers `at` from one place in its window: 0 if nothing does, None if that is certain."""
     (y,), attrs, index, inside = node.args, node.attrs, pull.index, _Inside(pull)
     place = list(at)
     each = zip(attrs["axes"], taps, attrs["strides"], attrs["dilations"], strict=True)
     for axis, tap, stride, dilation in each:
         count = y.tensor.static[-1 if axis == len(at) - 1 else axis]
-        moved = index.shift(at[axis], -tap * dilation)
+        back = index.scale(tap, -dilation)
+        known = isinstance(back.base, int)
+        moved = index.shift(at[axis], back.base) if known else index.add(at[axis], back)
         if stride != 1:
             moved, rest = index.digits(moved, (count + 1, stride))
             inside.require(rest, 1)
@@ -180,7 +209,7 @@ def _tap(pull: Puller, node: Node, at: Indices, taps: tuple[int, ...]) -> Elemen
         place[axis] = moved
     if inside.never:
         return None
-    place[-1:-1] = [Position(tap) for tap in taps]
+    place[-1:-1] = taps
     element = pull.guarded(y, tuple(place), inside.conditions)
     wide = pull.elements.apply(lambda lanes, x: lanes.widen(x), element)
     return pull.choose(inside.conditions, wide, pull.elements.constant(0, wide.lane.dtype))

@@ -21,6 +21,8 @@ _COSTS = dict.fromkeys(
 _COSTS |= {"random_bits": 30, "divide": 4, "sqrt": 4, "rsqrt": 6, "erf_inv": 40, "gather": 8}
 
 
+MOST_TAPS = 64  # elements of a window that code is written out for
+
 # Ops whose operands are computed at other elements than the stage is at, as they are needed.
 ELSEWHERE = ("windows", "overlap_add")
 
