@@ -94,6 +94,7 @@ from anode.frontends.layers.optimizers import (
     Optimizer,
     RMSProp,
 )
+from anode.frontends.layers.precision import Precision
 from anode.frontends.layers.schedules import (
     ExpSchedule,
     PolySchedule,

@@ -17,6 +17,7 @@ from anode.frontends.layers.costs import Cost, Prediction
 from anode.frontends.layers.layers import apply, flatten, named
 from anode.frontends.layers.metrics import Metric
 from anode.frontends.layers.optimizers import PREFIX, Optimizer
+from anode.frontends.layers.precision import Precision
 from anode.frontends.layers.scope import RANDOM, Scope
 from anode.frontends.layers.training import Progress, Training, TrainingStep
 from anode.ir.dtypes import dtype_of, f32
@@ -112,14 +113,17 @@ class Model:
         optimizer: Optimizer,
         epochs: int,
         callbacks: Sequence[Callback] = (),
+        *,
+        precision: Precision | str | None = None,
     ) -> History:
         """Train until the model has had `epochs` epochs of `data` in all; gives the history.
 
         `data` yields minibatches (x, y), an epoch at each iteration, such as `anode.data.Batches`.
         After `load`, training continues where the checkpoint was written: the same bits as if it
         had never stopped, if data (with `position`), cost, optimiser and callbacks are the same.
+        `precision` "bf16" or "f16", or a Precision, computes products in that type.
         """
-        step = self.training_step(cost, optimizer)
+        step = self.training_step(cost, optimizer, precision)
         history = next((c for c in callbacks if isinstance(c, History)), None)
         if history is None:
             history, callbacks = self.history, [*callbacks, self.history]
@@ -128,12 +132,14 @@ class Model:
         self._training.run()
         return history
 
-    def training_step(self, cost: Cost, optimizer: Optimizer) -> TrainingStep:
+    def training_step(
+        self, cost: Cost, optimizer: Optimizer, precision: Precision | str | None = None
+    ) -> TrainingStep:
         """The step that `fit` repeats: `step(x, y)` trains on one minibatch and gives its cost."""
         for value, kind in ((cost, Cost), (optimizer, Optimizer)):
             if not isinstance(value, kind):
                 raise ShapeError(f"{value!r} is no {kind.__name__}")
-        return TrainingStep(self, cost, optimizer)
+        return TrainingStep(self, cost, optimizer, Precision.of(precision))
 
     def eval(self, data: Iterable[Any], metric: Measures) -> dict[str, float]:
         """Metrics and costs, by name, over one epoch of `data` from its start; `data` stays put.

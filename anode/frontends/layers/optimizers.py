@@ -11,14 +11,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 
+import numpy as np
+
 from anode import ops
 from anode.errors import UnsupportedOp
 from anode.frontends.layers.initializers import Constant, Fans
 from anode.frontends.layers.schedules import CONSTANT, AnySchedule
+from anode.ir.dtypes import f32
 from anode.ir.node import Node, constant, read
 from anode.ir.types import TensorType, tensor
 from anode.ir.variable import Variable
 
+ROUNDED_BITS = 10  # that f16 has, and neon rounds to
 PREFIX = "optimizer."  # of the names of all variables of optimisers
 
 
@@ -72,7 +76,8 @@ class Optimizer:
 
     `gradient_clip_value` bounds each element of a gradient, `param_clip_value` each of a parameter;
     `gradient_clip_norm` bounds the norm of all gradients together (s in the formulas). The schedule
-    gives the learning rate of each epoch.
+    gives the learning rate of each epoch. `stochastic_round` rounds f32 parameters at random to so
+    many bits after the leading one, True to 10.
     """
 
     _: KW_ONLY
@@ -80,6 +85,7 @@ class Optimizer:
     gradient_clip_norm: float | None = None
     gradient_clip_value: float | None = None
     param_clip_value: float | None = None
+    stochastic_round: int | bool = False
 
     learning_rate = 1.0
     wdecay = 0.0
@@ -111,7 +117,21 @@ class Optimizer:
             own = step.of(parameter.type)
             new = self.rule(read(parameter), g, own, Slots(parameter, found))
             found[parameter] = clipped(new, self.param_clip_value)
-        return found
+        return self._rounded(found, parameters, group) if self.stochastic_round else found
+
+    def _rounded(
+        self, updates: dict[Variable, Node], parameters: Sequence[Variable], group: str
+    ) -> dict[Variable, Node]:
+        """The updates, those of parameters rounded with random numbers of this step."""
+        bits = ROUNDED_BITS if self.stochastic_round is True else int(self.stochastic_round)
+        key = slot(f"{group}random", tensor("u32", 4))
+        for stream, parameter in enumerate(parameters):
+            if parameter.type.dtype is f32:
+                updates[parameter] = ops.stochastic_round(
+                    updates[parameter], read(key), stream=stream, bits=bits
+                )
+        one = constant(np.array([0, 0, 1, 0], np.uint32))
+        return updates | {key: read(key) + one}
 
     def decayed(self, p: Node, g: Node) -> Node:
         """g' = g + wdecay·p, in the formulas."""

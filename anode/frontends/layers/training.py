@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -15,13 +15,15 @@ from anode.frontends.layers.callbacks import Callback
 from anode.frontends.layers.costs import Cost
 from anode.frontends.layers.optimizers import Optimizer
 from anode.ir.graph import Graph, close, fresh_inputs
-from anode.ir.node import read
+from anode.ir.node import Node, read
 from anode.ir.types import TensorType, tensor
 from anode.runtime.executable import Executable
 from anode.transform.grad import gradients
 
 if TYPE_CHECKING:
     from anode.frontends.layers.model import Model
+    from anode.frontends.layers.precision import Precision
+    from anode.ir.variable import Variable
 
 
 @dataclass
@@ -43,8 +45,11 @@ class TrainingStep:
     Cost, gradients and updates are one graph, compiled once for each shape of minibatch.
     """
 
-    def __init__(self, model: Model, cost: Cost, optimizer: Optimizer) -> None:
+    def __init__(
+        self, model: Model, cost: Cost, optimizer: Optimizer, precision: Precision | None = None
+    ) -> None:
         self.model, self.cost, self.optimizer = model, cost, optimizer
+        self.precision = precision
         self.executables: dict[Any, Executable] = {}
         self._rates = optimizer.rates(0)
         self._state: object = None
@@ -80,9 +85,27 @@ class TrainingStep:
         prediction, scope = self.model.forward(inputs[0], training=True)
         loss = ops.mean(self.cost.rows(prediction, inputs[1]))
         parameters = [v for v in scope.variables.values() if v.trainable]
-        found = gradients([loss], [read(v) for v in parameters])
-        updates = scope.updates | self.optimizer.updates(parameters, found)
+        if self.precision is None:
+            found = gradients([loss], [read(v) for v in parameters])
+            updates = scope.updates | self.optimizer.updates(parameters, found)
+        else:
+            loss, updates = self._mixed(self.precision, loss, scope.updates, parameters)
         return close(inputs, [loss], updates.items(), names=("x", "y", "cost"))
+
+    def _mixed(
+        self,
+        precision: Precision,
+        loss: Node,
+        updates: Mapping[Variable, Node],
+        parameters: Sequence[Variable],
+    ) -> tuple[Node, dict[Variable, Node]]:
+        """The loss and all updates, with products in a half type."""
+        loss, *values = precision.lowered([loss, *updates.values()])
+        found = precision.gradients(loss, parameters)
+        statistics = dict(zip(updates, values, strict=True))
+        return loss, precision.guarded(
+            statistics | self.optimizer.updates(parameters, found), found
+        )
 
     def _attach(self, graph: Graph) -> None:
         """Put the optimiser's variables into the model's state."""
