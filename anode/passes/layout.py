@@ -36,11 +36,17 @@ Pair = tuple[Order, Order]
 def layout(graph: Graph, trace: Trace | None = None) -> Graph:
     """The graph with transposes moved to where they cancel, or to where fewest bytes pass."""
     trace = trace if trace is not None else Trace("layout")
-    if not any(_is_seed(node) for node in graph.nodes):
+    if not any(map(moved_bytes, graph.nodes)):
         return graph
     made = _drawn_apart(graph, trace)
     while orders := _orders(made):
-        made = simplify(_Rewriting(made, orders, trace).graph(), trace)
+        attempt = Trace("layout")
+        better = simplify(_Rewriting(made, orders, attempt).graph(), attempt)
+        if _total(better) >= _total(made):  # never seen: simplify would have moved transposes
+            break
+        made = better
+        trace.hits += attempt.hits
+        trace.became |= attempt.became
     trace.hits += [Hit("transpose_kept", node, _price(size)) for node, size in kept(made)]
     return made
 
@@ -48,8 +54,12 @@ def layout(graph: Graph, trace: Trace | None = None) -> Graph:
 def kept(graph: Graph) -> list[tuple[Node, int]]:
     """The transposes that are left, with the bytes each reads and writes."""
     around = _Surroundings(graph)
-    found = [(node, moved_bytes(node)) for node in graph.nodes]
-    return [(node, size) for node, size in found if size and around.needs_order(node)]
+    found = [(node, around.moved(node)) for node in graph.nodes if node.op is transpose]
+    return [(node, size) for node, size in found if size]
+
+
+def _total(graph: Graph) -> int:
+    return sum(size for _, size in kept(graph))
 
 
 def moved_bytes(node: Node) -> int:
@@ -62,10 +72,6 @@ def moved_bytes(node: Node) -> int:
 
 def _price(size: int) -> str:
     return f"{size} bytes read and written, about {max(size // RATE, 1)} µs"
-
-
-def _is_seed(node: Node) -> bool:
-    return moved_bytes(node) > 0
 
 
 def _cost(value: Node, have: Order, want: Order) -> int:
@@ -138,10 +144,11 @@ class _Surroundings:
             else:
                 self.kept.add(value)
 
-    def needs_order(self, value: Node) -> bool:
-        """Whether a use of the value is other than a product's, which takes matrices both ways."""
-        uses = self.uses.get(value, ())
-        return value in self.kept or any(not _takes_any(use.owner, value) for use in uses)
+    def moved(self, node: Node) -> int:
+        """The bytes that a transpose reads and writes here; products take matrices both ways."""
+        uses = self.uses.get(node, ())
+        needed = node in self.kept or any(not _takes_any(use.owner, node) for use in uses)
+        return moved_bytes(node) if needed else 0
 
     def frame(self, owner: Node) -> Frame | None:
         """The owner's frame; None where it needs its dims in order."""
@@ -238,7 +245,7 @@ class _Region:
         """The order of every op at the least cost; nothing if that is no less than as written."""
         cut = _Choice(self)
         near = cut.network.near_side()
-        if cut.cost(near) >= cut.cost(cut.written()):
+        if cut.cost(near) >= sum(map(self.around.moved, self.pairs)):
             return {}
         return {
             owner: pair[0] if cut.vertices[owner] in near else pair[1]
@@ -309,16 +316,6 @@ class _Choice:
         assert dims is not None
         return self.region._at(owner, dims)
 
-    def written(self) -> set[int]:
-        """The near side where every op has the order of the graph."""
-        near = {NEAR}
-        for owner, (first, _) in self.region.pairs.items():
-            frame = self.region.around.frame(owner)
-            assert frame is not None
-            if first in frame.as_written:
-                near.add(self.vertices[owner])
-        return near
-
     def cost(self, near: set[int]) -> int:
         """The bytes read and written with these vertices on the near side."""
         total = 0
@@ -349,7 +346,7 @@ def _orders(graph: Graph) -> dict[Node, Order]:
     around, taken = _Surroundings(graph), set[Node]()
     found: dict[Node, Order] = {}
     for node in graph.nodes:
-        if _is_seed(node) and node not in taken:
+        if around.moved(node) and node not in taken:
             region = _Region(around, node, taken)
             taken.update(region.pairs)
             found |= region.orders()

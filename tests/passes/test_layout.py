@@ -13,6 +13,8 @@ from anode.passes.layout import kept, layout, moved_bytes
 from anode.passes.simplify import simplify
 from anode.rewrite.trace import Trace
 from anode.transform import gradients
+from tests.program.random_graphs import as_nodes
+from tests.program.random_graphs import random_graph as any_graph
 
 FIRST, LAST = (0, 3, 1, 2), (0, 2, 3, 1)  # to channels first, to channels last
 
@@ -191,6 +193,14 @@ def test_matrices_that_products_read_are_no_reorders():
 @pytest.mark.parametrize("seed", range(60))
 def test_random_graphs_keep_their_values(seed):
     laid_out(random_graph(np.random.default_rng(seed)))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_matrices_are_transposed_less(seed):
+    before = simplify(any_graph(seed, size=5 + seed, variables=seed % 5, build=as_nodes))
+    made = layout(before)
+    assert total(made) <= total(before)
+    assert layout(made) is made
 
 
 def random_graph(rng):
