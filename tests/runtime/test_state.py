@@ -96,3 +96,15 @@ def test_unknown_and_uninitialised_and_doubled_names():
         State({v: 1.0}).named("x")
     with pytest.raises(GraphError, match="two variables are called 'v'"):
         State({v: 1.0, given("v", "f64"): 1.0})
+
+
+def test_large_initial_values_are_those_of_the_reference():
+    type = tensor("f32", 1 << 10, 1 << 10)
+
+    def init(key):
+        return ops.normal(key, stream=0, shape=type.static) * 0.1
+
+    variable = Variable("v", type, trace(init, tensor("u32", 4)))
+    found = State.initial([variable], seed=3)[variable]
+    expected = ops.evaluate(variable.init, [initial_key(3, 0)])[0][0]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
