@@ -341,11 +341,11 @@ def test_all_that_the_epilogue_reads_is_asked_for(m, k, n, transposed):
     assert (counts > 0).all()
 
 
-def test_rows_of_a_large_b_are_asked_for_ahead():
+@pytest.mark.parametrize("transposed", ["", "b"])
+def test_a_large_b_is_asked_for_ahead(transposed):
     wide_enough = TARGET.l2 // 4000
-    assert "llvm.prefetch" in llvm_text(70, 1000, wide_enough, "")
-    assert "llvm.prefetch" not in llvm_text(70, 100, 64, "")
-    assert "llvm.prefetch" not in llvm_text(70, 1000, wide_enough, "b")
+    assert "llvm.prefetch" in llvm_text(70, 1000, wide_enough, transposed)
+    assert "llvm.prefetch" not in llvm_text(70, 100, 64, transposed)
 
 
 @pytest.mark.parametrize(

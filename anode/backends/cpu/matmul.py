@@ -48,7 +48,13 @@ from anode.backends.cpu.llvm_ir import (
     store_vector,
     when,
 )
-from anode.backends.cpu.matmul_pack import pack_columns, pack_panel, pack_rows, transposer
+from anode.backends.cpu.matmul_pack import (
+    pack_columns,
+    pack_panel,
+    pack_rows,
+    panel_ahead,
+    transposer,
+)
 from anode.backends.cpu.matmul_plan import (
     MatmulPlan,
     MatmulSpec,
@@ -361,11 +367,20 @@ class _Emitter:
             sums = at(b, sums, mul(b, number, plan.tile_elements), plan.spec.dtype)
         a = self.tile_of_a(matrices, block, i)
 
-        def ask(k: ir.Value) -> None:
-            self.ask_for_operands(matrices, place, shape, k)
+        asks: list[Callable[[ir.Value], None]] = []
+        if self.prefetch and plan.k_blocks == 1:
+            asks.append(lambda k: self.ask_for_operands(matrices, place, shape, k))
+        if plan.panels_ahead:
+            panel_after = mul(b, add(b, j, 1), plan.nr)
+            share = b.sub(i, block.first_tile)
+            asks.append(panel_ahead(b, plan, matrices.b, depth.start, panel_after, share))
 
-        ahead = ask if self.prefetch and plan.k_blocks == 1 else None
-        Tile(b, plan, panel, rows, a, source, sums, ahead).emit((depth.start, depth.depth))
+        def ahead(k: ir.Value) -> None:
+            for ask in asks:
+                ask(k)
+
+        part = (depth.start, depth.depth)
+        Tile(b, plan, panel, rows, a, source, sums, ahead).emit(part)
         self.finish(matrices, depth, shape, i, mul(b, j, plan.nr), sums)
 
     def ask_for_operands(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from llvmlite import ir
 
 from anode.backends.cpu.llvm_ir import (
     I64,
+    LINE,
     POINTER,
     Index,
     Values,
@@ -18,12 +21,14 @@ from anode.backends.cpu.llvm_ir import (
     load_vector,
     loop,
     mul,
+    prefetch,
     shuffle,
     smaller,
     store_vector,
 )
-from anode.backends.cpu.matmul_plan import MatmulPlan, Operand, Panel
+from anode.backends.cpu.matmul_plan import MatmulPlan, Operand, Panel, ceil_div
 from anode.backends.cpu.matmul_view import Part, each_run, offset, segments
+from anode.ir.dtypes import DType
 
 
 def pack_rows(
@@ -125,6 +130,42 @@ def pack_panel(
         return loop(b, 0, length, 1, row)
 
     each_run(b, operand.rows, operand.row, part, run)
+
+
+def panel_ahead(
+    b: ir.IRBuilder,
+    plan: MatmulPlan,
+    source: ir.Value,
+    start: ir.Value,
+    column: ir.Value,
+    tile: ir.Value,
+) -> Callable[[ir.Value], None]:
+    """What asks at every step of k of one of the row tiles for its share of a far panel of B.
+
+    The panel begins at `column`, the pass over k at `start`. The share is a line for each step.
+    """
+    operand, size = plan.spec.b, plan.spec.b.dtype.size
+    width = LINE // size
+    begin = b.add(mul(b, start, operand.row), mul(b, column, operand.column))
+    if operand.column == 1:
+        line = smaller(b, tile, ceil_div(plan.nr, width) - 1)
+        panel = at(b, source, b.add(begin, mul(b, line, width)), operand.dtype)
+        step = operand.row
+        return lambda k: _ask(b, at(b, panel, mul(b, k, step), operand.dtype), operand.dtype)
+    lines = ceil_div(plan.kc, plan.nr)
+    first = mul(b, smaller(b, tile, plan.kc // width // lines), lines * width)
+    panel = at(b, source, b.add(begin, mul(b, first, operand.row)), operand.dtype)
+
+    def ask(k: ir.Value) -> None:
+        down, across = b.udiv(k, i64(plan.nr)), b.urem(k, i64(plan.nr))
+        distance = b.add(mul(b, down, width * operand.row), mul(b, across, operand.column))
+        _ask(b, at(b, panel, distance, operand.dtype), operand.dtype)
+
+    return ask
+
+
+def _ask(b: ir.IRBuilder, place: ir.Value, dtype: DType) -> None:
+    prefetch(b, place, 1, dtype, aligned=True)
 
 
 def transposer(plan: MatmulPlan, module: ir.Module, name: str) -> ir.Function:

@@ -172,6 +172,13 @@ class MatmulPlan:
         return rows if rows < self.kc else 0
 
     @property
+    def panels_ahead(self) -> bool:
+        """Whether the panel that is packed next is asked for while this one is multiplied."""
+        return (
+            self.pack_b and self.spec.b.is_plain and _is_far(self.spec, self.spec.n, self.target.l2)
+        )
+
+    @property
     def a_is_column_major(self) -> bool:
         """Whether A is packed as [tile][k][mr], from contiguous columns; else as [m][k]."""
         return self.spec.a.is_column_major

@@ -41,7 +41,7 @@ from anode.ir.dtypes import DType
 class Tile:
     """One micro-tile: `rows` of A from `a` on, times `panel` of B from `b` on, added to `sums`.
 
-    `ahead`, if any, is emitted in every step of k of an outer product.
+    `ahead` is emitted in every step of k of an outer product.
     """
 
     builder: ir.IRBuilder
@@ -51,7 +51,7 @@ class Tile:
     a: ir.Value
     b: ir.Value
     sums: ir.Value
-    ahead: Callable[[ir.Value], None] | None = None
+    ahead: Callable[[ir.Value], None]
 
     def emit(self, part: Part) -> None:
         """Run a part of k through the tile, in the form the plan chose."""
@@ -106,8 +106,7 @@ class Tile:
         """One step of k: a row of the panel, that at `place`, times column `k` from `line` on."""
         b = self.builder
         vectors = self.row_of_b(place)
-        if self.ahead is not None:
-            self.ahead(place)
+        self.ahead(place)
         results = []
         for row in range(self.rows):
             element = self.element_of_a(line, row, k)
