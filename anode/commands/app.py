@@ -33,7 +33,7 @@ app.add_typer(data_app, name="data")
 DEFAULT = Settings()
 
 Dataset = Annotated[str, typer.Argument(help=f"The data: {', '.join(DATASETS)}.")]
-Model = Annotated[str, typer.Option(help=f"{', '.join(MODELS)} (with batch normalisation).")]
+Model = Annotated[str, typer.Option(help=f"{', '.join(MODELS)}; bn is batch normalisation.")]
 Hidden = Annotated[str, typer.Option(help="Sizes of the hidden layers, such as 300,100.")]
 Activation = Annotated[str, typer.Option(help=f"{', '.join(ACTIVATIONS)}.")]
 Init = Annotated[
@@ -106,7 +106,9 @@ def train(
 @app.command()
 def explain(
     context: typer.Context,
-    what: Annotated[str, typer.Argument(help="mnist, or a file with a graph as text.")],
+    what: Annotated[
+        str, typer.Argument(help="mnist, a model such as alexnet, or a file with a graph as text.")
+    ],
     model: Model = DEFAULT.model,
     hidden: Hidden = DEFAULT.hidden,
     activation: Activation = DEFAULT.activation,
@@ -138,6 +140,35 @@ def explain(
     from anode.commands.explain import run
 
     print(run(what, given(context)), end="")
+
+
+@app.command()
+def tune(
+    model: Annotated[str, typer.Argument(help="An architecture, such as alexnet or resnet-20.")],
+    batch: Annotated[int | None, typer.Option(help="Rows of a minibatch.")] = None,
+    threads: Threads = None,
+) -> None:
+    """Measure a model's convolutions by oneDNN and by generated code, for the faster to be used."""
+    from anode.commands.tune import tune
+
+    tune(model, batch, threads, Console())
+
+
+@app.command()
+def bench(
+    model: Annotated[str, typer.Argument(help="An architecture, such as alexnet or vgg-a.")],
+    batch: Annotated[int | None, typer.Option(help="Images of a minibatch.")] = None,
+    runs: Annotated[int, typer.Option(help="Runs whose mean is shown.")] = 10,
+    skip: Annotated[int, typer.Option(help="Runs before that do not count.")] = 2,
+    backend: Annotated[
+        str | None, typer.Option("-b", "--backend", help="cpu or reference.")
+    ] = None,
+    threads: Threads = None,
+) -> None:
+    """Time a model's forward pass, backward pass, update and iteration on random images."""
+    from anode.commands.bench import bench
+
+    bench(model, Console(), batch, runs, skip, backend, threads)
 
 
 @app.command()

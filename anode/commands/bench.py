@@ -217,6 +217,8 @@ def _flops(node: Node) -> int:
     if node.op.name == "dot_general":
         (left, _), sizes = node.attrs["contract"], node.args[0].tensor.static
         return 2 * _count(node) * math.prod(sizes[axis] for axis in left)
+    if node.op.name == "matmul":
+        return 2 * _count(node) * node.args[0].tensor.static[-1]
     if node.op.name == "convolution":
         return 2 * _count(node) * math.prod(node.args[1].tensor.static[:-1])
     if node.op.name == "convolution_data":

@@ -12,6 +12,7 @@ from anode.errors import DataError, GraphError, UnsupportedOp
 from anode.inspect.explain import Report, explain
 from anode.ir.graph import Graph
 from anode.ir.types import TensorType, tensor
+from anode.models import ARCHITECTURES
 
 OTHER = ("threads", "size", "name", "measure", "html", "trace")  # not a model's options
 
@@ -40,7 +41,7 @@ def limits(threads: int) -> dict[str, float]:
 
 
 def report(what: str, given: Mapping[str, Any]) -> Report:
-    """The report of `what`, a data set's name or the path of a graph's text."""
+    """The report of `what`: the name of a data set or model, or the path of a graph's text."""
     model = {name: value for name, value in given.items() if name not in OTHER}
     threads = given.get("threads")
     at_least("threads", 1 if threads is None else threads, 1)
@@ -48,6 +49,10 @@ def report(what: str, given: Mapping[str, Any]) -> Report:
         if "size" in given:
             raise UnsupportedOp(f"--size is for a graph's symbolic dims; {what} has --batch")
         graph = training_graph(Settings(**model))
+    elif what in ARCHITECTURES:
+        if other := [name for name in given if name in model.keys() - {"batch"} or name == "size"]:
+            raise UnsupportedOp(f"--{other[0]}: the model {what} takes --batch only")
+        graph = ARCHITECTURES[what].training_graph(model.get("batch"))
     else:
         if model:
             raise UnsupportedOp(f"--{next(iter(model))} is for a model; {what} is a graph's text")
@@ -98,7 +103,7 @@ def graph_of(what: str, sizes: Iterable[str]) -> Graph:
     from anode.ir.text import parse
 
     if not Path(what).exists():
-        known("data set or file", what, DATASETS)
+        known("data set, model or file", what, (*DATASETS, *ARCHITECTURES))
     try:
         text = Path(what).read_text()
     except (OSError, UnicodeDecodeError) as error:

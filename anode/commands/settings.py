@@ -11,13 +11,14 @@ from anode.data import Batches, ImageSet, Splits, load_fashion_mnist, load_mnist
 from anode.errors import CheckpointError, DataError, UnsupportedOp
 from anode.frontends import layers as nn
 from anode.frontends.layers.schedules import CONSTANT, AnySchedule
+from anode.models import lenet
 
 T = TypeVar("T")
 
 DATASETS = ("mnist",)
 # Models, each with the initialiser of its hidden layers: under batch normalisation the scale of a
 # weight does not matter to the output, and a small one learns faster.
-MODELS = {"mlp": "glorot", "mlp-bn": "gaussian"}
+MODELS = {"mlp": "glorot", "mlp-bn": "gaussian", "lenet": "xavier"}
 SMALL = nn.Gaussian(scale=0.01)  # of the last layer: the first outputs are nearly uniform
 ACTIVATIONS: dict[str, Callable[[], Any]] = {
     "relu": nn.Rectlin,
@@ -34,6 +35,7 @@ INITIALIZERS: dict[str, nn.Initializer] = {
     "gaussian": SMALL,
     "glorot": nn.GlorotUniform(),
     "kaiming": nn.Kaiming(),
+    "xavier": nn.Xavier(),
     "orthonormal": nn.Orthonormal(),
 }
 RATES = {
@@ -85,15 +87,26 @@ class Settings:
             raise DataError(
                 "Fashion-MNIST does not come with anode: give the folder of its files with --data"
             )
+        self.check_layers()
         self.sizes()
         self.solver()
+
+    def check_layers(self) -> None:
+        """Raise UnsupportedOp for options of layers where the model has its own."""
+        if self.model != "lenet":
+            return
+        for name in ("hidden", "activation", "init", "dropout"):
+            if getattr(self, name) != type(self).__dataclass_fields__[name].default:
+                raise UnsupportedOp(f"--{name}: the layers of {self.model} are fixed; leave it out")
 
     def sizes(self) -> tuple[int, ...]:
         """The sizes of the hidden layers."""
         return numbers("hidden", self.hidden, int)
 
     def layers(self) -> list[Any]:
-        """The layers: one for each hidden size, then the classes' probabilities."""
+        """The layers: one for each hidden size, then the classes' probabilities; or LeNet's."""
+        if self.model == "lenet":
+            return lenet()
         init = INITIALIZERS[self.init or MODELS[self.model]]
         offset: dict[str, Any] = {"batch_norm": True} if self.model == "mlp-bn" else {"bias": 0.0}
         found: list[Any] = []
