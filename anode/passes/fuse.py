@@ -234,8 +234,10 @@ class _Fusion:
             return _refuse_reduction(node, group, axes)
         if windows_sum(node) is not None:
             return _refuse_overlap(group, axes)
+        if axes == group.wide:
+            return None
         narrow = self._narrow_axes(node, group, axes)
-        if axes == group.wide or (narrow and axes == _kept(group.space, narrow)):
+        if narrow and axes == _kept(group.space, narrow):
             return None
         return "it would be computed again for every element that shares it"
 

@@ -80,8 +80,9 @@ class Group:
             group = stack.pop()
             if group is goal:
                 return True
-            for user in {g.current for g in group.users}:
-                if user not in seen and user.low <= goal.high:
+            for user in group.users:
+                user = user.current
+                if user.low <= goal.high and user not in seen:
                     seen.add(user)
                     stack.append(user)
         return False
