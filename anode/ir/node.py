@@ -24,7 +24,7 @@ from anode.ir.variable import Variable
 
 Key = tuple[Any, ...]
 _PACKAGE = str(Path(__file__).parent.parent) + os.sep
-_COMMANDS = _PACKAGE + "commands" + os.sep  # uses anode as a script does
+_SCRIPTS = tuple(_PACKAGE + name + os.sep for name in ("commands", "models"))  # use it as these do
 _NO_ATTRS: Mapping[str, Any] = MappingProxyType({})
 _interned: dict[Key, _Interned] = {}
 _serials = count()
@@ -241,7 +241,7 @@ def user_line() -> Origin | None:
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
-        own = name.startswith(_PACKAGE) and not name.startswith(_COMMANDS)
+        own = name.startswith(_PACKAGE) and not name.startswith(_SCRIPTS)
         if not own and not name.startswith("<"):
             return Origin((name, frame.f_lineno))
         frame = frame.f_back  # type: ignore[assignment]

@@ -35,6 +35,14 @@ def test_the_training_step_is_a_graph(name):
     assert inference.outputs[0].shape == (2, found.classes)
 
 
+def test_nodes_are_from_the_lines_of_the_layers():
+    graph = models.architecture("alexnet").inference_graph(1)
+    lines = {
+        str(node.origin).split(":")[0] for node in graph.nodes if node.op.name == "convolution"
+    }
+    assert {line.rpartition("/")[2] for line in lines} == {"classifiers.py"}
+
+
 def test_unknown_names_are_met_with_near_ones():
     with pytest.raises(UnsupportedOp, match="no model 'alexnett'; did you mean alexnet"):
         models.architecture("alexnett")
