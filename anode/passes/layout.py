@@ -269,7 +269,8 @@ class _Choice:
         self.region, self.network = region, Network()
         self.vertices = {owner: self.network.vertex() for owner in region.pairs}
         values = dict.fromkeys(value for owner in region.pairs for value in region.values(owner))
-        self.edges = [edge for value in values for edge in self._edges(value) if edge.users]
+        found = [edge for value in values for edge in self._edges(value)]
+        self.edges = [edge for edge in found if edge.users and edge.size]
         for edge in self.edges:
             self._add(edge)
 
@@ -302,12 +303,12 @@ class _Choice:
                 groups.setdefault(pair, []).append(self.vertices[use.owner])
         if known is not None:
             users = groups.pop(known, [])
-            outside |= bool(groups)
-            users += _side(known) if outside else []
-            yield _Edge(self.vertices[maker], tuple(users), _cost(value, *known))
+            sides = _side(known) if outside or groups else []
+            yield _Edge(self.vertices[maker], (*users, *sides), _cost(value, *known))
+            if (outside or groups) and not sides:
+                groups[known] = [self.vertices[maker]]
         for pair, users in groups.items():
-            for side in _side(pair):
-                yield _Edge(side, tuple(users), _cost(value, *pair))
+            yield from _as_written(value, pair, tuple(users))
 
     def _pair(self, owner: Node, use: _Use | None, value: Node) -> Pair:
         frame = self.region.around.frame(owner)
@@ -329,6 +330,16 @@ def _side(pair: Pair) -> list[int]:
     """The side on which a value is as the graph has it, if it is on one and not on both."""
     whole = identity(len(pair[0]))
     return [] if (pair[0] == whole) == (pair[1] == whole) else [NEAR if pair[0] == whole else FAR]
+
+
+def _as_written(value: Node, pair: Pair, ends: tuple[int, ...]) -> Iterator[_Edge]:
+    """The edges from those that have a value in one of two orders to it in the graph's order."""
+    for side in _side(pair):
+        yield _Edge(side, ends, _cost(value, *pair))
+    if not _side(pair):  # it costs something on either side, unless both are the graph's order
+        whole = identity(len(pair[0]))
+        yield _Edge(FAR, ends, _cost(value, whole, pair[0]))
+        yield _Edge(NEAR, ends, _cost(value, whole, pair[1]))
 
 
 def _relative(have: Order, want: Order) -> Order:
