@@ -331,3 +331,11 @@ def test_indices_of_64_bits(monkeypatch):
         )
 
     agrees(function, normal(5, 80), key)
+
+
+def test_a_panel_that_is_packed_in_runs_ends_within_its_scratch():
+    def function(x: Node, ct: Node) -> Node:
+        last = ops.transpose(ct, permutation=(0, 2, 3, 1))
+        return ops.convolution_weights(x, last, kernel=(1, 2))
+
+    agrees(function, normal(3, 99, 6, 4), normal(3, 5, 99, 5))
