@@ -41,13 +41,13 @@ Axes = tuple[int, ...]
 LARGEST_GROUP = 160  # members; beyond it registers spill and compile time grows, for no gain
 MOST_INLINE = 16  # movements that a reader does at every element; beyond it the value is stored
 LONGEST_REPEATED = 3  # operations, one after another, that are as cheap as what they read
+LITTLE = 2  # operations that are repeated for each window an element is in
 MUCH_SMALLER = 16  # times: the cache holds what is so much smaller than the values of a loop
 FEW_ROWS, SMALL = 16, 1 << 15  # a kernel of fewer rows keeps threads idle, unless it is small
 
 
-CHEAP = frozenset(
-    ["abs", "add", "convert", "maximum", "minimum", "multiply", "negate", "square", "subtract"]
-)
+ARITHMETIC = ("abs", "add", "maximum", "minimum", "multiply", "negate", "square", "subtract")
+CHEAP = frozenset([*ARITHMETIC, "convert", "equal", "greater", "greater_equal", "less", "select"])
 
 
 @dataclass(frozen=True)
@@ -408,7 +408,7 @@ def _stored_movement(graph: Graph) -> set[Node]:
 
 
 def _summed(graph: Graph, stored: AbstractSet[Node]) -> set[Node]:
-    """What is computed where windows are added up, at every element once, and not stored.
+    """What is computed where windows are added up and not stored.
 
     It is the arithmetic on the windows' elements, and the sums themselves where only a part of them
     is read, with borders.
@@ -417,21 +417,32 @@ def _summed(graph: Graph, stored: AbstractSet[Node]) -> set[Node]:
     for node in graph.nodes:
         for arg in node.args:
             users[arg].add(node)
+    once = {node for node in graph.nodes if len(users[node]) == 1}.difference(graph.roots)
     found: set[Node] = set()
     for node in graph.nodes:
-        if node.op.name != "overlap_add":
+        if node.op.name == "overlap_add":
+            found |= _terms(node, once)
+            if node in once and users[node] <= stored and windows_sum(*users[node]) is node:
+                found.add(node)
+    return found
+
+
+def _terms(node: Node, once: AbstractSet[Node]) -> set[Node]:
+    """The arithmetic on what windows add up, and a little on what they repeat, if cheap."""
+    found: set[Node] = set()
+    stack, size, little = [node.args[0]], node.args[0].tensor.size, LITTLE
+    while stack:
+        arg = stack.pop()
+        computed = isinstance(arg.op, Elementwise) and not is_inline(arg)
+        if arg not in once or is_leaf(arg) or not (computed or is_inline(arg)):
             continue
-        readers = [windows_sum(user) for user in users[node]]
-        if readers == [node] and users[node] <= stored and node not in graph.roots:
-            found.add(node)
-        stack, size = [node.args[0]], node.args[0].tensor.size
-        while stack:
-            arg = stack.pop()
-            once = arg.tensor.size == size and len(users[arg]) == 1 and arg not in graph.roots
-            if once and (isinstance(arg.op, Elementwise) or is_inline(arg)) and not is_leaf(arg):
-                stack += arg.args
-                if not is_inline(arg):
-                    found.add(arg)
+        if computed and arg.tensor.size < size:
+            little -= 1
+            if little < 0 or arg.op.name not in CHEAP:
+                continue
+        if computed:
+            found.add(arg)
+        stack += arg.args
     return found
 
 
