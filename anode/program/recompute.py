@@ -109,7 +109,7 @@ class Drops:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.cuts: dict[int, int] = {}  # of dropped buffers: the last step that reads the original
-        self.refused: set[int] = set()
+        self.refused: set[tuple[int, bool]] = set()  # buffers, and whether operands are kept
         self.cost = [seconds(program, step) for step in program.steps]
         self.writer = {b: i for i, step in enumerate(program.steps) for b in step.writes}
         self.sizes = [buffer.size for buffer in program.buffers]
@@ -150,7 +150,7 @@ class Drops:
             self.current, self.cuts = self._again(cuts), cuts
         except _Overwritten:
             if len(chosen) == 1:
-                self.refused.add(chosen[0].buffer)
+                self.refused.add((chosen[0].buffer, not chosen[0].with_it))
             else:
                 for drop in chosen:
                     self._drop([drop])
@@ -175,13 +175,14 @@ class Drops:
 
     def _candidates(self, over: np.ndarray) -> Iterator[Drop]:
         for buffer in self.current.users:
-            if buffer not in self.cuts and self._can_run_again(buffer):
-                drop = self._candidate(buffer, over)
-                if drop is not None and drop.excess > 0:
-                    yield drop
-
-    def _can_run_again(self, buffer: int) -> bool:
-        return buffer < len(self.pure) and self.pure[buffer] and buffer not in self.refused
+            if buffer in self.cuts or buffer >= len(self.pure) or not self.pure[buffer]:
+                continue
+            drop = self._candidate(buffer, over, False)
+            both = drop is not None and drop.with_it
+            for each in (drop, self._candidate(buffer, over, True) if both else None):
+                refused = each is None or (buffer, not each.with_it) in self.refused
+                if each is not None and not refused and each.excess > 0:
+                    yield each
 
     def _is_pure(self, buffer: int) -> bool:
         """Whether running the step that writes a buffer has no effect but on temporaries."""
@@ -192,8 +193,11 @@ class Drops:
         kinds = {self.program.buffers[b].kind for b in step.writes}
         return not token and kinds == {"temporary"} and not step.programs and step.kind != "copy"
 
-    def _candidate(self, buffer: int, over: np.ndarray) -> Drop | None:
-        """What dropping a buffer over the longest gap between its uses would bring."""
+    def _candidate(self, buffer: int, over: np.ndarray, keeping: bool) -> Drop | None:
+        """What dropping a buffer over the longest gap between its uses would bring.
+
+        What it is computed from is kept for it or, unless `keeping`, computed again too.
+        """
         users, now = self.current.users[buffer], self.current
         start, end = max(pairwise(users), key=lambda gap: gap[1] - gap[0], default=(0, 0))
         if end - start < 2 or now.at[start] == now.at[end] or over[start + 1 : end].max() <= 0:
@@ -207,7 +211,8 @@ class Drops:
                 if operand in with_it:
                     continue
                 size = self.sizes[operand]
-                if self._is_kept(operand, size * SMALL <= self.sizes[buffer]):
+                small = size * SMALL <= self.sizes[buffer]
+                if keeping or small or operand in self.cuts or not self.pure[operand]:
                     self._add(change, min(last, end) + 1, max(last, end + 1), size)
                 else:
                     with_it[operand] = now.at[last]
@@ -228,10 +233,6 @@ class Drops:
                 last = self.current.nearest(operand, end)
                 if last is not None:
                     yield operand, last
-
-    def _is_kept(self, operand: int, small: bool) -> bool:
-        """Whether an operand of what is computed again is kept until then."""
-        return small or operand in self.cuts or not self._can_run_again(operand)
 
     @staticmethod
     def _add(change: np.ndarray, start: int, end: int, size: int) -> None:
@@ -285,12 +286,15 @@ class _Again:
         self._add(step, i, step.writes, after)
 
     def _run_again(self, reads: Sequence[int], i: int) -> None:
-        """Add the steps that compute what original step `i` reads and is dropped by then."""
-        stack = [b for b in reads if self._is_missing(b, i)]
+        """Add the steps that compute what original step `i` reads and is dropped by then.
+
+        What takes most memory on the way comes first, while the others are not there yet.
+        """
+        stack = self._missing(reads, i)
         while stack:
             writer = self._writer[stack[-1]]
             step = self.source.steps[writer]
-            waiting = [b for b in step.reads if self._is_missing(b, i)]
+            waiting = self._missing(step.reads, i)
             if waiting:
                 stack += waiting
             elif self._is_missing(stack.pop(), i):
@@ -302,6 +306,15 @@ class _Again:
                 self.copies |= {
                     b: w for b, w in zip(step.writes, writes, strict=True) if b in self.cuts
                 }
+
+    def _missing(self, reads: Sequence[int], i: int) -> list[int]:
+        missing = [b for b in dict.fromkeys(reads) if self._is_missing(b, i)]
+        return sorted(missing, key=self._on_the_way)
+
+    def _on_the_way(self, buffer: int) -> int:
+        """The bytes that the step which writes a buffer uses."""
+        uses = self.source.steps[self._writer[buffer]].uses
+        return sum(self.buffers[b].size for b in uses if self.buffers[b].kind == "temporary")
 
     def _is_missing(self, buffer: int, i: int) -> bool:
         return buffer in self.cuts and i > self.cuts[buffer] and buffer not in self.copies
