@@ -241,8 +241,8 @@ def _weights(
     start, end = (_edge(rois, column, scale) for column in (first, last))
     extent = end - start if aligned else maximum(end - start, 1)
     shape = (rois.shape[0], count, samples)
-    point = iota(shape=(1, *shape[1:]), dtype=rois.dtype, axis=2) + 0.5
-    cell = iota(shape=(1, *shape[1:]), dtype=rois.dtype, axis=1)
+    point = iota(shape=shape, dtype=rois.dtype, axis=2) + 0.5
+    cell = iota(shape=shape, dtype=rois.dtype, axis=1)
     step = expand_dims(extent / count, 2)
     place = (cell + point / samples) * step + expand_dims(start - 0.5 * aligned, 2)
     near = greater_equal(place, -1) & less_equal(place, length)
