@@ -350,6 +350,9 @@ class _Fusion:
         args = [new[node] for node in operands]
         made = kernel(args, body, group.kind, group.space, group.axes)
         self.trace.became.update(dict.fromkeys(members, made))
+        for node in body_nodes:
+            if node in self.repeated or node in self.summed:
+                self.trace.became.setdefault(node, made)
         for node, item in zip(outputs, made.items, strict=True):
             new[node] = item
 
