@@ -1,0 +1,96 @@
+"""The examples run, on little data; what they learn from all of it is in examples/README.md."""
+
+import runpy
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anode import data
+from anode.data import ImageSet, Splits
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+DIGITS = data.load_mnist()
+
+
+@pytest.fixture(autouse=True)
+def little_mnist(monkeypatch):
+    little = Splits(DIGITS.train[:1280], None, DIGITS.test[:500])
+    monkeypatch.setattr(data, "load_mnist", lambda: little)
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+
+
+@pytest.fixture
+def cifar(monkeypatch):
+    """Images of two colours with some noise, in place of CIFAR-10."""
+    random = np.random.default_rng(0)
+
+    def images(n):
+        labels = np.arange(n, dtype=np.uint8) % 2
+        pixels = random.integers(0, 100, (n, 32, 32, 3), np.uint8)
+        pixels[labels == 1, :, :, 0] += 100
+        return ImageSet(pixels, labels, tuple("abcdefghij"))
+
+    splits = Splits(images(160), None, images(40))
+    monkeypatch.setattr(data, "load_cifar10", lambda folder: splits)
+
+
+def main_of(name):
+    return runpy.run_path(str(EXAMPLES / f"{name}.py"))["main"]
+
+
+def test_lenet():
+    assert main_of("lenet_mnist")(epochs=3) > 0.8
+
+
+def test_resnet(cifar, tmp_path):
+    main = main_of("resnet_cifar10")
+    accuracy = main("folder", depth=8, epochs=2, batch=16, out=str(tmp_path))
+    assert accuracy > 0.5
+    assert (tmp_path / "resnet-8.png").stat().st_size > 1000
+    assert main("folder", depth=8, epochs=2, batch=16, out=str(tmp_path)) == accuracy  # resumed
+
+
+@pytest.mark.slow
+def test_allcnn(cifar):
+    assert main_of("allcnn_cifar10")("folder", epochs=1, batch=16) >= 0.5
+
+
+@pytest.mark.parametrize("name", ["dcgan_mnist", "wgan_gp_mnist"])
+def test_gans(name, tmp_path):
+    images = main_of(name)(steps=1, batch=8, out=str(tmp_path / "sheet.png"))
+    assert images.shape == (96, 28, 28, 1)
+    assert np.isfinite(images).all()
+    assert (tmp_path / "sheet.png").exists()
+
+
+@pytest.mark.slow
+def test_alexnet(tmp_path):
+    """Ingested records, a checkpoint, and a test of it that gives the same errors."""
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    for label in range(2):
+        folder = tmp_path / "images" / f"class{label}"
+        folder.mkdir(parents=True)
+        for i in range(4):
+            pixels = random.integers(0, 100, (256, 256, 3), np.uint8) + np.uint8(120 * label)
+            Image.fromarray(pixels).save(folder / f"{i}.jpg")
+    data.ingest(tmp_path / "images", tmp_path / "records")
+    options = Namespace(
+        records=str(tmp_path / "records"),
+        validation=str(tmp_path / "records"),
+        epochs=1,
+        batch=4,
+        seed=0,
+        backend=None,
+        threads=None,
+        save=str(tmp_path / "alexnet.safetensors"),
+        model_file=None,
+        test_only=False,
+    )
+    main = main_of("alexnet")
+    trained = main(options)
+    options.test_only, options.model_file = True, options.save
+    assert main(options) == trained
