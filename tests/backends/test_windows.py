@@ -21,6 +21,7 @@ POOLS: list[dict[str, Any]] = [
     {"sizes": (3, 2), "strides": (1, 3), "dilations": (2, 1)},
     {"sizes": (2, 2), "strides": (3, 4)},
     {"sizes": (7, 7)},
+    {"sizes": (7, 6), "strides": (6, 5), "low": (3, 3), "high": (3, 3)},
 ]
 SHAPES = [(2, 7, 7, 5), (1, 8, 9, 20), (3, 9, 8, 1), (1, 7, 8, 64)]
 

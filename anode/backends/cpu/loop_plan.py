@@ -25,7 +25,7 @@ from anode.program.program import ALIGNMENT
 TASK_COST = 40_000  # in simple vector operations: about 10 µs, long against handing out a task
 TASKS_PER_THREAD = 8  # lets threads that run at different speeds end together
 LARGEST_UNROLLED = 300  # operations in a body that is written several times over
-LARGEST_WRITTEN_OUT = 800  # operations of all iterations of short loops
+LARGEST_WRITTEN_OUT = 800  # operations of all iterations of short loops, of all phases of strides
 LARGEST_TILED = 24  # operations in a body that is written once for every lane
 MOST_SAVED = 1 << 15  # elements of a row of which the cache holds several
 
@@ -162,7 +162,8 @@ def _phases(body: Graph, space: tuple[int, ...]) -> dict[int, int]:
                 axis = at[dim]
                 if axis is not None:
                     found[axis] = stride
-    return found
+    operations = prod(found.values()) * sum(map(cost, body.nodes))
+    return found if operations <= LARGEST_WRITTEN_OUT else {}
 
 
 def _tile(
