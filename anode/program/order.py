@@ -34,13 +34,15 @@ class Costs:
 def list_order(costs: Costs) -> list[int]:
     """An order of the tasks that respects `before` and keeps the peak of live bytes low.
 
-    Two list schedules are made and the one with the lower peak taken: the first always takes the
-    ready task after which the fewest bytes are live; the second takes a task that adds no live
-    bytes if one is ready, else the first in the tasks' own order, which has producers near users.
+    Three list schedules are made and the one with the lowest peak taken. The first always takes the
+    ready task after which the fewest bytes are live. The others take a task that adds no live bytes
+    if one is ready; else the second takes the first in the tasks' own order, which has producers
+    near users, and the third the last, so that what was begun is brought to its end.
     """
     orders = [
         _schedule(costs, lambda growth, task: (growth, task)),
         _schedule(costs, lambda growth, task: (growth > 0, task)),
+        _schedule(costs, lambda growth, task: (growth > 0, -task)),
     ]
     return min(orders, key=lambda order: max(live_bytes(costs, order), default=0))
 

@@ -8,6 +8,7 @@ import pytest
 import anode
 from anode import ops
 from anode.errors import BackendError
+from anode.frontends import layers as nn
 from anode.ir.graph import close, fresh_inputs
 from anode.ir.node import constant, read
 from anode.ir.types import tensor
@@ -163,3 +164,12 @@ def test_a_backend_that_plans_nothing_refuses():
     graph = close([], [constant(1.0)])
     with pytest.raises(BackendError, match="reference backend plans no memory"):
         anode.compile(graph, "reference", memory_limit=64)()
+
+
+def test_models_take_a_limit():
+    layers = [nn.Affine(64, bias=0.0, activation=nn.Tanh()) for _ in range(4)]
+    model = nn.Model(layers, backend="cpu", memory_limit="1 kB")
+    step = model.training_step(nn.SumSquared(), nn.GradientDescentMomentum(0.1))
+    rows = np.ones((32, 64), np.float32)
+    with pytest.raises(BackendError, match="memory_limit: 1,000 bytes are not enough"):
+        step(rows, rows)

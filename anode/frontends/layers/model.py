@@ -42,7 +42,7 @@ class Model:
     "channels_first" inputs of three dims or more have their channels after the batch, as PyTorch
     and Caffe have, but outputs and targets do not. `preprocess` is a function of the input node,
     run inside the graph: `preprocess=unit_range` for images as bytes. `seed` fixes initial values
-    and dropout. `backend` and `threads` are those of `anode.compile`.
+    and dropout. `backend`, `threads` and `memory_limit` are those of `anode.compile`.
 
     Variables get their shapes from the first data the model sees (see `build`); after that `state`
     holds them: `model.state.named("Linear_0.weight")`.
@@ -59,6 +59,7 @@ class Model:
         seed: int = 0,
         backend: str | Backend | None = None,
         threads: int | None = None,
+        memory_limit: int | str | None = None,
     ) -> None:
         self.layers = flatten(layers)
         if not self.layers:
@@ -68,7 +69,7 @@ class Model:
             raise ShapeError(f"{name}: data_format {data_format!r} is none of {', '.join(FORMATS)}")
         self.name, self.preprocess, self.seed = name, preprocess, seed
         self.data_format, self.dtype = data_format, dtype_of(dtype)
-        self.backend, self.threads = backend, threads
+        self.backend, self.threads, self.memory_limit = backend, threads, memory_limit
         self.state = State()
         self.history = History()
         self.progress = Progress()
@@ -189,7 +190,7 @@ class Model:
     def compile(self, graph: Graph) -> Executable:
         """An executable of a graph on the model's backend."""
         self.backend = chosen_backend(self.backend)
-        return compile(graph, self.backend, self.threads)
+        return compile(graph, self.backend, self.threads, memory_limit=self.memory_limit)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write variables, optimiser slots, random state, progress and history to one file.
