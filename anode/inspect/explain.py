@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 from anode.errors import BackendError, UnsupportedOp
 from anode.ir.graph import Graph
 from anode.ir.node import CONSTANT, INPUT, READ, Node
-from anode.ir.types import TensorType
-from anode.ops.declare import Elementwise
 from anode.passes.kernel import KERNEL
 from anode.passes.movement import MOVEMENT
+from anode.program.cost import flops
 from anode.program.memory import MemoryReport, Moment, memory_report, timeline
 from anode.program.program import Program, Step
 from anode.rewrite.trace import Trace
@@ -26,8 +25,6 @@ from anode.rewrite.trace import Trace
 if TYPE_CHECKING:
     from anode.backends.base import Compiled
     from anode.backends.cpu.profile import Profile
-
-SELECTION = ("select", "stop_gradient", "convert", "copy")  # elementwise ops without arithmetic
 
 
 @dataclass(frozen=True)
@@ -267,23 +264,6 @@ def _computed(step: Step) -> list[Node]:
 def _operands(program: Program, indices: Iterable[int]) -> tuple[Operand, ...]:
     buffers = [program.buffers[i] for i in indices]
     return tuple(Operand(b.name, str(b.type), b.kind, b.type.bytes) for b in buffers)
-
-
-def flops(node: Node) -> int:
-    """Floating-point operations of a node of static type; 0 for ops that count none."""
-    name, type = node.op.name, node.type
-    if name == "reduce":
-        return sum(arg.tensor.size.__index__() for arg in node.args[: len(node.args) // 2])
-    if not isinstance(type, TensorType):
-        return 0
-    if name == "dot_general":
-        contracted = 1
-        for axis in node.attrs["contract"][0]:
-            contracted *= node.args[0].tensor.static[axis]
-        return 2 * type.size.__index__() * contracted
-    if isinstance(node.op, Elementwise) and type.dtype.is_float and name not in SELECTION:
-        return type.size.__index__()
-    return 0
 
 
 def _decisions(traces: Sequence[Trace], homes: Mapping[Node, str]) -> Iterator[Decision]:

@@ -67,7 +67,8 @@ class OneDnn:
         if not choice.library:
             return f"generated code is faster: {choice.reason}"
         try:
-            return Made(_built(wanted, problem, tasks), f"{choice.reason}")
+            made = _built(wanted, problem, tasks)
+            return Made(made, f"{primitive(problem).implementation}, {choice.reason}")
         except onednn.Refusal as refusal:
             return str(refusal)
 

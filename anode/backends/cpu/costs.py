@@ -80,7 +80,7 @@ class Costs:
         share, generated = known.get(kind, known["wide"])[KINDS.index(problem.kind)]
         library = share * _filled(problem) * min(tasks, threads) / threads
         text = f"{library:.0%} of peak by oneDNN, {generated:.0%} generated"
-        return Choice(library > generated, f"{text} (a {kind} one, {problem.kind})")
+        return Choice(library > generated, f"{text} ({kind}, {problem.kind})")
 
     @staticmethod
     def load() -> Costs:

@@ -14,6 +14,7 @@ from anode.backends.cpu import onednn
 from anode.backends.cpu.blocked import Blocked, dense
 from anode.backends.cpu.onednn import Library, Refusal
 from anode.ir.dtypes import DTYPES
+from anode.ir.node import Node
 from anode.ir.op import Op
 from anode.ir.types import TensorType, Type
 
@@ -104,6 +105,10 @@ class _Convolution(Op):
             return TensorType(DTYPES["f32"], (tasks, *attrs["stored"]))
         shape = problem.y_shape if problem.kind == FORWARD else problem.x_shape
         return TensorType(DTYPES[problem.dtype], (tasks * problem.batch, *shape[1:]))
+
+    def flops(self, node: Node) -> int:
+        """Multiplications and additions, those with padding too."""
+        return int(Problem.of(node.attrs).flops * node.attrs["tasks"])
 
 
 CONVOLUTION = _Convolution("onednn_convolution")

@@ -1,0 +1,182 @@
+"""Times convolutions by oneDNN and by generated code, as programs of their own.
+
+    python benchmarks/conv_kernel.py [--net alexnet|resnet20] [--kind forward|data|weights]
+                                     [--threads N] [--runs N] [--dtype f32|bf16]
+
+Both sides are whole compiled programs that include what moves the filters to and from oneDNN's
+order; `moved` is the share of oneDNN's side that this takes. Runs are interleaved, medians are
+reported, and as a share of the peak that a loop of multiply-adds on registers reaches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+
+from anode import ops
+from anode.backends.cpu.backend import CpuCompiled
+from anode.backends.cpu.choice import OneDnn
+from anode.backends.cpu.costs import Costs
+from anode.backends.cpu.profile import TimedCompiled
+from anode.backends.cpu.target import host_target
+from anode.inspect.peak import fma_gflops
+from anode.ir.graph import Graph, trace
+from anode.ir.node import Node
+from anode.ir.types import tensor
+from anode.runtime.state import State
+
+KINDS = ("forward", "data", "weights")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A square convolution: images, their size and channels, filters, kernel, stride, padding."""
+
+    n: int
+    size: int
+    c: int
+    o: int
+    kernel: int
+    stride: int
+    pad: int
+
+    @property
+    def out(self) -> int:
+        return (self.size + 2 * self.pad - self.kernel) // self.stride + 1
+
+    @property
+    def flops(self) -> int:
+        return 2 * self.n * self.out**2 * self.o * self.kernel**2 * self.c
+
+    def graph(self, kind: str, dtype: str) -> Graph:
+        x = tensor(dtype, self.n, self.size, self.size, self.c)
+        w = tensor(dtype, self.kernel, self.kernel, self.c, self.o)
+        y = tensor(dtype, self.n, self.out, self.out, self.o)
+        attrs = {"strides": (self.stride,) * 2, "low": (self.pad,) * 2, "high": (self.pad,) * 2}
+        bias = tensor(dtype, self.o)
+
+        def forward(x: Node, w: Node, bias: Node) -> Node:
+            return ops.relu(ops.convolution(x, w, **attrs) + bias)
+
+        def data(y: Node, w: Node) -> Node:
+            return ops.convolution_data(y, w, sizes=(self.size,) * 2, **attrs)
+
+        def weights(x: Node, y: Node) -> Node:
+            return ops.convolution_weights(x, y, kernel=(self.kernel,) * 2, **attrs)
+
+        if kind == "forward":
+            return trace(forward, x, w, bias)
+        return trace(data, y, w) if kind == "data" else trace(weights, x, y)
+
+    def __str__(self) -> str:
+        size = f"{self.n}x{self.size}x{self.size}x{self.c}"
+        return f"{size} {self.kernel}x{self.kernel}/{self.stride} -> {self.o}"
+
+
+NETS = {
+    "alexnet": [
+        Layer(32, 224, 3, 64, 11, 4, 2),
+        Layer(32, 27, 64, 192, 5, 1, 2),
+        Layer(32, 13, 192, 384, 3, 1, 1),
+        Layer(32, 13, 384, 256, 3, 1, 1),
+        Layer(32, 13, 256, 256, 3, 1, 1),
+    ],
+    "resnet20": [
+        Layer(128, 32, 3, 16, 3, 1, 1),
+        Layer(128, 32, 16, 16, 3, 1, 1),
+        Layer(128, 32, 16, 32, 3, 2, 1),
+        Layer(128, 32, 16, 32, 1, 2, 0),
+        Layer(128, 16, 32, 32, 3, 1, 1),
+        Layer(128, 16, 32, 64, 3, 2, 1),
+        Layer(128, 16, 32, 64, 1, 2, 0),
+        Layer(128, 8, 64, 64, 3, 1, 1),
+    ],
+}
+
+
+def arrays(graph: Graph) -> list[np.ndarray]:
+    random = np.random.default_rng(0)
+    found = [random.standard_normal(t.static).astype(np.float32) for t in graph.types]
+    if graph.types[0].dtype.name == "f32":
+        return found
+    return [
+        (x.view(np.uint32) >> 16)
+        .astype(np.uint16)
+        .view(graph.types[0].dtype.numpy)
+        .reshape(x.shape)
+        for x in found
+    ]
+
+
+def compiled(graph: Graph, library: bool, threads: int, timed: bool = False) -> CpuCompiled:
+    choice = OneDnn(threads, Costs(only=library), f"always {library}")
+    return (TimedCompiled if timed else CpuCompiled)(graph, host_target(), threads, choice)
+
+
+def times(sides: list[CpuCompiled], args: list[np.ndarray], runs: int) -> list[float]:
+    """The median seconds of each side's runs, taken in turns."""
+    found: list[list[float]] = [[] for _ in sides]
+    state = State({})
+    for i in range(runs + 2):
+        for side, taken in zip(sides, found, strict=True):
+            start = time.perf_counter()
+            side.run(args, state)
+            if i >= 2:
+                taken.append(time.perf_counter() - start)
+    return [median(taken) for taken in found]
+
+
+def moved(graph: Graph, args: list[np.ndarray], threads: int) -> float:
+    """The share of the time by oneDNN that goes into moving filters and adding up parts."""
+    made = compiled(graph, True, threads, timed=True)
+    assert isinstance(made, TimedCompiled)
+    work = made.profile(args, State({}), runs=5).work()
+    own = [w for w, step in zip(work, made.program.steps, strict=True) if "onednn" in step.kind]
+    return 1 - sum(own) / sum(work)
+
+
+def rows(options: argparse.Namespace) -> Iterator[tuple[str, ...]]:
+    peak = fma_gflops(options.threads)
+    print(f"peak {peak:.0f} GFLOP/s on {options.threads} threads")
+    for name, layers in NETS.items():
+        if options.net not in (None, name):
+            continue
+        for layer in layers:
+            for kind in KINDS:
+                if options.kind not in (None, kind) or (kind == "data" and layer.c == 3):
+                    continue
+                graph = layer.graph(kind, options.dtype)
+                args = arrays(graph)
+                sides = [compiled(graph, True, options.threads)]
+                if not options.alone:
+                    sides.append(compiled(graph, False, options.threads))
+                seconds = times(sides, args, options.runs)
+                text = [f"{layer!s:<28}{kind:<8}"]
+                for taken in seconds:
+                    rate = layer.flops / taken / 1e9
+                    text.append(f"{taken * 1e3:8.2f} ms {rate:6.1f} {rate / peak:5.0%}")
+                text.append(f"moved {moved(graph, args, options.threads):4.1%}")
+                yield tuple(text)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--net", choices=sorted(NETS))
+    parser.add_argument("--kind", choices=KINDS)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("--dtype", choices=("f32", "bf16"), default="f32")
+    parser.add_argument("--alone", action="store_true", help="oneDNN's side only")
+    options = parser.parse_args()
+    print(f"{'':<36}{'oneDNN':>12} {'GFLOP/s':>12} {'generated':>12}")
+    for row in rows(options):
+        print("  ".join(row), flush=True)
+
+
+if __name__ == "__main__":
+    main()
