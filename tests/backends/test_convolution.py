@@ -9,21 +9,28 @@ import pytest
 
 from anode import ops
 from anode.backends.cpu.backend import CpuBackend
+from anode.ir.dtypes import bf16, f32_to_bf16
 from anode.ir.graph import Graph, trace
 from anode.ir.node import Node
-from anode.ir.types import tensor
+from anode.ir.types import TensorType, tensor
 from anode.ops.evaluate import evaluate
 from anode.runtime.state import State
 
 CPU = CpuBackend()
 
 
+def stored(values: np.ndarray, type: TensorType) -> np.ndarray:
+    return f32_to_bf16(values) if type.dtype is bf16 else values
+
+
 def agree(graph: Graph, kernels: int | None = None) -> None:
     """The native code gives the reference's values, and the same bits for 1, 2 and 3 threads."""
     random = np.random.default_rng(0)
-    arrays = [random.standard_normal(t.static).astype(np.float32) for t in graph.types]
+    drawn = [random.standard_normal(t.static).astype(np.float32) for t in graph.types]
+    arrays = [stored(x, t) for x, t in zip(drawn, graph.types, strict=True)]
     (wanted, _) = evaluate(graph, arrays)
-    (magnitude, _) = evaluate(graph, [abs(x) for x in arrays])
+    magnitudes = [stored(abs(x), t) for x, t in zip(drawn, graph.types, strict=True)]
+    (magnitude, _) = evaluate(graph, magnitudes)
     found = []
     for threads in (1, 2, 3):
         compiled = CPU.compile(graph, threads=threads)
@@ -46,35 +53,35 @@ def window_attrs(case: dict[str, tuple[int, ...]], rank: int) -> dict[str, tuple
     }
 
 
-def forward(case: dict[str, tuple[int, ...]]) -> Graph:
+def forward(case: dict[str, tuple[int, ...]], dtype: str = "f32") -> Graph:
     rank = len(case["kernel"])
     taps = range(rank + 1, 2 * rank + 2)
 
     def function(x: Node, w: Node, bias: Node) -> Node:
         patches = ops.windows(x, **window_attrs(case, rank))
-        y = ops.dot_general(patches, w, contract=(taps, range(rank + 1)))
+        y = ops.dot_general(patches, w, contract=(taps, range(rank + 1)), dtype="f32")
         return ops.relu(y + bias)
 
     channels = case["x"][-1]
-    weights = tensor("f32", *case["kernel"], channels, *case["o"])
-    return trace(function, tensor("f32", *case["x"]), weights, tensor("f32", *case["o"]))
+    weights = tensor(dtype, *case["kernel"], channels, *case["o"])
+    return trace(function, tensor(dtype, *case["x"]), weights, tensor("f32", *case["o"]))
 
 
-def by_weights(case: dict[str, tuple[int, ...]]) -> Graph:
+def by_weights(case: dict[str, tuple[int, ...]], dtype: str = "f32") -> Graph:
     rank = len(case["kernel"])
 
     def function(x: Node, ct: Node) -> Node:
         patches = ops.windows(x, **window_attrs(case, rank))
         pixels = range(rank + 1)
-        return ops.dot_general(patches, ct, contract=(pixels, pixels))
+        return ops.dot_general(patches, ct, contract=(pixels, pixels), dtype="f32")
 
     attrs = window_attrs(case, rank)
-    x = tensor("f32", *case["x"])
+    x = tensor(dtype, *case["x"])
     pixels = trace(lambda x: ops.windows(x, **attrs), x).outputs[0].tensor.static[: rank + 1]
-    return trace(function, x, tensor("f32", *pixels, *case["o"]))
+    return trace(function, x, tensor(dtype, *pixels, *case["o"]))
 
 
-def by_data(case: dict[str, tuple[int, ...]]) -> Graph:
+def by_data(case: dict[str, tuple[int, ...]], dtype: str = "f32") -> Graph:
     """Windows of the padded cotangent by flipped weights; the weights are read as they lie."""
     rank = len(case["kernel"])
     taps = range(rank + 1, 2 * rank + 2)
@@ -82,10 +89,11 @@ def by_data(case: dict[str, tuple[int, ...]]) -> Graph:
     def function(ct: Node, w: Node) -> Node:
         patches = ops.windows(ct, **window_attrs(case, rank))
         flipped = ops.reverse(w, axes=tuple(range(rank)))
-        return ops.dot_general(patches, flipped, contract=(taps, (*range(rank), rank + 1)))
+        contract = (taps, (*range(rank), rank + 1))
+        return ops.dot_general(patches, flipped, contract=contract, dtype="f32")
 
-    weights = tensor("f32", *case["kernel"], *case["o"], case["x"][-1])
-    return trace(function, tensor("f32", *case["x"]), weights)
+    weights = tensor(dtype, *case["kernel"], *case["o"], case["x"][-1])
+    return trace(function, tensor(dtype, *case["x"]), weights)
 
 
 CASES = {
@@ -110,6 +118,12 @@ CASES = {
 @pytest.mark.parametrize("product", [forward, by_weights, by_data])
 def test_products_read_windows_in_place(product, name):
     agree(product(CASES[name]), kernels=1)
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("product", [forward, by_weights, by_data])
+def test_half_types_add_up_in_f32(product, name):
+    agree(product(CASES[name], "bf16"), kernels=1)
 
 
 def random_case(seed: int) -> dict[str, tuple[int, ...]]:

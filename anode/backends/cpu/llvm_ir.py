@@ -222,6 +222,31 @@ def multiply_add(b: ir.IRBuilder, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.V
     return b.call(_intrinsic(b, f"llvm.fmuladd.{_suffix(x.type)}", kind), [x, y, z])
 
 
+class _BFloat(ir.Type):
+    """LLVM's bfloat, which llvmlite does not know."""
+
+    def _to_string(self) -> str:
+        return "bfloat"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _BFloat)
+
+    def __hash__(self) -> int:
+        return hash(_BFloat)
+
+
+def add_pairs(b: ir.IRBuilder, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
+    """z plus the products of both halves of words x and y, which are bf16 (needs AVX512_BF16).
+
+    Denormal numbers count as zero.
+    """
+    lanes = x.type.count
+    halves = ir.VectorType(_BFloat(), 2 * lanes)
+    kind = ir.FunctionType(z.type, [z.type, halves, halves])
+    function = _intrinsic(b, f"llvm.x86.avx512bf16.dpbf16ps.{32 * lanes}", kind)
+    return b.call(function, [z, b.bitcast(x, halves), b.bitcast(y, halves)])
+
+
 def add_up(b: ir.IRBuilder, vectors: Values) -> ir.Value:
     """The vector whose lane i is the sum of the lanes of `vectors[i]`, added up in pairs."""
     while len(vectors) > 1:

@@ -316,7 +316,7 @@ class _Emitter:
         part = (add(b, depth.start, k), smaller(b, b.sub(depth.depth, k), COLUMNS))
 
         def tile(index: ir.Value, rows: int) -> None:
-            target = at(b, self.packed_a(block, index), mul(b, k, plan.mr), plan.spec.dtype)
+            target = at(b, self.packed_a(block, index), mul(b, k, plan.mr), plan.spec.packed)
             pack_columns(b, plan, matrices.a, target, (mul(b, index, plan.mr), rows), part)
 
         self.each_row_tile(block, tile)
@@ -325,7 +325,7 @@ class _Emitter:
         """Where the packed rows of `tile` begin."""
         plan, b = self.plan, self.b
         local = b.sub(tile, block.first_tile)
-        return at(b, self.scratch, mul(b, local, plan.tile_pitch), plan.spec.dtype)
+        return at(b, self.scratch, mul(b, local, plan.tile_pitch), plan.spec.packed)
 
     def column(
         self, matrices: _Matrices, block: _Block, depth: _Pass, index: ir.Value, panel: Panel

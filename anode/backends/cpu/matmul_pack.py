@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from llvmlite import ir
 
 from anode.backends.cpu.llvm_ir import (
+    I32,
     I64,
     LINE,
     POINTER,
@@ -24,22 +26,26 @@ from anode.backends.cpu.llvm_ir import (
     prefetch,
     shuffle,
     smaller,
+    splat,
     store_vector,
 )
 from anode.backends.cpu.matmul_plan import MatmulPlan, Operand, Panel, ceil_div
-from anode.backends.cpu.matmul_view import Part, each_run, offset, segments
-from anode.ir.dtypes import DType
+from anode.backends.cpu.matmul_view import Part, Segment, each_run, offset, segments
+from anode.ir.dtypes import DType, bf16, u32
+from anode.passes.strides import Axis
 
 
 def pack_rows(
     b: ir.IRBuilder, plan: MatmulPlan, source: ir.Value, target: ir.Value, rows: Part, part: Part
 ) -> None:
     """Copy some rows of a part of A to `target` as [m][k], `a_pitch` elements from row to row."""
-    a, dtype, lanes = plan.spec.a, plan.spec.dtype, plan.lanes
+    a, dtype, lanes, pitch = plan.spec.a, plan.spec.packed, plan.lanes, plan.a_pitch
+    if plan.spec.in_words and a.dtype is bf16:
+        dtype, pitch, part = bf16, 2 * pitch, _terms(b, plan, part)
 
     def row(i: ir.Value) -> None:
         start = at(b, source, offset(b, a.rows, a.row, b.add(i64(rows[0]), i)), a.dtype)
-        copy = at(b, target, mul(b, i, plan.a_pitch), dtype)
+        copy = at(b, target, mul(b, i, pitch), dtype)
 
         def run(place: Index, distance: ir.Value, length: ir.Value, _: Values) -> Values:
             copy_run(at(b, start, distance, a.dtype), at(b, copy, place, dtype), length)
@@ -78,27 +84,13 @@ def pack_columns(
 
     Whole vectors are stored: what is too much lies where the next column goes, or behind the last.
     """
-    a, dtype, lanes = plan.spec.a, plan.spec.dtype, plan.lanes
+    a, lanes = plan.spec.a, plan.lanes
     first, count = rows
-    starts = range(0, count, lanes)
-    vectors = [(start, min(lanes, count - start), lanes) for start in starts]
+    vectors = [(start, min(lanes, count - start), lanes) for start in range(0, count, lanes)]
     parts = segments(b, a.rows, first, plan.mr, vectors)
-
-    def run(place: Index, distance: ir.Value, length: ir.Value, _: Values) -> Values:
-        begin = at(b, source, distance, a.dtype)
-        copies = at(b, target, mul(b, i64(place), plan.mr), dtype)
-
-        def column(k: ir.Value, _: Values) -> Values:
-            line = at(b, begin, mul(b, k, a.column), a.dtype)
-            copy = at(b, copies, mul(b, k, plan.mr), dtype)
-            for start, segment in zip(starts, parts, strict=True):
-                value = segment.load(b, line, a.dtype, dtype)
-                store_vector(b, value, at(b, copy, start, dtype), dtype)
-            return ()
-
-        return loop(b, 0, length, 1, column)
-
-    each_run(b, a.columns, a.column, part, run)
+    places = [(start, segment) for (start, *_), segment in zip(vectors, parts, strict=True)]
+    lines = _Lines(a.dtype, a.columns, a.column, plan.mr, places)
+    _pack_lines(b, plan, source, target, lines, part)
 
 
 def pack_panel(
@@ -110,26 +102,74 @@ def pack_panel(
     part: Part,
 ) -> None:
     """Copy a part of the rows of a panel of B whose columns are contiguous, as [k][nr]."""
-    operand, dtype = plan.spec.b, plan.spec.dtype
-    first, panel = columns
+    operand, (first, panel) = plan.spec.b, columns
     vectors = [(panel.offset(v), panel.valid(v), lanes) for v, lanes in enumerate(panel.lanes)]
     parts = segments(b, operand.columns, first, plan.nr, vectors)
+    places = [(start, segment) for (start, *_), segment in zip(vectors, parts, strict=True)]
+    lines = _Lines(operand.dtype, operand.rows, operand.row, plan.nr, places)
+    _pack_lines(b, plan, source, target, lines, part)
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """What is packed at each step of k: vectors and where they go, `pitch` elements a step."""
+
+    dtype: DType
+    axis: Axis
+    stride: int
+    pitch: int
+    vectors: Sequence[tuple[int, Segment]]
+
+
+def _pack_lines(
+    b: ir.IRBuilder,
+    plan: MatmulPlan,
+    source: ir.Value,
+    target: ir.Value,
+    lines: _Lines,
+    part: Part,
+) -> None:
+    """Copy a part of k. Single terms become the low and high halves of words in turn."""
+    dtype, halves = plan.spec.packed, plan.spec.in_words and lines.dtype is bf16
 
     def run(place: Index, distance: ir.Value, length: ir.Value, _: Values) -> Values:
-        begin = at(b, source, distance, operand.dtype)
-        copies = at(b, target, mul(b, i64(place), plan.nr), dtype)
+        begin = at(b, source, distance, lines.dtype)
 
-        def row(k: ir.Value, _: Values) -> Values:
-            line = at(b, begin, mul(b, k, operand.row), operand.dtype)
-            copy = at(b, copies, mul(b, k, plan.nr), dtype)
-            for (start, *_), segment in zip(vectors, parts, strict=True):
-                value = segment.load(b, line, operand.dtype, dtype)
-                store_vector(b, value, at(b, copy, start, dtype), dtype)
+        def line(k: ir.Value, _: Values) -> Values:
+            number = add(b, place, k)
+            row = b.lshr(number, i64(1)) if halves else number
+            copy = at(b, target, mul(b, row, lines.pitch), dtype)
+            elements = at(b, begin, mul(b, k, lines.stride), lines.dtype)
+            for start, segment in lines.vectors:
+                to = at(b, copy, start, dtype)
+                if halves:
+                    value = segment.load(b, elements, bf16, bf16)
+                    value = _joined(b, value, to, number)
+                else:
+                    value = segment.load(b, elements, lines.dtype, dtype)
+                store_vector(b, value, to, dtype)
             return ()
 
-        return loop(b, 0, length, 1, row)
+        return loop(b, 0, length, 1, line)
 
-    each_run(b, operand.rows, operand.row, part, run)
+    each_run(b, lines.axis, lines.stride, _terms(b, plan, part) if halves else part, run)
+
+
+def _joined(b: ir.IRBuilder, half: ir.Value, place: ir.Value, number: ir.Value) -> ir.Value:
+    """Words with `half` as their low half; for odd numbers as the high one, above what is there."""
+    lanes = half.type.count
+    odd = b.trunc(b.and_(number, i64(1)), I32)
+    shift, keep = b.mul(odd, I32(16)), b.sub(I32(0), odd)
+    words = b.zext(half, ir.VectorType(I32, lanes))
+    present = b.and_(load_vector(b, place, lanes, u32, u32), splat(b, keep, lanes))
+    return b.or_(b.shl(words, splat(b, shift, lanes)), present)
+
+
+def _terms(b: ir.IRBuilder, plan: MatmulPlan, part: Part) -> Part:
+    """A part of k in single terms, of which the last word may have one only."""
+    start = mul(b, i64(part[0]), 2)
+    count = smaller(b, mul(b, part[1], 2), b.sub(i64(plan.spec.terms), start))
+    return start, count
 
 
 def panel_ahead(
@@ -181,7 +221,7 @@ def transposer(plan: MatmulPlan, module: ir.Module, name: str) -> ir.Function:
     function.attributes.add("nounwind")
     b = ir.IRBuilder(function.append_basic_block("entry"))
     source, target, first, columns, *part = function.args
-    operand, dtype, lanes = plan.spec.b, plan.spec.dtype, plan.lanes
+    operand, dtype, lanes = plan.spec.b, plan.spec.packed, plan.lanes
     copy_lines = _copy_elements
     if plan.spec.b.row == 1 and dtype.size >= 4:
         copy_lines = _transpose_blocks
@@ -226,7 +266,7 @@ def _transpose_blocks(
     Vector i gathers, in 16-byte parts, the columns i, i + unit, i + 2 unit, …; then transposing
     inside each part is all it takes, and the gathering needs no shuffles but loads.
     """
-    source, dtype = plan.spec.b.dtype, plan.spec.dtype
+    source, dtype = plan.spec.b.dtype, plan.spec.packed
     unit = 16 // dtype.size
 
     def block(k: ir.Value, _: Values) -> Values:
@@ -247,7 +287,7 @@ def _copy_elements(
     b: ir.IRBuilder, plan: MatmulPlan, lines: Values, copy: ir.Value, depth: ir.Value
 ) -> None:
     """Pack one vector's width of columns element by element; for strides that are rare."""
-    operand, dtype = plan.spec.b, plan.spec.dtype
+    operand, dtype = plan.spec.b, plan.spec.packed
 
     def row(k: ir.Value, _: Values) -> Values:
         place = at(b, copy, mul(b, k, plan.nr), dtype)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, prod
 from typing import Literal
 
 from anode.backends.cpu.target import Target
-from anode.ir.dtypes import DType
+from anode.ir.dtypes import DType, bf16, f32, u32
 from anode.passes.strides import Axis
 
 _TASK_CYCLES = 24_000  # about 7 µs: long against the cost of handing out a task
@@ -68,6 +68,17 @@ class MatmulSpec:
     dtype: DType
     threads: int
     batch: tuple[int, ...] = ()
+    terms: int = 0
+
+    @property
+    def in_words(self) -> bool:
+        """Whether k counts words of two bf16, `terms` of them in all, multiplied pair by pair."""
+        return self.terms > 0
+
+    @property
+    def packed(self) -> DType:
+        """The type of packed elements."""
+        return u32 if self.in_words else self.dtype
 
 
 Form = Literal["outer", "dots", "column"]
@@ -140,13 +151,14 @@ class MatmulPlan:
     @property
     def panel(self) -> Panel:
         """The panel that most of C is made of."""
-        return _panel(min(self.nr, self.spec.n), self.lanes)
+        return _panel(min(self.nr, self.spec.n), self.lanes, 4 if self.spec.in_words else 1)
 
     @property
     def last_panel(self) -> Panel | None:
         """The panel at the right edge, where it differs."""
         rest = self.spec.n % self.nr
-        return _panel(rest, self.lanes) if rest and self.spec.n > self.nr else None
+        least = 4 if self.spec.in_words else 1
+        return _panel(rest, self.lanes, least) if rest and self.spec.n > self.nr else None
 
     @property
     def block_panels(self) -> int:
@@ -205,6 +217,7 @@ class MatmulPlan:
     @property
     def b_bytes(self) -> int:
         rows = round_up(self.kc, self.lanes)
+        rows += self.lanes if self.spec.b.rows else 0  # the last run may be copied beyond its end
         return round_up(rows * self.nr * self.spec.dtype.size, 64) if self.pack_b else 0
 
     @property
@@ -227,6 +240,8 @@ def plan_matmul(spec: MatmulSpec, target: Target) -> MatmulPlan:
     """The blocking for `spec` on `target`; pure arithmetic, a fraction of a millisecond."""
     lanes = target.lanes(spec.dtype.size)
     form = _form(spec, lanes)
+    if form == "outer" and "+avx512bf16" in target.features:
+        spec = _in_words(spec)
     mr, nr = _tile_of_form(spec, form, lanes, target)
     kc = _depth(spec, target) if form == "outer" else max(spec.k, 1)
     pack_a = form == "outer" and _packs_a(spec, mr, nr)
@@ -243,9 +258,40 @@ def round_up(a: int, multiple: int) -> int:
     return ceil_div(a, multiple) * multiple
 
 
-def _panel(columns: int, lanes: int) -> Panel:
+def _in_words(spec: MatmulSpec) -> MatmulSpec:
+    """The product of pairs of bf16, if its operands can be read so; else itself."""
+    a, b = _words(spec.a, spec.k, 1), _words(spec.b, spec.k, 0)
+    halves = spec.a.dtype is spec.b.dtype is bf16 and spec.dtype is f32 and spec.k > 1
+    if not halves or (a is spec.a and 1 not in (a.row, a.column)):
+        return spec
+    if spec.n < 2 or (b is spec.b and b.column != 1):
+        return spec
+    return replace(spec, a=a, b=b, k=ceil_div(spec.k, 2), terms=spec.k)
+
+
+def _words(operand: Operand, k: int, along: int) -> Operand:
+    """The operand in words of two bf16 that are neighbours along k; itself, where they are not."""
+    axes = [operand.rows, operand.columns]
+    strides = list(operand.strides)
+    deep = axes[along] or ((k, strides[along - 2]),)
+    others = [
+        *strides[:-2],
+        strides[-1 - along],
+        *(step for _, step in (*axes[1 - along], *deep[:-1])),
+    ]
+    if deep[-1][1] != 1 or deep[-1][0] % 2 or any(step % 2 for step in others):
+        return operand
+    halved = [tuple((size, step // 2) for size, step in axis) for axis in axes]
+    if axes[along]:
+        halved[along] = (*halved[along][:-1], (deep[-1][0] // 2, 1))
+    strides = [step // 2 for step in strides]
+    strides[along - 2] = 1
+    return Operand(u32, tuple(strides), *halved)
+
+
+def _panel(columns: int, lanes: int, least: int = 1) -> Panel:
     full, rest = divmod(columns, lanes)
-    tail = (1 << (rest - 1).bit_length(),) if rest else ()
+    tail = (max(least, 1 << (rest - 1).bit_length()),) if rest else ()
     return Panel((lanes,) * full + tail, columns)
 
 
@@ -345,13 +391,15 @@ def _collides(stride: int, spec: MatmulSpec) -> bool:
 def _packs_a(spec: MatmulSpec, mr: int, nr: int) -> bool:
     """Whether A is copied first: it needs widening, is strided, or its lines collide."""
     a = spec.a
+    if spec.in_words and a.dtype is bf16:
+        return True
     if a.rows and a.rows[-1][0] % mr:
         return True
-    if not a.is_plain and a.dtype is spec.dtype:
+    if not a.is_plain and a.dtype is spec.packed:
         return False
     if spec.n <= 2 * nr and spec.n <= 64:
         return False  # too little use of each element
-    if a.dtype is not spec.dtype or 1 not in (a.row, a.column):
+    if a.dtype is not spec.packed or 1 not in (a.row, a.column):
         return True
     lines, stride = (mr, a.row) if a.column == 1 else (spec.k, a.column)
     return lines > 4 and _collides(stride, spec)
@@ -363,7 +411,7 @@ def _packs_b(spec: MatmulSpec, row_tiles: int) -> bool:
     Otherwise rows are streamed in place, which measured faster, unless they collide in the cache,
     or each lies in a page of its own and many rows of A make up for the copy.
     """
-    if not spec.b.is_plain or (spec.b.column != 1 and spec.n > 1):
+    if spec.in_words or not spec.b.is_plain or (spec.b.column != 1 and spec.n > 1):
         return True
     if row_tiles <= 2:
         return False

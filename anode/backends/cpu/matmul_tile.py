@@ -18,6 +18,7 @@ from anode.backends.cpu.llvm_ir import (
     Index,
     Values,
     add,
+    add_pairs,
     add_up,
     at,
     element_type,
@@ -106,6 +107,7 @@ class Tile:
         """One step of k: a row of the panel, that at `place`, times column `k` from `line` on."""
         b = self.builder
         vectors = self.row_of_b(place)
+        multiply = add_pairs if self.plan.spec.in_words else multiply_add
         self.ahead(place)
         results = []
         for row in range(self.rows):
@@ -113,12 +115,12 @@ class Tile:
             for index, vector in enumerate(vectors):
                 factor = splat(b, element, self.panel.lanes[index])
                 total = totals[row * len(vectors) + index]
-                results.append(multiply_add(b, factor, vector, total))
+                results.append(multiply(b, factor, vector, total))
         return results
 
     def row_of_b(self, k: ir.Value) -> Values:
         plan, b, panel = self.plan, self.builder, self.panel
-        pitch, dtype, mask = plan.nr, plan.spec.dtype, False
+        pitch, dtype, mask = plan.nr, plan.spec.packed, False
         if not plan.pack_b:
             pitch, dtype, mask = plan.spec.b.row, plan.spec.b.dtype, True
         line = at(b, self.b, mul(b, k, pitch), dtype)
@@ -131,7 +133,7 @@ class Tile:
                 at(b, line, panel.offset(v), dtype),
                 lanes,
                 dtype,
-                plan.spec.dtype,
+                plan.spec.packed,
                 first_lanes(panel.valid(v), lanes) if mask else None,
             )
             for v, lanes in enumerate(panel.lanes)
@@ -141,10 +143,10 @@ class Tile:
         plan, b, a = self.plan, self.builder, self.plan.spec.a
         along, across, dtype = a.column, a.row, a.dtype
         if plan.pack_a:
-            dtype = plan.spec.dtype
+            dtype = plan.spec.packed
             along, across = (plan.mr, 1) if plan.a_is_column_major else (1, plan.a_pitch)
         column = at(b, line, mul(b, k, along), dtype)
-        return load_scalar(b, at(b, column, row * across, dtype), dtype, plan.spec.dtype)
+        return load_scalar(b, at(b, column, row * across, dtype), dtype, plan.spec.packed)
 
     def dots(self) -> None:
         """Every row of the tile, a vector of sums of products at a time."""
