@@ -10,8 +10,8 @@ from anode.backends.cpu import onednn
 from anode.backends.cpu.costs import save
 from anode.backends.cpu.onednn_conv import Problem
 from anode.backends.cpu.target import host_target
-from anode.backends.cpu.tune import Measured, candidates, measure
 from anode.commands.settings import at_least
+from anode.inspect.tune import Measured, candidates, measure
 from anode.models import architecture
 from anode.runtime.executable import chosen_threads
 

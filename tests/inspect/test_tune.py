@@ -9,9 +9,10 @@ import pytest
 from rich.console import Console
 
 from anode import ops
-from anode.backends.cpu import costs, onednn, tune
+from anode.backends.cpu import costs, onednn
 from anode.backends.cpu.costs import Costs
 from anode.backends.cpu.onednn_conv import Problem
+from anode.inspect import tune
 from anode.ir.graph import Graph, trace
 from anode.ir.types import tensor
 
