@@ -41,6 +41,7 @@ from anode.frontends.layers.convolution import (
     Deconv,
     Deconvolution,
     Pooling,
+    Upsampling,
 )
 from anode.frontends.layers.costs import (
     Cost,

@@ -20,6 +20,7 @@ from anode.frontends.layers.layers import (
     check_float,
     features,
     followers,
+    static,
 )
 from anode.ir.node import Node
 from anode.ops.spatial import Padding
@@ -115,7 +116,7 @@ class Pooling(Layer):
     """One number of each window of each channel: its maximum, average, or l2 norm.
 
     `fshape` is the window, a number or one for each spatial dim, or "all" for whole images, whose
-    spatial dims become 1. `op` is "max", "avg" or "l2". Strides are the window by default; with
+    spatial dims become 1; a number is for two dims or more, (2,) for sequences. `op` is "max", "avg" or "l2". Strides are the window by default; with
     `ceil` the number of windows is rounded up, as Caffe does. Averages count the padding, and not
     what lies beyond it, unless `include_padding` is False.
     """
@@ -140,8 +141,7 @@ class Pooling(Layer):
         self.ceil, self.include_padding = ceil, include_padding
 
     def build(self, x: Node) -> Node:
-        rank = len(x.shape) - 2 if isinstance(self.fshape, (int, str)) else len(self.fshape)
-        x = images(x, max(rank, 1))
+        x, rank = images(x, self.rank(x)), self.rank(x)
         kind, data_format = POOLS[self.op], FORMATS[len(x.shape)]
         if isinstance(self.fshape, str):
             return ops.global_pool(x, kind, data_format=data_format)
@@ -156,6 +156,12 @@ class Pooling(Layer):
             include_padding=self.include_padding,
             data_format=data_format,
         )
+
+    def rank(self, x: Node) -> int:
+        """How many spatial dims `x` has, by the window."""
+        if isinstance(self.fshape, str):
+            return max(len(x.shape) - 2, 1)
+        return max(len(x.shape) - 2, 2) if isinstance(self.fshape, int) else len(self.fshape)
 
 
 class LRN(Layer):
@@ -180,6 +186,26 @@ class LRN(Layer):
         return ops.local_response_norm(
             x, size=self.depth, alpha=self.ascale, beta=self.bpower, k=self.bias
         )
+
+
+class Upsampling(Layer):
+    """Images larger by `factors`, one whole number or one for each spatial dim.
+
+    `mode` is "nearest", which repeats elements, "linear" or "cubic", as in `ops.resize`.
+    """
+
+    def __init__(
+        self, factors: int | Sequence[int], mode: str = "nearest", name: str | None = None
+    ) -> None:
+        self.factors, self.mode, self.name = factors, mode, name
+
+    def build(self, x: Node) -> Node:
+        rank = 2 if isinstance(self.factors, int) else len(self.factors)
+        x = images(x, max(len(x.shape) - 2, rank))
+        spatial = static(x)[1:-1]
+        factors = per_dim(self.factors, len(spatial), 1)
+        sizes = tuple(n * factor for n, factor in zip(spatial, factors, strict=True))
+        return ops.resize(x, sizes=sizes, mode=self.mode)
 
 
 def Conv(

@@ -108,6 +108,14 @@ def test_pooling():
     np.testing.assert_allclose(norm, np.sqrt((windows**2).sum((2, 4))), rtol=1e-5)
 
 
+def test_pooling_of_grey_images_and_sequences():
+    found = outputs([nn.Pooling(2)], X[..., 0])
+    assert np.array_equal(found, outputs([nn.Pooling(2)])[..., :1])
+    sequences = outputs([nn.Pooling((2,))], X[:, :6, 0])
+    assert np.array_equal(sequences, X[:, :6, 0].reshape(2, 3, 2, 4).max(2))
+    assert np.array_equal(outputs([nn.Pooling("all")], X[:, :, 0]), X[:, :, 0].max(1)[:, None])
+
+
 def test_pooling_rounds_up_and_counts_as_caffe_does():
     """Caffe divides by the window cut at the padding's end."""
     assert outputs([nn.Pooling(2, ceil=True)]).shape == (2, 4, 3, 4)
@@ -128,6 +136,16 @@ def test_lrn():
     total = sum(squares[..., i : i + 4] for i in range(3))
     wanted = X * (2 + 0.5 / 3 * total) ** -0.75
     np.testing.assert_allclose(outputs([nn.LRN(3, 0.5, 0.75, 2)]), wanted, rtol=1e-4)
+
+
+def test_upsampling():
+    wanted = X.repeat(2, 1).repeat(3, 2)
+    assert np.array_equal(outputs([nn.Upsampling((2, 3))]), wanted)
+    assert np.array_equal(
+        outputs([nn.Upsampling(2)], X[..., 0])[..., 0], X[..., 0].repeat(2, 1).repeat(2, 2)
+    )
+    flat = np.ones((1, 3, 3, 2), np.float32)
+    np.testing.assert_allclose(outputs([nn.Upsampling(2, "linear")], flat), 1.0, rtol=1e-6)
 
 
 def test_images_are_flattened_channels_first():
