@@ -116,9 +116,10 @@ class Pooling(Layer):
     """One number of each window of each channel: its maximum, average, or l2 norm.
 
     `fshape` is the window, a number or one for each spatial dim, or "all" for whole images, whose
-    spatial dims become 1; a number is for two dims or more, (2,) for sequences. `op` is "max", "avg" or "l2". Strides are the window by default; with
-    `ceil` the number of windows is rounded up, as Caffe does. Averages count the padding, and not
-    what lies beyond it, unless `include_padding` is False.
+    spatial dims become 1; a number is for two dims or more, (2,) for sequences. `op` is "max",
+    "avg" or "l2". Strides are the window by default; with `ceil` the number of windows is rounded
+    up, as Caffe does. Averages count the padding, and not what lies beyond it, unless
+    `include_padding` is False.
     """
 
     def __init__(
