@@ -129,30 +129,67 @@ def _pack_lines(
     lines: _Lines,
     part: Part,
 ) -> None:
-    """Copy a part of k. Single terms become the low and high halves of words in turn."""
-    dtype, halves = plan.spec.packed, plan.spec.in_words and lines.dtype is bf16
+    """Copy a part of k, line by line."""
+    if plan.spec.in_words and lines.dtype is bf16:
+        _pack_words(b, source, target, lines, _terms(b, plan, part))
+        return
+    dtype = plan.spec.packed
 
     def run(place: Index, distance: ir.Value, length: ir.Value, _: Values) -> Values:
         begin = at(b, source, distance, lines.dtype)
+        copies = at(b, target, mul(b, i64(place), lines.pitch), dtype)
 
         def line(k: ir.Value, _: Values) -> Values:
-            number = add(b, place, k)
-            row = b.lshr(number, i64(1)) if halves else number
-            copy = at(b, target, mul(b, row, lines.pitch), dtype)
             elements = at(b, begin, mul(b, k, lines.stride), lines.dtype)
+            copy = at(b, copies, mul(b, k, lines.pitch), dtype)
             for start, segment in lines.vectors:
-                to = at(b, copy, start, dtype)
-                if halves:
-                    value = segment.load(b, elements, bf16, bf16)
-                    value = _joined(b, value, to, number)
-                else:
-                    value = segment.load(b, elements, lines.dtype, dtype)
-                store_vector(b, value, to, dtype)
+                value = segment.load(b, elements, lines.dtype, dtype)
+                store_vector(b, value, at(b, copy, start, dtype), dtype)
             return ()
 
         return loop(b, 0, length, 1, line)
 
-    each_run(b, lines.axis, lines.stride, _terms(b, plan, part) if halves else part, run)
+    each_run(b, lines.axis, lines.stride, part, run)
+
+
+def _pack_words(
+    b: ir.IRBuilder, source: ir.Value, target: ir.Value, lines: _Lines, part: Part
+) -> None:
+    """Copy a part of k, in single terms: each is one half of words, the low ones first.
+
+    Two lines of a run are words at once; one that its partner is not next to joins it later.
+    """
+
+    def run(place: Index, distance: ir.Value, length: ir.Value, _: Values) -> Values:
+        begin = at(b, source, distance, bf16)
+
+        def pack(k: ir.Value, pair: bool) -> None:
+            elements = at(b, begin, mul(b, k, lines.stride), bf16)
+            number = add(b, place, k)
+            copy = at(b, target, mul(b, b.lshr(number, i64(1)), lines.pitch), u32)
+            for start, segment in lines.vectors:
+                to, value = at(b, copy, start, u32), segment.load(b, elements, bf16, bf16)
+                if pair:
+                    after = segment.load(b, at(b, elements, lines.stride, bf16), bf16, bf16)
+                    words = _words(b, value, after)
+                else:
+                    words = _joined(b, value, to, number)
+                store_vector(b, words, to, u32)
+
+        first = b.and_(i64(place), i64(1))
+        last = b.sub(length, b.and_(b.sub(length, first), i64(1)))
+        counted(b, 0, first, 1, lambda k: pack(k, False))
+        counted(b, first, last, 2, lambda k: pack(k, True))
+        counted(b, last, length, 1, lambda k: pack(k, False))
+        return ()
+
+    each_run(b, lines.axis, lines.stride, part, run)
+
+
+def _words(b: ir.IRBuilder, low: ir.Value, high: ir.Value) -> ir.Value:
+    kind = ir.VectorType(I32, low.type.count)
+    sixteen = ir.Constant(kind, [16] * kind.count)
+    return b.or_(b.zext(low, kind), b.shl(b.zext(high, kind), sixteen))
 
 
 def _joined(b: ir.IRBuilder, half: ir.Value, place: ir.Value, number: ir.Value) -> ir.Value:
