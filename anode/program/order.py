@@ -6,6 +6,8 @@ import heapq
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+CLOSE = 64  # peaks that differ by less than 1/CLOSE are as good as equal
+
 
 @dataclass(frozen=True)
 class Costs:
@@ -34,17 +36,19 @@ class Costs:
 def list_order(costs: Costs) -> list[int]:
     """An order of the tasks that respects `before` and keeps the peak of live bytes low.
 
-    Three list schedules are made and the one with the lowest peak taken. The first always takes the
-    ready task after which the fewest bytes are live. The others take a task that adds no live bytes
-    if one is ready; else the second takes the first in the tasks' own order, which has producers
-    near users, and the third the last, so that what was begun is brought to its end.
+    Three list schedules are made and the first taken whose peak is near the lowest. The first one
+    always takes the ready task after which the fewest bytes are live. The others take a task that
+    adds no live bytes if one is ready; else the second takes the first in the tasks' own order,
+    which has producers near users, and the third the last, so that what was begun comes to its end.
     """
     orders = [
         _schedule(costs, lambda growth, task: (growth, task)),
         _schedule(costs, lambda growth, task: (growth > 0, task)),
         _schedule(costs, lambda growth, task: (growth > 0, -task)),
     ]
-    return min(orders, key=lambda order: max(live_bytes(costs, order), default=0))
+    peaks = [max(live_bytes(costs, order), default=0) for order in orders]
+    near = min(peaks) + min(peaks) // CLOSE
+    return next(order for order, peak in zip(orders, peaks, strict=True) if peak <= near)
 
 
 def live_bytes(costs: Costs, order: Iterable[int]) -> list[int]:

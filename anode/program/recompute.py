@@ -31,9 +31,9 @@ from anode.program.plan import plan
 from anode.program.program import Buffer, Program, Step
 from anode.rewrite.trace import Hit, Trace
 
-ONCE = 16  # the largest share, 1/ONCE, of the candidates that are dropped at once
 SMALL = 8  # an operand this many times smaller than what it gives is kept rather than recomputed
 MOST_KEPT = 32  # dropped buffers of which it is tried whether they can be kept after all
+WEIGHTS = (1.0, 0.5, 0.0)  # of the cost in a candidate's value: the next if one leads nowhere
 GOALS = (0.7, 0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.1)  # shares of the bound, to find the least arena
 
 
@@ -44,11 +44,12 @@ def within(program: Program, limit: int, trace: Trace | None = None) -> Program:
     that was found, where the limit cannot be kept.
     """
     planned = plan(program, limit)
-    drops, goal = Drops(program), limit
-    while planned.arena > limit and drops.below(goal):
-        drops.keep(goal)
-        planned = plan(drops.current.program, limit)
-        goal -= max(planned.arena - limit, limit // 200)
+    for weight in WEIGHTS:
+        drops, goal = Drops(program, weight), limit
+        while planned.arena > limit and drops.below(goal):
+            drops.keep(goal)
+            planned = plan(drops.current.program, limit)
+            goal -= max(planned.arena - limit, limit // 200)
     if planned.arena > limit:
         planned = _smallest(program)
     if planned.arena > limit:
@@ -65,12 +66,13 @@ def within(program: Program, limit: int, trace: Trace | None = None) -> Program:
 def _smallest(program: Program) -> Program:
     """The program planned in the smallest arena that is found, by several goals."""
     bound, found = memory_report(program).lower_bound, [plan(program, 0)]
-    for share in GOALS:
-        drops = Drops(program)
-        if not drops.below(int(bound * share)):
+    for weight in WEIGHTS:
+        for share in GOALS:
+            drops = Drops(program, weight)
+            reached = drops.below(int(bound * share))
             found.append(plan(drops.smallest.program, 0))
-            break
-        found.append(plan(drops.current.program, 0))
+            if not reached:
+                break
     return min(found, key=lambda planned: planned.arena)
 
 
@@ -98,16 +100,15 @@ class Drop:
     cost: float
     with_it: tuple[tuple[int, int], ...]  # buffers and their cuts
 
-    @property
-    def value(self) -> float:
-        return self.excess / self.cost
-
 
 class Drops:
-    """The values of a program that are dropped so far, and which to drop next."""
+    """The values of a program that are dropped so far, and which to drop next.
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
+    A candidate's value is its excess by the cost to the power of `weight`.
+    """
+
+    def __init__(self, program: Program, weight: float = 1.0) -> None:
+        self.program, self.weight = program, weight
         self.cuts: dict[int, int] = {}  # of dropped buffers: the last step that reads the original
         self.refused: set[tuple[int, bool]] = set()  # buffers, and whether operands are kept
         self.cost = [seconds(program, step) for step in program.steps]
@@ -120,10 +121,11 @@ class Drops:
     def below(self, goal: int) -> bool:
         """Drop values until `current` has at most `goal` bytes live at once; False if it cannot."""
         while self.current.peak > goal:
-            chosen = self._next(goal)
-            if not chosen:
+            drop = max(self._candidates(goal), key=self._value, default=None)
+            if drop is not None:
+                self._drop(drop)
+            elif not self._take_back(goal):
                 return False
-            self._drop(chosen)
             self.smallest = min(self.smallest, self.current, key=lambda again: again.peak)
         return True
 
@@ -134,7 +136,7 @@ class Drops:
         """Take back what turned out not to be needed for the goal, the most expensive first."""
         dear = sorted(self.cuts, key=lambda b: (-self.cost[self.writer[b]], b))
         for buffer in dear[:MOST_KEPT]:
-            cuts = {b: cut for b, cut in self.cuts.items() if b != buffer}
+            cuts = _less(self.cuts, buffer)
             try:
                 without = self._again(cuts)
             except _Overwritten:
@@ -142,38 +144,36 @@ class Drops:
             if without.peak <= goal:
                 self.current, self.cuts = without, cuts
 
-    def _drop(self, chosen: list[Drop]) -> None:
-        cuts = dict(self.cuts)
-        for drop in chosen:
-            cuts |= dict(drop.with_it) | {drop.buffer: drop.cut}
+    def _drop(self, drop: Drop) -> None:
+        cuts = self.cuts | dict(drop.with_it) | {drop.buffer: drop.cut}
         try:
             self.current, self.cuts = self._again(cuts), cuts
         except _Overwritten:
-            if len(chosen) == 1:
-                self.refused.add((chosen[0].buffer, not chosen[0].with_it))
-            else:
-                for drop in chosen:
-                    self._drop([drop])
+            self.refused.add((drop.buffer, not drop.with_it))
 
-    def _next(self, goal: int) -> list[Drop]:
-        """The best candidates that do not depend on each other, enough of them for the goal."""
+    def _take_back(self, goal: int) -> bool:
+        """Keep a value after all, for good, whose copy is in the way at the peak: a checkpoint."""
+        peak, found = int(np.argmax(self.current.live)), list[tuple[float, int, _Again]]()
+        for buffer, copy in self.current.copies.items():
+            users = self.current.users[copy]
+            if users[0] <= peak <= users[-1]:
+                try:
+                    without = self._again(_less(self.cuts, buffer))
+                except _Overwritten:
+                    continue
+                found.append((without.excess(goal), buffer, without))
+        excess, buffer, without = min(found, key=lambda f: f[:2], default=(np.inf, 0, self.current))
+        if excess >= self.current.excess(goal):
+            return False
+        self.current, self.cuts = without, _less(self.cuts, buffer)
+        self.refused |= {(buffer, False), (buffer, True)}
+        return True
+
+    def _value(self, drop: Drop) -> float:
+        return drop.excess / drop.cost**self.weight
+
+    def _candidates(self, goal: int) -> Iterator[Drop]:
         over = np.array(self.current.live, np.float64) - goal
-        peak = int(over.argmax())
-        found = sorted(self._candidates(over), key=lambda drop: -drop.value)
-        chosen: list[Drop] = []
-        taken, saved = set[int](), 0
-        for drop in found[: max(1, len(found) // ONCE)]:
-            parts = {drop.buffer, *(b for b, _ in drop.with_it)}
-            near = parts.union(*(self.program.steps[self.writer[b]].reads for b in parts))
-            if drop.value * 4 < found[0].value or saved >= over[peak]:
-                break
-            if taken.isdisjoint(near):
-                chosen.append(drop)
-                taken |= near
-                saved += self.sizes[drop.buffer]
-        return chosen
-
-    def _candidates(self, over: np.ndarray) -> Iterator[Drop]:
         for buffer in self.current.users:
             if buffer in self.cuts or buffer >= len(self.pure) or not self.pure[buffer]:
                 continue
@@ -240,6 +240,10 @@ class Drops:
         change[end] -= size
 
 
+def _less(cuts: dict[int, int], buffer: int) -> dict[int, int]:
+    return {b: cut for b, cut in cuts.items() if b != buffer}
+
+
 class _Overwritten(Exception):
     """A step would run again after a variable that it reads has changed."""
 
@@ -267,6 +271,10 @@ class _Again:
         self.live = live_bytes(slots_of(self.program, None, alias), len(self.steps))
         self.peak = max(self.live, default=0)
         self.users = users_of(self.program)
+
+    def excess(self, goal: int) -> float:
+        """The bytes over the goal, added up over the steps."""
+        return float(sum(max(live - goal, 0) for live in self.live))
 
     def nearest(self, operand: int, end: int) -> int | None:
         """The step nearest to step `end` at which an operand is there; None if it lives then."""
