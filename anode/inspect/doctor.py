@@ -10,8 +10,6 @@ from pathlib import Path
 
 from anode import __version__
 
-ONEDNN = "onednn-cpu-gomp"
-
 
 @dataclass(frozen=True)
 class Extra:
@@ -39,7 +37,7 @@ class Diagnosis:
     cores: int
     caches: dict[str, int]
     threads: int
-    onednn: Path | None
+    onednn: str
     cache: Path | None
     cached: int
     extras: tuple[Extra, ...]
@@ -53,7 +51,7 @@ class Diagnosis:
             "vectors": f"{self.vector_bits} bits, {self.registers} registers",
             "cores": f"{self.cores}, caches of each: {caches}",
             "thread team": f"{self.threads} thread{'s' * (self.threads != 1)} (ANODE_THREADS)",
-            "oneDNN": str(self.onednn or f"not found: pip install {ONEDNN}"),
+            "oneDNN": self.onednn,
             "code cache": f"{kept} (ANODE_CACHE)",
             **{f"extra {extra.name}": str(extra) for extra in self.extras},
         }
@@ -66,11 +64,12 @@ def diagnose() -> Diagnosis:
     import numpy
     from llvmlite import binding as llvm
 
+    from anode.backends.cpu import onednn
     from anode.backends.cpu.cache import folder
     from anode.backends.cpu.target import host_target
     from anode.runtime.executable import chosen_threads
 
-    target, cache = host_target(), folder()
+    target, cache, found = host_target(), folder(), onednn.load()
     return Diagnosis(
         versions={
             "anode": __version__,
@@ -86,7 +85,7 @@ def diagnose() -> Diagnosis:
         cores=target.cores,
         caches={"L1": target.l1, "L2": target.l2},
         threads=chosen_threads() or target.cores,
-        onednn=onednn_library(),
+        onednn=found if isinstance(found, str) else f"{found.version} at {found.path}",
         cache=cache,
         cached=0 if cache is None else folder_bytes(cache),
         extras=extras(),
@@ -101,16 +100,6 @@ def processor_name() -> str:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
-
-
-def onednn_library() -> Path | None:
-    """The shared library that oneDNN's wheel has put into this installation; None without it."""
-    try:
-        files = distribution(ONEDNN).files or []
-    except PackageNotFoundError:
-        return None
-    found = [Path(str(file.locate())).resolve() for file in files if "libdnnl.so" in file.name]
-    return next((path for path in found if path.is_file()), None)
 
 
 def folder_bytes(folder: Path) -> int:

@@ -212,7 +212,7 @@ def test_a_diagnosis():
     assert found.vector_bits % 128 == 0 and found.cores >= 1 and found.threads >= 1
     assert {extra.name for extra in found.extras} >= {"cli", "dev"}
     assert all(set(extra.missing) <= set(extra.packages) for extra in found.extras)
-    assert found.onednn is None or found.onednn.is_file()
+    assert found.onednn.startswith(("3.", "oneDNN "))
 
 
 def test_the_diagnosis_without_a_cache(monkeypatch):

@@ -30,7 +30,7 @@ KINDS = dict(zip(CONVOLUTIONS, (FORWARD, DATA, WEIGHTS), strict=True))
 
 # Parts of a batch: enough for any number of threads, not so many that a part is done at once. They
 # are the same for any number of threads, and so are the results.
-MOST_TASKS, LEAST_FLOPS = 32, 10_000_000
+MOST_TASKS, LEAST_FLOPS = 32, 2_500_000
 # By weights each part of a batch writes a gradient that is then added up: fewer, of at least so
 # many places of the result each, so that adding up takes a few percent.
 MOST_PARTS, LEAST_PLACES = 8, 1200
