@@ -11,7 +11,7 @@ from it. A product is a group's member too: its users become the epilogue of its
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from math import prod
@@ -158,9 +158,11 @@ class _Fusion:
         self._start_loops(node)
 
     # what is computed again
-    def _is_repeatable(self, node: Node, wanted: Iterable[Group]) -> bool:
+    def _is_repeatable(self, node: Node, wanted: Mapping[Group, Coordinates]) -> bool:
         """Whether all users can compute a node for less than it takes to store and read it."""
         if node in self.escapes or self._user_groups(node) != set(wanted):
+            return False
+        if any(_dims(at) not in (group.wide, group.kept) for group, at in wanted.items()):
             return False
         found = self._sources(node, LONGEST_REPEATED)
         return found is not None and sum(x.tensor.bytes for x in found) <= node.tensor.bytes

@@ -173,6 +173,15 @@ def test_what_is_cheap_is_computed_again_where_its_operand_is_stored_anyway():
     assert all(node.tensor.size == 32 for node in graph.nodes[-3].items)
 
 
+def test_what_is_read_in_rows_is_not_computed_again_for_every_element():
+    def function(x: Node, z: Node) -> tuple[Node, Node]:
+        row = ops.broadcast_to(x - 1.0, (64, 100))
+        return row * z, ops.exp(row * ops.cumsum(z, 0))
+
+    graph = optimize(trace(function, tensor("f32", 100), X))
+    assert computed(graph.nodes, inside=True)["subtract"] == 1
+
+
 def test_what_is_dear_or_reads_much_is_stored_for_all_that_read_it():
     def function(x: Node, z: Node) -> tuple[Node, Node]:
         both = x - z

@@ -13,6 +13,7 @@ from anode.ir.graph import Graph
 from anode.ir.node import ITEM, Node
 from anode.ops.declare import Elementwise
 from anode.ops.reduce import commutes
+from anode.passes.movement import MOVEMENT
 
 HEAVY = 12  # the cost of what is better saved for a later stage than computed again
 _COSTS = dict.fromkeys(
@@ -24,7 +25,7 @@ _COSTS |= {"random_bits": 30, "divide": 4, "sqrt": 4, "rsqrt": 6, "erf_inv": 40,
 MOST_TAPS = 64  # elements of a window that code is written out for
 
 # Ops whose operands are computed at other elements than the stage is at, as they are needed.
-ELSEWHERE = ("windows", "overlap_add")
+ELSEWHERE = MOVEMENT - {"broadcast_in_dim", "reshape", "transpose", "bitcast"} | {"overlap_add"}
 
 
 @dataclass(frozen=True)
