@@ -151,6 +151,12 @@ def test_random_products_of_windows(product, seed):
     agree(product(random_case(seed)), kernels=1)
 
 
+@pytest.mark.parametrize("dtype", ["f32", "bf16"])
+def test_sums_over_many_pixels_are_made_of_parts(dtype):
+    case = {"x": (16, 34, 34, 3), "kernel": (3, 3), "o": (8,)}
+    agree(by_weights(case, dtype), kernels=2)
+
+
 def test_groups_are_a_batch():
     def function(x: Node, w: Node) -> Node:
         patches = ops.windows(x, axes=(1, 2), sizes=(3, 3))

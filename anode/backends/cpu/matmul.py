@@ -15,6 +15,12 @@ strides make lines collide in the cache or pages miss, or to widen half types on
 packed by the task that uses it just before its row tiles run, so the task grid, picked by estimated
 finishing time, prefers to split C by columns when B is packed.
 
+Operands may be views whose rows or columns are indices over several dims in memory, as the windows
+of a convolution are. A is then read in place where the rows of a tile have one stride, run after
+run of k; else packing copies it run by run (see `matmul_view`). Products of bf16 count k in words
+of two where the processor multiplies pairs; an operand whose terms are not neighbours along k is
+packed into such words.
+
 What is far is asked for ahead of use, as rows strides apart defeat the processor's own prefetching:
 rows of a large B some steps of k before, and what the epilogue will read beside the sums while k
 runs, spread over the steps so that it never holds up the loads of A and B.
