@@ -27,7 +27,7 @@ def sheet(images: np.ndarray, path: Path) -> None:
 
 def main(
     epochs: int = 3,
-    batch: int = 128,
+    batch: int = 64,
     steps: int | None = None,
     seed: int = 0,
     backend: str | None = None,
@@ -62,7 +62,7 @@ def main(
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--steps", type=int, help="minibatches of an epoch, by default all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-b", "--backend", choices=("cpu", "reference"))

@@ -23,7 +23,7 @@ def main(
     folder: str,
     depth: int = 20,
     epochs: int = 8,
-    batch: int = 128,
+    batch: int = 64,
     seed: int = 0,
     backend: str | None = None,
     out: str = "runs/resnet",
@@ -64,7 +64,7 @@ if __name__ == "__main__":
     parser.add_argument("folder")
     parser.add_argument("--depth", type=int, default=20, help="20, 32, 44, 56 or 110")
     parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-b", "--backend", choices=("cpu", "reference"))
     parser.add_argument("--out", default="runs/resnet")

@@ -224,9 +224,12 @@ def fed(record, blob, t):
 
 @pytest.mark.parametrize("record", cases("train"))
 def test_training(record):
-    model = built(net_of(record))
+    # The first steps of these two are the rate times the sign of the gradient, however small it is:
+    # rounding decides some signs, so they are computed with 64 bits.
+    chaotic = record["type"] in ("AdaGrad", "RMSProp")
+    options = {"dtype": "f64", "backend": "reference"} if chaotic else {}
+    model = built(net_of(record), **options)
     losses = trained(model, record)
-    chaotic = record["type"] == "RMSProp"  # diverges at once: losses are those of saturated outputs
     np.testing.assert_allclose(losses, expected(record), rtol=2e-4 if chaotic else 1e-4)
     check_parameters(model, record)
 
