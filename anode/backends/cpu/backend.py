@@ -114,7 +114,7 @@ class CpuCompiled(Compiled):
     @property
     def traces(self) -> Sequence[Trace]:
         """What each pass did."""
-        self.build.optimized  # noqa: B018 the passes run once
+        self.build.program  # noqa: B018 the passes run once
         return self.build.traces
 
     @cached_property
