@@ -1,11 +1,12 @@
 """Times convolutions by oneDNN and by generated code, as programs of their own.
 
-    python benchmarks/conv_kernel.py [--net alexnet|resnet20] [--kind forward|data|weights]
-                                     [--threads N] [--runs N] [--dtype f32|bf16]
+    python -m benchmarks.conv_kernel [--net alexnet|resnet20|groups] [--threads N] [--runs N]
+                                     [--kind forward|data|weights] [--dtype f32|bf16] [--alone]
 
 Both sides are whole compiled programs that include what moves the filters to and from oneDNN's
 order; `moved` is the share of oneDNN's side that this takes. Runs are interleaved, medians are
-reported, and as a share of the peak that a loop of multiply-adds on registers reaches.
+reported, and as a share of the peak that a loop of multiply-adds on registers reaches. One thread's
+seconds are those it had a core for, so that other work on the machine counts little.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 import numpy as np
 
@@ -44,6 +46,7 @@ class Layer:
     kernel: int
     stride: int
     pad: int
+    groups: int = 1
 
     @property
     def out(self) -> int:
@@ -51,13 +54,14 @@ class Layer:
 
     @property
     def flops(self) -> int:
-        return 2 * self.n * self.out**2 * self.o * self.kernel**2 * self.c
+        return 2 * self.n * self.out**2 * self.o * self.kernel**2 * self.c // self.groups
 
     def graph(self, kind: str, dtype: str) -> Graph:
         x = tensor(dtype, self.n, self.size, self.size, self.c)
-        w = tensor(dtype, self.kernel, self.kernel, self.c, self.o)
+        w = tensor(dtype, self.kernel, self.kernel, self.c // self.groups, self.o)
         y = tensor(dtype, self.n, self.out, self.out, self.o)
-        attrs = {"strides": (self.stride,) * 2, "low": (self.pad,) * 2, "high": (self.pad,) * 2}
+        attrs: dict[str, Any] = {"strides": (self.stride,) * 2, "groups": self.groups}
+        attrs |= dict.fromkeys(("low", "high"), (self.pad,) * 2)
         bias = tensor(dtype, self.o)
 
         def forward(x: Node, w: Node, bias: Node) -> Node:
@@ -75,7 +79,8 @@ class Layer:
 
     def __str__(self) -> str:
         size = f"{self.n}x{self.size}x{self.size}x{self.c}"
-        return f"{size} {self.kernel}x{self.kernel}/{self.stride} -> {self.o}"
+        groups = f"/{self.groups}" if self.groups > 1 else ""
+        return f"{size} {self.kernel}x{self.kernel}/{self.stride} -> {self.o}{groups}"
 
 
 NETS = {
@@ -95,6 +100,12 @@ NETS = {
         Layer(128, 16, 32, 64, 3, 2, 1),
         Layer(128, 16, 32, 64, 1, 2, 0),
         Layer(128, 8, 64, 64, 3, 1, 1),
+    ],
+    "groups": [
+        Layer(16, 28, 64, 64, 3, 1, 1, 4),
+        Layer(16, 14, 256, 256, 3, 1, 1, 32),
+        Layer(16, 28, 64, 64, 3, 1, 1, 64),
+        Layer(16, 56, 32, 32, 3, 2, 1, 32),
     ],
 }
 
@@ -121,13 +132,13 @@ def compiled(graph: Graph, library: bool, threads: int, timed: bool = False) -> 
 def times(sides: list[CpuCompiled], args: list[np.ndarray], runs: int) -> list[float]:
     """The median seconds of each side's runs, taken in turns."""
     found: list[list[float]] = [[] for _ in sides]
-    state = State({})
+    state, clock = State({}), time.perf_counter if sides[0].threads > 1 else time.thread_time
     for i in range(runs + 2):
         for side, taken in zip(sides, found, strict=True):
-            start = time.perf_counter()
+            start = clock()
             side.run(args, state)
             if i >= 2:
-                taken.append(time.perf_counter() - start)
+                taken.append(clock() - start)
     return [median(taken) for taken in found]
 
 
@@ -156,7 +167,7 @@ def rows(options: argparse.Namespace) -> Iterator[tuple[str, ...]]:
                 if not options.alone:
                     sides.append(compiled(graph, False, options.threads))
                 seconds = times(sides, args, options.runs)
-                text = [f"{layer!s:<28}{kind:<8}"]
+                text = [f"{layer!s:<31}{kind:<8}"]
                 for taken in seconds:
                     rate = layer.flops / taken / 1e9
                     text.append(f"{taken * 1e3:8.2f} ms {rate:6.1f} {rate / peak:5.0%}")
@@ -173,7 +184,7 @@ def main() -> None:
     parser.add_argument("--dtype", choices=("f32", "bf16"), default="f32")
     parser.add_argument("--alone", action="store_true", help="oneDNN's side only")
     options = parser.parse_args()
-    print(f"{'':<36}{'oneDNN':>12} {'GFLOP/s':>12} {'generated':>12}")
+    print(f"{'':<39}{'oneDNN':>12} {'GFLOP/s':>12} {'generated':>12}")
     for row in rows(options):
         print("  ".join(row), flush=True)
 
