@@ -14,10 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anode.backends.base import Backend, Compiled, Variables
-from anode.backends.cpu import code, onednn, team
-from anode.backends.cpu.choice import Choosing, library_for
+from anode.backends.cpu import code, team
 from anode.backends.cpu.layout import Layout
-from anode.backends.cpu.onednn_call import LIBRARY, Calls
 from anode.backends.cpu.target import Target, host_target
 from anode.errors import BackendError
 from anode.ir.graph import Graph
@@ -26,6 +24,8 @@ from anode.ops.declare import DeclaredOp
 
 if TYPE_CHECKING:
     from anode.backends.cpu.build import Build
+    from anode.backends.cpu.choice import Choosing
+    from anode.backends.cpu.onednn_records import Calls
     from anode.program.program import Program, Step
     from anode.rewrite.trace import Trace
 
@@ -52,8 +52,31 @@ class CpuBackend(Backend):
             raise BackendError(f"threads={threads}: choose at least 1")
         target = host_target()
         threads = threads or target.cores
-        library = library_for(graph, threads, self.onednn)
+        library = _library(graph, threads, self.onednn)
         return CpuCompiled(graph, target, threads, library, memory_limit)
+
+
+def _library(graph: Graph, threads: int, wanted: bool = True) -> Choosing | None:
+    """What convolutions are offered to; nothing is imported for a graph without any."""
+    if not _convolves(graph):
+        return None
+    from anode.backends.cpu.choice import library_for
+
+    return library_for(threads, wanted)
+
+
+def _convolves(graph: Graph) -> bool:
+    for node in graph.nodes:
+        if node.op.name.startswith("convolution"):
+            return True
+        values = [v for value in node.attrs.values() for v in _several(value)]
+        if any(isinstance(value, Graph) and _convolves(value) for value in values):
+            return True
+    return False
+
+
+def _several(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
 
 
 class CpuCompiled(Compiled):
@@ -71,9 +94,14 @@ class CpuCompiled(Compiled):
     ) -> None:
         started = time.perf_counter()
         self.graph, self.target, self.threads = graph, target, threads
-        self.library = library or library_for(graph, threads)
+        self.library = library or _library(graph, threads)
         self.memory_limit = memory_limit
-        parts = (repr(graph), str(threads), self.library.key, *["timed"] * self.timed)
+        parts = (
+            repr(graph),
+            str(threads),
+            self.library.key if self.library else "",
+            *["timed"] * self.timed,
+        )
         if memory_limit is not None:
             parts = (*parts, f"memory_limit {memory_limit}")
         facts, objects = code.cached(self._make, target, *parts)
@@ -89,7 +117,10 @@ class CpuCompiled(Compiled):
         if not self.layout.calls:
             (self._entry,) = code.load(objects, self.target, symbols, team.PROGRAM)
             return
-        symbols = {**symbols, **onednn.loaded().symbols}
+        from anode.backends.cpu.onednn import loaded
+        from anode.backends.cpu.onednn_records import LIBRARY, Calls
+
+        symbols = {**symbols, **loaded().symbols}
         self._entry, variable = code.load(objects, self.target, symbols, team.PROGRAM, LIBRARY)
         self._calls = Calls(self.layout.calls)
         self._calls.attach(variable)

@@ -14,13 +14,13 @@ import llvmlite.binding as llvm
 from llvmlite import ir
 
 from anode.backends.cpu import team
-from anode.backends.cpu.choice import Choosing, library_for
 from anode.backends.cpu.code import object_code
 from anode.backends.cpu.control import control_workspace
 from anode.backends.cpu.layout import Layout
 from anode.backends.cpu.native import NativeModule
 from anode.backends.cpu.target import Target, target_machine
 from anode.ir.graph import Graph
+from anode.passes.cover import Library
 from anode.passes.parts import in_parts
 from anode.passes.pipeline import optimize
 from anode.program.plan import plan
@@ -46,11 +46,11 @@ class Build:
         target: Target,
         threads: int,
         timed: bool = False,
-        library: Choosing | None = None,
+        library: Library | None = None,
         memory_limit: int | None = None,
     ) -> None:
         self.graph, self.target, self.threads, self.timed = graph, target, threads, timed
-        self.library = library or library_for(graph, threads)
+        self.library = library
         self.memory_limit = memory_limit
         self.traces: list[Trace] = []
         self._native: NativeModule | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -19,7 +18,6 @@ from anode.backends.cpu.onednn_conv import (
     primitive,
 )
 from anode.ir.dtypes import f32
-from anode.ir.graph import Graph
 from anode.ir.node import Node, make
 from anode.ops.elementwise import convert
 from anode.ops.reduce import sum
@@ -76,10 +74,8 @@ class OneDnn:
 Choosing = OneDnn | Absent
 
 
-def library_for(graph: Graph, threads: int, wanted: bool = True) -> Choosing:
-    """The library that convolutions of `graph` may be given to; loaded if there are any."""
-    if not any(node.op in CONVOLUTIONS for node in _all_nodes(graph)):
-        return Absent("there are no convolutions")
+def library_for(threads: int, wanted: bool = True) -> Choosing:
+    """The library that convolutions may be given to; if `wanted`, it is loaded now."""
     if not wanted:
         return Absent("oneDNN is switched off")
     found = onednn.load()
@@ -166,13 +162,3 @@ def _from_library(w: Node, problem: Problem) -> Node:
 
 def _as(x: Node, like: Node) -> Node:
     return x if x.dtype is like.dtype else convert(x, dtype=like.dtype)
-
-
-def _all_nodes(graph: Graph) -> Sequence[Node]:
-    found = list(graph.nodes)
-    for node in graph.nodes:
-        for value in node.attrs.values():
-            for inner in value if isinstance(value, tuple) else (value,):
-                if isinstance(inner, Graph):
-                    found += _all_nodes(inner)
-    return found
