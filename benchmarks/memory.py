@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from anode.backends.cpu.build import Build
+from anode.backends.cpu.choice import library_for
 from anode.backends.cpu.target import host_target
 from anode.errors import BackendError
 from anode.ir.graph import Graph, close, fresh_inputs
@@ -60,7 +61,8 @@ def graphs(net: Architecture, batch: int) -> tuple[Graph, Graph]:
 
 def program_of(graph: Graph, limit: int | None = None) -> Program:
     """The planned program of the cpu backend."""
-    return Build(graph, host_target(), THREADS, memory_limit=limit).program
+    library = library_for(THREADS)
+    return Build(graph, host_target(), THREADS, library=library, memory_limit=limit).program
 
 
 def time_of(program: Program) -> float:
