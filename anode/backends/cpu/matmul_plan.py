@@ -451,6 +451,11 @@ class _Cost:
         read_b = self.first_read(self.pack_b, self.spec.n) * vectors
         read_b *= 2.0 if self.pack_b and self.spec.b.column != 1 else 1.0
         read_a = self.first_read(self.pack_a, self.spec.m) * rows / self.lanes
+        if self.spec.a.columns and self.spec.a.is_column_major:
+            # Sums over pixels: a line of A for each tile and step, used in part, and all of B, once
+            # more for each task (as measured on convolutions by weights).
+            read_a += 8.0 * tiles
+            read_b += 20.0 * vectors * _is_far(self.spec, self.spec.n, self.l2)
         return (rows * vectors * 1.1 + read_a + read_b) * self.spec.k + 10.0 * rows * vectors
 
     def first_read(self, packed: bool, width: int) -> float:
