@@ -45,13 +45,16 @@ from anode.ops.spatial import (
     spatial_rank,
     window_counts,
 )
-from anode.ops.window import windows
+from anode.ops.window import overlap_add, windows
 
 Ints = tuple[int, ...]
 
 # Computing all phases of a strided gradient as one product costs taps that are zero; up to this
 # share of all taps the larger product is still faster than one for each phase.
 MOST_TAPS = 1.5
+# A gradient as one convolution multiplies, at the borders, by zeros. From this many times the
+# products that are needed, these are computed alone, and added up where their windows lie.
+MOST_ZEROS = 1.4
 
 
 @composite
@@ -148,6 +151,9 @@ def convolution_data(
     axes = [
         _Axis(*numbers) for numbers in zip(sizes, out, kernel, strides, low, dilations, strict=True)
     ]
+    whole = math.prod([n + a + b for n, a, b in zip(sizes, low, high, strict=True)])
+    if groups == 1 and max(strides) == 1 and whole >= MOST_ZEROS * math.prod(out):
+        return _added_up(ct, w, sizes, low, high, dilations)
     in_one = groups == 1 and max(strides) > 1 and all(axis.is_simple for axis in axes)
     if in_one and math.prod(a.taps * a.stride for a in axes) <= MOST_TAPS * math.prod(kernel):
         return _all_phases(ct, w, axes)
@@ -284,6 +290,16 @@ class _Axis:
             self.count + (len(taps) - 1) * dilation - first - self.out,
             dilation,
         )
+
+
+def _added_up(ct: Node, w: Node, sizes: Shape, low: Ints, high: Ints, dilations: Ints) -> Node:
+    """`convolution_data` of stride 1 as what each element of ct gives to its window, added up."""
+    d, o = len(sizes), w.tensor.rank - 1
+    parts = dot_general(ct, w, contract=((d + 1,), (o,)), dtype=ct.dtype.compute)
+    whole = tuple([n + a + b for n, a, b in zip(sizes, low, high, strict=True)])
+    axes, kernel = _range(1, d), _kernel(w, d)
+    total = overlap_add(parts, lengths=whole, axes=axes, sizes=kernel, dilations=dilations)
+    return as_dtype(padded(total, [-a for a in low], [-b for b in high]), ct.dtype)
 
 
 def _each_phase(ct: Node, w: Node, axes: Sequence[_Axis], groups: int) -> Node:

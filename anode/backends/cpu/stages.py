@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from math import prod
 
 from anode.ir.graph import Graph
 from anode.ir.node import ITEM, Node
@@ -46,6 +47,8 @@ class Stage:
 
 def cost(node: Node) -> int:
     """The time that one element of a node takes, in simple operations."""
+    if node.op.name == "overlap_add":  # a load and a sum for each window that covers the element
+        return max(1, 2 * prod(node.attrs["sizes"]) // prod(node.attrs["strides"]))
     return _COSTS.get(node.op.name, 1)
 
 
