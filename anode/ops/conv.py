@@ -151,8 +151,7 @@ def convolution_data(
     axes = [
         _Axis(*numbers) for numbers in zip(sizes, out, kernel, strides, low, dilations, strict=True)
     ]
-    whole = math.prod([n + a + b for n, a, b in zip(sizes, low, high, strict=True)])
-    if groups == 1 and max(strides) == 1 and whole >= MOST_ZEROS * math.prod(out):
+    if groups == 1 and max(strides) == 1 and _zeros(sizes, out, low, high) >= MOST_ZEROS:
         return _added_up(ct, w, sizes, low, high, dilations)
     in_one = groups == 1 and max(strides) > 1 and all(axis.is_simple for axis in axes)
     if in_one and math.prod(a.taps * a.stride for a in axes) <= MOST_TAPS * math.prod(kernel):
@@ -290,6 +289,14 @@ class _Axis:
             self.count + (len(taps) - 1) * dilation - first - self.out,
             dilation,
         )
+
+
+def _zeros(sizes: Shape, out: Shape, low: Ints, high: Ints) -> float:
+    """How many times the elements of x, with its padding, are those of ct; 1 if not known yet."""
+    if not all(isinstance(n, int) for n in (*sizes, *out)) or 0 in out:
+        return 1.0
+    whole = [int(n) + a + b for n, a, b in zip(sizes, low, high, strict=True)]
+    return math.prod(whole) / math.prod(map(int, out))
 
 
 def _added_up(ct: Node, w: Node, sizes: Shape, low: Ints, high: Ints, dilations: Ints) -> Node:

@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from math import prod
 from pathlib import Path
 
 from anode.backends.cpu import cache
@@ -41,6 +42,7 @@ SHARES: Mapping[str, Mapping[str, tuple[_Pair, _Pair, _Pair]]] = {
         "few channels": ((1.42, 1.15), (0.29, 0.83), (1.34, 1.13)),
     },
 }
+MOST_BORDERS = 1.5
 LANES = 16  # filters or channels that oneDNN computes at once: what is missing is computed as zeros
 
 
@@ -81,6 +83,7 @@ class Costs:
         known = {**SHARES["f32"], **SHARES[problem.dtype]}
         share, generated = known[kind][KINDS.index(problem.kind)]
         library = share * _filled(problem) * min(tasks, threads) / threads
+        generated /= _borders(problem)
         text = f"{library:.0%} of peak by oneDNN, {generated:.0%} generated"
         return Choice(library > generated, f"{text} ({kind}, {problem.kind})")
 
@@ -127,6 +130,17 @@ def _filled(problem: Problem) -> float:
     side = problem.channels if problem.kind == DATA else problem.filters
     side = side if problem.channels == problem.groups else side // problem.groups
     return side / (-(-side // LANES) * LANES)
+
+
+def _borders(problem: Problem) -> float:
+    """How many times longer generated code takes by data where windows lie inside of the image.
+
+    It multiplies by zeros at the borders, or where there were too many of them adds up afterwards.
+    """
+    if problem.kind != DATA or max(problem.strides) > 1:
+        return 1.0
+    sides = zip(problem.sizes, problem.low, problem.high, strict=True)
+    return min(MOST_BORDERS, prod([n + a + b for n, a, b in sides]) / max(1, prod(problem.out)))
 
 
 def name_of(problem: Problem, tasks: int, threads: int) -> str:
