@@ -78,8 +78,19 @@ CONTESTANTS = (
     Contestant("numpy", "numpy_mlp", "numpy", (NUMPY,)),
 )
 
+WITH_ONEDNN = (*CONTESTANTS[0].requirements, "onednn-cpu-gomp==2023.2.0")
 NET_CONTESTANTS = (
-    replace(CONTESTANTS[0], module="anode_nets"),
+    replace(
+        CONTESTANTS[0], module="anode_nets", environment="anode-onednn", requirements=WITH_ONEDNN
+    ),
+    replace(
+        CONTESTANTS[0],
+        name="anode bf16",
+        module="anode_nets",
+        environment="anode-onednn",
+        requirements=WITH_ONEDNN,
+        arguments=("--bf16",),
+    ),
     Contestant("torch", "torch_nets", "torch", TORCH),
     Contestant("torch nhwc", "torch_nets", "torch", TORCH, ("--channels-last",)),
     Contestant("torch nhwc bf16", "torch_nets", "torch", TORCH, ("--channels-last", "--bf16")),

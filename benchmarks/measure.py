@@ -21,6 +21,7 @@ from benchmarks.protocol import CHECKED_STEPS
 
 PAUSE_S = 0.5  # between turns: the idle threads of OpenBLAS and OpenMP spin for a tenth of that
 TOLERANCE = 1e-4
+HALF_TOLERANCE = 0.1  # where products are in bf16
 NET_TOLERANCE = 2e-3  # between two float32 computations, five steps deep
 
 Pythons = dict[Contestant, Path]
@@ -113,7 +114,7 @@ def measure_model(mlp: MLP, pythons: Pythons, effort: Effort) -> list[Row]:
     with TemporaryDirectory() as scratch:
         arrays = Path(scratch) / "arrays.npz"
         save_arrays(mlp, arrays)
-        entrants = _race({**vars(mlp), "arrays": str(arrays)}, pythons, effort)
+        entrants = race({**vars(mlp), "arrays": str(arrays)}, pythons, effort)
         expected = expected_losses(mlp)
         return [entrant.row(expected, TOLERANCE) for entrant in entrants]
 
@@ -124,14 +125,17 @@ def measure_net(name: str, pythons: Pythons, effort: Effort) -> list[Row]:
         arrays = Path(scratch) / "arrays.npz"
         nets.save_arrays(nets.NETS[name], arrays)
         effort = replace(effort, steps=nets.NETS[name].steps)
-        entrants = _race({"net": name, "arrays": str(arrays)}, pythons, effort)
+        entrants = race({"net": name, "arrays": str(arrays)}, pythons, effort)
         ran = [entrant for entrant in entrants if not entrant.skipped]
         others = [entrant for entrant in ran if entrant.name.startswith("torch")]
         expected = (others or ran)[0].cold["losses"] if ran else []
-        return [entrant.row(expected, NET_TOLERANCE) for entrant in entrants]
+        return [
+            entrant.row(expected, HALF_TOLERANCE if "bf16" in entrant.name else NET_TOLERANCE)
+            for entrant in entrants
+        ]
 
 
-def _race(build: dict[str, Any], pythons: Pythons, effort: Effort) -> list[Entrant]:
+def race(build: dict[str, Any], pythons: Pythons, effort: Effort) -> list[Entrant]:
     """Every contestant's first steps and rounds; their processes have ended."""
     with TemporaryDirectory() as scratch, ExitStack() as stack:
         entrants = [

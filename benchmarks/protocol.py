@@ -28,12 +28,13 @@ Step = Callable[[Any, Any], SupportsFloat]
 # A contestant's constructor of that step from a model and its initial weights.
 Build = Callable[["MLP", "Layers"], Step]
 NetBuild = Callable[["Net", "Arrays"], Step]
+GanBuild = Callable[[], Step]  # with weights of its own; the step takes images alone
 Reply = dict[str, Any]
 
 CHECKED_STEPS = 5
 
 
-def serve(load: Callable[[], tuple[str, Build | NetBuild]]) -> None:
+def serve(load: Callable[[], tuple[str, Build | NetBuild | GanBuild]]) -> None:
     """Answer requests until stdin closes; `load` imports the framework: version and builder."""
     replies = _private_stdout()
     try:
@@ -79,25 +80,31 @@ def _replies(load: Callable[[], tuple[str, Any]]) -> Any:
 
 
 def _first_steps(build: Any, request: Reply) -> tuple[Callable[[], SupportsFloat], Reply]:
-    model, weights, images, labels = _loaded(request)
+    model, images, labels = _loaded(request)
     start = time.perf_counter()
-    train = build(model, weights)
+    train = build(*model)
     losses = [float(train(images, labels))]
     first = time.perf_counter() - start
     losses += [float(train(images, labels)) for _ in range(CHECKED_STEPS - 1)]
     return lambda: train(images, labels), {"first_step_s": first, "losses": losses}
 
 
-def _loaded(request: Reply) -> tuple[Any, Any, Any, Any]:
-    """The model of a request, its initial weights, images and labels."""
+def _loaded(request: Reply) -> tuple[tuple[Any, ...], Any, Any]:
+    """What a builder is given (the model and its initial weights), images and labels."""
     from benchmarks import models, nets
 
+    if "gan" in request:
+        from benchmarks.gan import images
+
+        return (), images(), None
     path = Path(request["arrays"])
     if "net" in request:
-        return (nets.NETS[request["net"]], *nets.load_arrays(path))
+        weights, *batch = nets.load_arrays(path)
+        return (nets.NETS[request["net"]], weights), *batch
     widths, batch = tuple(request["widths"]), request["batch"]
     mlp = models.MLP(widths, batch, request["rate"], request["momentum"])
-    return (mlp, *models.load_arrays(mlp, path))
+    layers, *batch = models.load_arrays(mlp, path)
+    return (mlp, layers), *batch
 
 
 def _timed_steps(step: Callable[[], SupportsFloat], count: int) -> Reply:
