@@ -58,11 +58,12 @@ def draw(graph: Graph) -> Drawing:
 
 
 def draw_layers(graph: Graph) -> Drawing:
-    """One box for all nodes that come from one line of the user's: a layer, as a rule."""
+    """One box for all nodes of a layer: of one line of the user's, and one layer's variables."""
     nodes = [node for node in graph.nodes if not _is_small(node)]
-    origins = list(dict.fromkeys(str(node.origin or "") for node in nodes))
-    numbers = {origin: i for i, origin in enumerate(origins)}
-    home = {node: numbers[str(node.origin or "")] for node in nodes}
+    names = _layers(nodes)
+    layers = list(dict.fromkeys(names.values()))
+    numbers = {layer: i for i, layer in enumerate(layers)}
+    home = {node: numbers[names[node]] for node in nodes}
     edges = {
         (home[source], home[node])
         for node in nodes
@@ -70,23 +71,40 @@ def draw_layers(graph: Graph) -> Drawing:
         if source in home and home[source] != home[node]
     }
     forward = [(a, b) for a, b in edges if a < b]  # the way back, of gradients, bends no rows
-    places = _places(len(origins), forward)
-    members = Counter((home[node], node.op.name) for node in nodes)
-    boxes = [
-        Box(
-            _layer(origin, [node for node in nodes if home[node] == i]),
-            "layer",
-            ", ".join(
-                f"{name} × {times}" if times > 1 else name
-                for (at, name), times in members.items()
-                if at == i
-            ),
-            origin,
-            *place,
-        )
-        for i, (origin, place) in enumerate(zip(origins, places, strict=True))
-    ]
+    places = _places(len(layers), forward)
+    members: list[Counter[str]] = [Counter() for _ in layers]
+    for node in nodes:
+        members[home[node]][node.op.name] += 1
+    boxes = []
+    for (name, origin), ops, place in zip(layers, members, places, strict=True):
+        label = ", ".join(filter(None, (name, origin.rpartition("/")[2]))) or "elsewhere"
+        held = ", ".join(f"{op} × {times}" if times > 1 else op for op, times in ops.items())
+        boxes.append(Box(label, "layer", held, origin, *place))
     return Drawing(tuple(boxes), tuple(sorted(edges)))
+
+
+def _layers(nodes: Sequence[Node]) -> dict[Node, tuple[str, str]]:
+    """The layer of each node: the name that its variables begin with, and its line.
+
+    What reads no variable belongs to the layer that its last operand of the same line belongs to:
+    activations follow their product, and gradients the cotangent they are made of.
+    """
+    found: dict[Node, tuple[str, str]] = {}
+    for node in nodes:
+        origin = str(node.origin or "")
+        sources = [_source(arg) for arg in node.args]
+        own = [_variable(x) for x in (node, *sources) if _variable(x)]
+        same = [found[x][0] for x in sources if x in found and found[x][1] == origin]
+        found[node] = (own or list(filter(None, reversed(same))) or [""])[0], origin
+    return found
+
+
+def _variable(node: Node) -> str:
+    """The layer of the variable that a node reads; "" for other nodes."""
+    if "variable" not in node.attrs:
+        return ""
+    name: str = node.attrs["variable"].name
+    return name.removeprefix("optimizer.").partition(".")[0]
 
 
 def _is_small(node: Node) -> bool:
@@ -102,15 +120,6 @@ def _label(node: Node) -> str:
         return f"{node.attrs['kind']} kernel"
     variable = node.attrs.get("variable")
     return variable.name if variable is not None else node.op.name
-
-
-def _layer(origin: str, nodes: Sequence[Node]) -> str:
-    """The layer's name, which its variables begin with, and the line in its file."""
-    variables = [node.attrs["variable"].name for node in nodes if "variable" in node.attrs]
-    names = [name.removeprefix("optimizer.") for name in variables]
-    layer = next((name.rpartition(".")[0] for name in names if "." in name), "")
-    line = origin.rpartition("/")[2]
-    return ", ".join(filter(None, (layer, line))) or "elsewhere"
 
 
 def _places(count: int, edges: Sequence[tuple[int, int]]) -> list[tuple[float, float]]:

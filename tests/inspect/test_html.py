@@ -14,10 +14,11 @@ import pytest
 from anode import ops
 from anode.backends.cpu.profile import TimedCompiled
 from anode.backends.cpu.target import host_target
+from anode.frontends import layers as nn
 from anode.inspect.drawing import draw, draw_layers
 from anode.inspect.explain import Report, explain
 from anode.inspect.html import chrome_trace, html, write
-from anode.ir.graph import trace
+from anode.ir.graph import close, fresh_inputs, trace
 from anode.ir.types import tensor
 from anode.runtime.state import State
 from tests.inspect.test_explain import training_graph
@@ -96,11 +97,19 @@ def test_drawings_have_every_node_and_edges_lead_down() -> None:
         assert all(y1 != y2 or abs(x1 - x2) > 0.99 for x2, y2 in places[:i])
 
 
-def test_layers_are_the_lines_of_the_program() -> None:
-    drawing = draw_layers(training_graph())
-    assert [box.label.partition(",")[0] for box in drawing.boxes].count("Linear_0") == 1
-    assert len(drawing.boxes) < 6
-    assert all(a != b for a, b in drawing.edges)
+def test_layers_are_lines_and_variables() -> None:
+    """Layers that one line makes are apart, and an activation is with its product."""
+    model = nn.Model([nn.Affine(5, bias=0.0, activation=nn.Rectlin()) for _ in range(2)])
+    x = tensor("f32", 4, 3)
+    model.build(x)
+    (input,) = fresh_inputs(x)
+    prediction, _ = model.forward(input, training=False)
+    drawing = draw_layers(close([input], [prediction.value]))
+    names = [box.label.partition(",")[0] for box in drawing.boxes]
+    assert names[1:] == ["Linear_0", "Bias_0", "Linear_1", "Bias_1"]  # after the input
+    assert "relu" in drawing.boxes[2].type and "relu" in drawing.boxes[4].type
+    assert drawing.edges == ((0, 1), (1, 2), (2, 3), (3, 4))
+    assert all(a != b for a, b in draw_layers(training_graph()).edges)
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
