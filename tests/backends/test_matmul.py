@@ -349,6 +349,29 @@ def test_a_large_b_is_asked_for_ahead(transposed):
 
 
 @pytest.mark.parametrize(
+    ("k", "n", "transposed"), [(1061, 1104, ""), (1536, 1101, "b"), (1024, 2048, "ab")]
+)
+def test_a_far_b_under_few_rows_is_streamed(k, n, transposed):
+    a, b = operands(29, k, n, transposed)
+    results = []
+    for threads in (1, 2, 5):
+        target = replace(TARGET, l2=1 << 18)
+        plan = plan_matmul(spec_of(a, b, f32, f32, threads), target)
+        assert plan.streams_b
+        results.append(run(plan, a, b))
+    np.testing.assert_allclose(results[0], wide(a) @ wide(b), rtol=1e-4, atol=1e-3)
+    assert all((result == results[0]).all() for result in results)
+
+
+def test_streamed_batch_starts_afresh():
+    a, b = draw((2, 29, 1040), f32, 1), draw((2, 1040, 1104), f32, 2)
+    plan = plan_matmul(spec_of(a, b, f32, f32, 2), replace(TARGET, l2=1 << 18))
+    assert plan.streams_b
+    plan = replace(plan, groups=1)
+    np.testing.assert_allclose(run(plan, a, b), wide(a) @ wide(b), rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize(
     ("m", "k", "n", "transposed"),
     [(128, 784, 100, ""), (70, 100, 300, "b"), (784, 70, 1568, "a"), (70, 784, 1568, "")],
 )

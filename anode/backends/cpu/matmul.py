@@ -21,6 +21,11 @@ run of k; else packing copies it run by run (see `matmul_view`). Products of bf1
 of two where the processor multiplies pairs; an operand whose terms are not neighbours along k is
 packed into such words.
 
+A B far larger than the caches under few rows of A is as much memory traffic as arithmetic. Every
+step of a micro-tile then copies one vector of the rows (or of the contiguous columns) needed next
+into scratch, so that B comes in long runs while the sums run on, and asks for one of some steps
+later. Copying in a loop of its own would cost as much as the caches' bandwidth does.
+
 What is far is asked for ahead of use, as rows strides apart defeat the processor's own prefetching:
 rows of a large B some steps of k before, and what the epilogue will read beside the sums while k
 runs, spread over the steps so that it never holds up the loads of A and B.
@@ -34,6 +39,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 
 from llvmlite import ir
 
@@ -55,6 +61,7 @@ from anode.backends.cpu.llvm_ir import (
     when,
 )
 from anode.backends.cpu.matmul_pack import (
+    Stream,
     pack_columns,
     pack_panel,
     pack_rows,
@@ -227,6 +234,9 @@ class _Emitter:
             self.one_pass(matrices, block, _Pass(i64(0), i64(plan.spec.k), None))
             return
         self.clear_sums()
+        if plan.streams_b:
+            stream = self.stream(matrices, i64(0), block.first_panel)
+            counted(b, 0, prod(plan.streamed), 1, stream.copy)
 
         def run(start: ir.Value, _: Values) -> Values:
             rest = b.sub(i64(plan.spec.k), start)
@@ -337,9 +347,12 @@ class _Emitter:
         self, matrices: _Matrices, block: _Block, depth: _Pass, index: ir.Value, panel: Panel
     ) -> None:
         """Every row tile of one panel, packing the panel of B first if need be."""
-        if self.plan.pack_b and self.plan.spec.k:
-            self.pack_b(matrices, depth, index, panel)
-            source = self.packed_b
+        plan, b = self.plan, self.b
+        if plan.streams_b and self.transpose is None:
+            local = b.sub(index, block.first_panel)
+            source = at(b, self.streamed_b(depth.start), mul(b, local, plan.nr), plan.spec.dtype)
+        elif self.plan.pack_b and self.plan.spec.k:
+            source = self.pack_b(matrices, depth, index, panel)
         else:
             source = self.panel_of_b(matrices, depth, index)
         self.each_row_tile(
@@ -376,7 +389,9 @@ class _Emitter:
         asks: list[Callable[[ir.Value], None]] = []
         if self.prefetch and plan.k_blocks == 1:
             asks.append(lambda k: self.ask_for_operands(matrices, place, shape, k))
-        if plan.panels_ahead:
+        if plan.streams_b:
+            asks.append(self.copy_ahead(matrices, block, depth.start, place))
+        elif plan.panels_ahead:
             panel_after = mul(b, add(b, j, 1), plan.nr)
             share = b.sub(i, block.first_tile)
             asks.append(panel_ahead(b, plan, matrices.b, depth.start, panel_after, share))
@@ -407,16 +422,52 @@ class _Emitter:
             extra = b.function.args[3:-1]
             self.prefetch(b, extra, matrices.indices, m, column, panel.columns)
 
-    def pack_b(self, matrices: _Matrices, depth: _Pass, index: ir.Value, panel: Panel) -> None:
+    def pack_b(self, matrices: _Matrices, depth: _Pass, index: ir.Value, panel: Panel) -> ir.Value:
+        """Pack this pass's rows of a panel of B; where they are then."""
         plan, b = self.plan, self.b
-        first = mul(b, index, plan.nr)
+        first, source, target = mul(b, index, plan.nr), matrices.b, self.packed_b
+        start = depth.start
         if self.transpose is None:
-            part = (depth.start, depth.depth)
-            pack_panel(b, plan, matrices.b, self.packed_b, (first, panel), part)
+            pack_panel(b, plan, source, target, (first, panel), (start, depth.depth))
+            return target
+        if plan.streams_b:
+            source, first, start = target, i64(0), i64(0)
+            target = at(b, target, plan.block_bytes // plan.spec.dtype.size, plan.spec.dtype)
+        b.call(self.transpose, [source, target, first, i64(panel.columns), start, depth.depth])
+        return target
+
+    def streamed_b(self, start: ir.Value) -> ir.Value:
+        """Where the block of B that begins with row `start` is copied; rows take turns."""
+        plan, b = self.plan, self.b
+        elements = plan.block_bytes // plan.spec.dtype.size
+        if self.transpose is not None:
+            return self.packed_b
+        turn = b.and_(b.udiv(start, i64(plan.kc)), i64(1))
+        return at(b, self.packed_b, mul(b, turn, elements), plan.spec.dtype)
+
+    def stream(self, matrices: _Matrices, start: ir.Value, panel: ir.Value) -> Stream:
+        """The copying of the block of B whose first row is `start`, from `panel` on."""
+        plan, b, operand = self.plan, self.b, self.plan.spec.b
+        column = mul(b, panel, plan.nr * operand.column)
+        first = b.add(mul(b, start, operand.row), column)
+        return Stream(b, plan, matrices.b, first, self.streamed_b(start))
+
+    def copy_ahead(
+        self, matrices: _Matrices, block: _Block, start: ir.Value, place: tuple[ir.Value, ir.Value]
+    ) -> Callable[[ir.Value], None]:
+        """What copies, at every step of k of a tile, a vector of the block of B that is next."""
+        plan, b = self.plan, self.b
+        number, panel = b.sub(place[0], block.first_tile), block.first_panel
+        after = add(b, start, plan.kc)
+        if self.transpose is None:
+            tiles = b.sub(block.last_tile, block.first_tile)
+            number = b.add(number, b.mul(b.sub(place[1], block.first_panel), tiles))
         else:
-            columns = i64(panel.columns)
-            arguments = [matrices.b, self.packed_b, first, columns, depth.start, depth.depth]
-            b.call(self.transpose, arguments)
+            more = b.icmp_signed("<", add(b, place[1], 1), block.last_panel)
+            panel = b.select(more, add(b, place[1], 1), block.first_panel)
+            after = b.select(more, start, after)
+        stream, first = self.stream(matrices, after, panel), mul(b, number, plan.kc)
+        return lambda k: stream.copy(b.add(first, k))
 
     def tile_of_a(self, matrices: _Matrices, block: _Block, tile: ir.Value) -> ir.Value:
         """Where the rows of A that `tile` multiplies begin, packed or in place."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import prod
 
 from llvmlite import ir
 
@@ -33,6 +34,8 @@ from anode.backends.cpu.matmul_plan import MatmulPlan, Operand, Panel, ceil_div
 from anode.backends.cpu.matmul_view import Part, Segment, each_run, offset, segments
 from anode.ir.dtypes import DType, bf16, u32
 from anode.passes.strides import Axis
+
+AHEAD = 64  # vectors of a stream from the one that is asked for to the one that is copied
 
 
 def pack_rows(
@@ -229,16 +232,53 @@ def panel_ahead(
         panel = at(b, source, b.add(begin, mul(b, line, width)), operand.dtype)
         step = operand.row
         return lambda k: _ask(b, at(b, panel, mul(b, k, step), operand.dtype), operand.dtype)
-    lines = ceil_div(plan.kc, plan.nr)
-    first = mul(b, smaller(b, tile, plan.kc // width // lines), lines * width)
-    panel = at(b, source, b.add(begin, mul(b, first, operand.row)), operand.dtype)
+    lines = ceil_div(plan.kc, width)
+    first = mul(b, tile, plan.kc)
+    panel = at(b, source, begin, operand.dtype)
 
     def ask(k: ir.Value) -> None:
-        down, across = b.udiv(k, i64(plan.nr)), b.urem(k, i64(plan.nr))
-        distance = b.add(mul(b, down, width * operand.row), mul(b, across, operand.column))
-        _ask(b, at(b, panel, distance, operand.dtype), operand.dtype)
+        number = b.add(first, k)
+        column = smaller(b, b.udiv(number, i64(lines)), plan.nr - 1)
+        down = mul(b, b.urem(number, i64(lines)), width * operand.row)
+        place = at(b, panel, b.add(down, mul(b, column, operand.column)), operand.dtype)
+        _ask(b, place, operand.dtype)
 
     return ask
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A block of a far B on its way to `target`, vector by vector in the order of memory.
+
+    `first` is its first element; the plan says what its runs are.
+    """
+
+    builder: ir.IRBuilder
+    plan: MatmulPlan
+    source: ir.Value
+    first: ir.Value
+    target: ir.Value
+
+    def copy(self, number: ir.Value) -> None:
+        """Copy vector `number` of the block, or one that does not matter if it has fewer.
+
+        One that is copied some steps later is asked for.
+        """
+        b, plan, dtype = self.builder, self.plan, self.plan.spec.dtype
+        value = load_vector(b, self.vector(number), plan.lanes, dtype, dtype)
+        place = smaller(b, number, prod(plan.streamed))
+        store_vector(b, value, at(b, self.target, mul(b, place, plan.lanes), dtype), dtype)
+        _ask(b, self.vector(add(b, number, AHEAD)), dtype)
+
+    def vector(self, number: ir.Value) -> ir.Value:
+        """Where in B vector `number` is; the last of B for those past its end."""
+        b, spec, lanes = self.builder, self.plan.spec, self.plan.lanes
+        vectors = i64(self.plan.streamed[1])
+        across, within = b.udiv(number, vectors), mul(b, b.urem(number, vectors), lanes)
+        stride = spec.b.row if spec.b.column == 1 else spec.b.column
+        distance = b.add(self.first, b.add(mul(b, across, stride), within))
+        last = (spec.k - 1) * spec.b.row + (spec.n - 1) * spec.b.column - (lanes - 1)
+        return at(b, self.source, smaller(b, distance, last), spec.b.dtype)
 
 
 def _ask(b: ir.IRBuilder, place: ir.Value, dtype: DType) -> None:
@@ -258,6 +298,9 @@ def transposer(plan: MatmulPlan, module: ir.Module, name: str) -> ir.Function:
     function.attributes.add("nounwind")
     b = ir.IRBuilder(function.append_basic_block("entry"))
     source, target, first, columns, *part = function.args
+    if plan.streams_b:
+        pitch = plan.streamed[1] * plan.lanes
+        plan = replace(plan, spec=replace(plan.spec, b=Operand(plan.spec.dtype, (1, pitch))))
     operand, dtype, lanes = plan.spec.b, plan.spec.packed, plan.lanes
     copy_lines = _copy_elements
     if plan.spec.b.row == 1 and dtype.size >= 4:

@@ -13,6 +13,9 @@ from anode.passes.strides import Axis
 _TASK_CYCLES = 24_000  # about 7 µs: long against the cost of handing out a task
 _FAR_CYCLES = 640  # the latency of the last-level cache, two or three times over
 _COPYING = 1.1  # what packing A costs, relative to a tile that does without
+_STREAM_ROWS = 48  # of B that are copied at a time: two such blocks fit the second-level cache
+_STREAM_COLUMNS = 1024  # of B in such a block: rows are then read in runs of a page
+_STREAM_DEPTH = 512  # of columns of B that are copied, if those are contiguous
 _TASKS_PER_THREAD = 6  # lets work stealing even out threads that start late or run slower
 
 
@@ -184,10 +187,29 @@ class MatmulPlan:
         return rows if rows < self.kc else 0
 
     @property
+    def streams_b(self) -> bool:
+        """Whether blocks of rows of B are copied, each while the one before is multiplied."""
+        return self.pack_b and _streams_b(self.spec, self.mr, self.nr, self.target)
+
+    @property
+    def streamed(self) -> tuple[int, int]:
+        """Runs of a block of B that is copied, and vectors from one to the next.
+
+        Runs are rows of a task's panels; columns of one panel, where columns are contiguous. The
+        vectors are an odd number, so that no runs collide in the cache.
+        """
+        if self.spec.b.column == 1:
+            return self.kc, ceil_div(self.block_panels * self.nr, self.lanes) | 1
+        return self.nr, ceil_div(self.kc, self.lanes) | 1
+
+    @property
     def panels_ahead(self) -> bool:
         """Whether the panel that is packed next is asked for while this one is multiplied."""
         return (
-            self.pack_b and self.spec.b.is_plain and _is_far(self.spec, self.spec.n, self.target.l2)
+            self.pack_b
+            and not self.streams_b
+            and self.spec.b.is_plain
+            and _is_far(self.spec, self.spec.n, self.target.l2)
         )
 
     @property
@@ -218,7 +240,16 @@ class MatmulPlan:
     def b_bytes(self) -> int:
         rows = round_up(self.kc, self.lanes)
         rows += self.lanes if self.spec.b.rows else 0  # the last run may be copied beyond its end
-        return round_up(rows * self.nr * self.spec.dtype.size, 64) if self.pack_b else 0
+        packed = round_up(rows * self.nr * self.spec.dtype.size, 64) if self.pack_b else 0
+        if self.streams_b:
+            packed = self.block_bytes if self.spec.b.column == 1 else packed
+            return self.block_bytes + packed
+        return packed
+
+    @property
+    def block_bytes(self) -> int:
+        """A block of B, and a vector beside it that is overwritten when the block is complete."""
+        return (prod(self.streamed) + 1) * self.lanes * self.spec.dtype.size
 
     @property
     def tile_elements(self) -> int:
@@ -245,9 +276,14 @@ def plan_matmul(spec: MatmulSpec, target: Target) -> MatmulPlan:
     mr, nr = _tile_of_form(spec, form, lanes, target)
     kc = _depth(spec, target) if form == "outer" else max(spec.k, 1)
     pack_a = form == "outer" and _packs_a(spec, mr, nr)
-    pack_b = form == "outer" and _packs_b(spec, ceil_div(spec.m, mr))
+    streams = form == "outer" and _streams_b(spec, mr, nr, target)
+    pack_b = streams or (form == "outer" and _packs_b(spec, ceil_div(spec.m, mr)))
     cost = _Cost(spec, lanes, mr, nr, pack_a, pack_b, target.l2)
-    return MatmulPlan(spec, target, form, mr, nr, kc, pack_a, pack_b, *_grid(cost, kc, target))
+    grid = _grid(cost, kc, target)
+    if streams:
+        kc = _STREAM_ROWS if spec.b.column == 1 else _STREAM_DEPTH
+        grid = prod(spec.batch), 1, _stream_tasks(spec, ceil_div(spec.n, nr))
+    return MatmulPlan(spec, target, form, mr, nr, kc, pack_a, pack_b, *grid)
 
 
 def ceil_div(a: int, b: int) -> int:
@@ -303,6 +339,30 @@ def _width(panel: Panel, lanes: int) -> float:
 def _is_far(spec: MatmulSpec, width: int, l2: int) -> bool:
     """Whether an operand of k by `width` elements is more than the second-level cache can keep."""
     return spec.k * width * spec.dtype.size > l2 // 2
+
+
+def _streams_b(spec: MatmulSpec, mr: int, nr: int, target: Target) -> bool:
+    """Whether B is copied in long runs: it is far and wide, and few rows of C share each element.
+
+    Every step of k of a row tile copies a vector: more tiles than a panel has vectors copy it all.
+    """
+    b, lanes = spec.b, target.lanes(spec.dtype.size)
+    length, across, unit = spec.n, b.row, lanes
+    if b.column != 1:
+        length, across, unit = spec.k, b.column, _STREAM_DEPTH  # every pass copies as much
+    runs = b.is_plain and 1 in (b.row, b.column) and across >= length and length % unit == 0
+    tiles = nr // lanes < ceil_div(spec.m, mr) <= 8
+    large = min(spec.n, spec.k) >= _STREAM_COLUMNS and _is_far(spec, spec.n, 32 * target.l2)
+    return runs and b.dtype is spec.dtype and tiles and large
+
+
+def _stream_tasks(spec: MatmulSpec, panels: int) -> int:
+    """Column blocks of a product that streams B: even shares of eight panels or more.
+
+    Fewer panels in some tasks than in others then still copy what is next (see `_streams_b`).
+    """
+    each = max(1, round(spec.n / _STREAM_COLUMNS / spec.threads))
+    return min(each * spec.threads, panels // 8)
 
 
 def _form(spec: MatmulSpec, lanes: int) -> Form:

@@ -123,6 +123,8 @@ class Tile:
         pitch, dtype, mask = plan.nr, plan.spec.packed, False
         if not plan.pack_b:
             pitch, dtype, mask = plan.spec.b.row, plan.spec.b.dtype, True
+        elif plan.streams_b and plan.spec.b.column == 1:
+            pitch = plan.streamed[1] * plan.lanes
         line = at(b, self.b, mul(b, k, pitch), dtype)
         if plan.rows_ahead:
             later = at(b, line, plan.rows_ahead * pitch, dtype)
