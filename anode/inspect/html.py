@@ -18,15 +18,13 @@ from anode.ir.graph import Graph
 from anode.passes.movement import MOVEMENT
 from anode.program.memory import Held, Moment
 
-UNKNOWN_PEAK = {"gflops": 1.0, "gbs": 1.0}
-
 
 def html(report: Report, title: str, peak: dict[str, float] | None = None) -> str:
-    """The page. `peak` has the machine's "gflops" and "gbs"; times are shown where it is given."""
+    """The page. `peak` has the machine's "gflops" and "gbs", of which it then shows shares."""
     data = {
         "title": title,
         "cards": list(_cards(report, peak)),
-        "peak": peak or UNKNOWN_PEAK,
+        "peak": peak,
         "seconds_run": report.profile.seconds if report.profile else None,
         "kernels": [_kernel(kernel) for kernel in report.kernels],
         "decisions": [

@@ -26,7 +26,7 @@ PRODUCTS = frozenset(
 FOLLOWING = frozenset(
     [
         *("broadcast_in_dim", "reshape", "transpose", "slice", "pad", "reverse", "concatenate"),
-        *("windows", "space_to_depth", "depth_to_space", "gather", "dynamic_slice", "take"),
+        *("windows", "gather", "dynamic_slice", "take"),
         *("negate", "abs", "maximum", "minimum", "add", "subtract", "select", "clamp"),
         *("relu", "leaky_relu", "clipped_relu", "max_pool", "average_pool", "dropout"),
     ]
@@ -36,7 +36,7 @@ FOLLOWING = frozenset(
 ROUNDED = frozenset(
     [
         *("batch_norm_training", "batch_norm_inference", "layer_norm", "group_norm"),
-        *("instance_norm", "local_response_norm"),
+        "local_response_norm",
     ]
 )
 """Norms: computed in float32, their first result rounded where their first operand was halved."""

@@ -166,6 +166,16 @@ document.body.dataset.refused = document.querySelectorAll("#decision-table tbody
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
+def test_without_a_measured_peak_there_are_no_shares_of_it(report: Report, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    write(page, html(report, "no peak"))
+    drawn = browse(page, "--dump-dom", f"file://{page}#kernels")
+    table = drawn[drawn.index('id="kernel-table"') : drawn.index('<section id="graph"')]
+    assert 'data-ready="yes"' in drawn and "GFLOP/s" in table
+    assert 'class="bar"' not in table and "Shares are" not in drawn.partition("<script")[0]
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
 def test_a_browser_answers(report: Report, tmp_path: Path) -> None:
     """Zooming, hovering, clicking, choosing a graph, sorting and filtering."""
     page = tmp_path / "report.html"

@@ -10,10 +10,11 @@ from anode.errors import ShapeError
 from anode.ir.dtypes import bf16, f16, f32
 from anode.ir.graph import Graph, trace
 from anode.ir.node import Node
+from anode.ir.op import registry
 from anode.ir.types import tensor
 from anode.ops.evaluate import evaluate
 from anode.transform.grad import gradients
-from anode.transform.precision import PRODUCTS, lowered, lowered_graph
+from anode.transform.precision import FOLLOWING, PRODUCTS, ROUNDED, lowered, lowered_graph
 
 X, W, F = tensor("f32", 4, 8, 8, 3), tensor("f32", 3, 3, 3, 5), tensor("f32", 5 * 36, 7)
 LABELS = tensor("i32", 4)
@@ -101,3 +102,7 @@ def test_products_of_integers_are_left_alone() -> None:
 def test_other_types_are_refused() -> None:
     with pytest.raises(ShapeError, match="bf16 or f16, not f32"):
         lowered_graph(training(None), f32)
+
+
+def test_the_policy_names_ops() -> None:
+    assert {*PRODUCTS, *FOLLOWING, *ROUNDED} <= set(registry)

@@ -17,7 +17,6 @@ from anode import ops
 from anode.errors import UnsupportedOp
 from anode.frontends.layers.initializers import Constant, Fans
 from anode.frontends.layers.schedules import CONSTANT, AnySchedule
-from anode.ir.dtypes import f32
 from anode.ir.node import Node, constant, read
 from anode.ir.types import TensorType, tensor
 from anode.ir.variable import Variable
@@ -125,11 +124,10 @@ class Optimizer:
         """The updates, those of parameters rounded with random numbers of this step."""
         bits = ROUNDED_BITS if self.stochastic_round is True else int(self.stochastic_round)
         key = slot(f"{group}random", tensor("u32", 4))
-        for stream, parameter in enumerate(parameters):
-            if parameter.type.dtype is f32:
-                updates[parameter] = ops.stochastic_round(
-                    updates[parameter], read(key), stream=stream, bits=bits
-                )
+        for stream, parameter in enumerate(parameters):  # others than f32 are an error there
+            updates[parameter] = ops.stochastic_round(
+                updates[parameter], read(key), stream=stream, bits=bits
+            )
         one = constant(np.array([0, 0, 1, 0], np.uint32))
         return updates | {key: read(key) + one}
 
@@ -284,7 +282,8 @@ class MultiOptimizer(Optimizer):
     optimizers: Mapping[str, Optimizer]
 
     def __post_init__(self) -> None:
-        if self.schedule != CONSTANT or self.gradient_clip_value or self.param_clip_value:
+        given = (self.gradient_clip_value, self.param_clip_value, self.stochastic_round)
+        if self.schedule != CONSTANT or any(given):
             raise UnsupportedOp("MultiOptimizer: give these options to the optimisers in it")
 
     def updates(

@@ -7,7 +7,7 @@ import pytest
 
 from anode import layers as nn
 from anode.data import load_mnist
-from anode.errors import ShapeError
+from anode.errors import ShapeError, UnsupportedOp
 
 IMAGES = load_mnist().train[:256]
 
@@ -84,3 +84,13 @@ def test_stochastic_rounding_leaves_few_bits_and_trains() -> None:
             assert not (np.asarray(array).view(np.uint32) & 0xFFFF).any()
     assert found[-1] < 0.6
     assert found == losses(None, 30, nn.GradientDescentMomentum(0.1, 0.9, stochastic_round=7))
+
+
+def test_stochastic_rounding_is_nowhere_ignored() -> None:
+    rounding = nn.GradientDescentMomentum(0.1, stochastic_round=True)
+    doubles = nn.Model([nn.Affine(3, activation=nn.Softmax())], dtype="f64")
+    step = doubles.training_step(nn.CrossEntropyMulti(), rounding)
+    with pytest.raises(ShapeError, match="stochastic_round takes f32"):
+        step(np.ones((4, 5)), np.zeros(4, np.int32))
+    with pytest.raises(UnsupportedOp, match="give these options to the optimisers in it"):
+        nn.MultiOptimizer(optimizers={"default": rounding}, stochastic_round=True)
