@@ -32,7 +32,7 @@ def windows(
     Windows of `sizes` elements that are `dilations` apart begin every `strides` elements and lie
     in `x` whole. The new dims come before the last dim: of (n, h, w, c), windows over (1, 2) are
     (n, windows, windows, size, size, c). strides and dilations are 1 by default. Element
-    (…, o, …, k, …) is element o·stride + k·dilation of `x`.
+    (…, o, …, k, …) is element o·stride + k·dilation of `x`. Raises ShapeError where no window fits.
     """
     check_tensors("windows", x)
     shape = list(x.shape)
@@ -53,7 +53,9 @@ def overlap_add(
 ) -> TensorType:
     """The adjoint of `windows`: every element of every window is added to where it was taken.
 
-    `lengths` are the sizes of the result along `axes`. Half types are added up in f32.
+    `lengths` are the sizes of the result along `axes`: of windows (n, windows, windows, size, size, c)
+    over (1, 2), the result is (n, *lengths, c). Half types are added up in f32. Raises ShapeError
+    where these are not the windows of such a result.
     """
     check_tensors("overlap_add", y)
     rank = y.rank - len(sizes)
