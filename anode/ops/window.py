@@ -53,8 +53,8 @@ def overlap_add(
 ) -> TensorType:
     """The adjoint of `windows`: every element of every window is added to where it was taken.
 
-    `lengths` are the sizes of the result along `axes`: from windows (n, windows, windows, size, size,
-    c) over (1, 2) comes (n, *lengths, c). Half types are added up in f32. Raises ShapeError where
+    `lengths` are the sizes of the result along `axes`: from (n, windows, windows, size, size, c)
+    over (1, 2) comes (n, *lengths, c). Half types are added up in f32. Raises ShapeError where
     these are not the windows of such a result.
     """
     check_tensors("overlap_add", y)
