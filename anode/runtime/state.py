@@ -101,6 +101,17 @@ class State(Variables):
         self._names[variable.name] = variable
         self.version = next(_versions)
 
+    def reserve(self, variable: Variable) -> None:
+        """Make room for a variable that is written before it is read."""
+        if variable not in self._arrays:
+            self._insert(variable)
+
+    def discard(self, variable: Variable) -> None:
+        """Forget a variable and its value."""
+        if self._arrays.pop(variable, None) is not None:
+            del self._names[variable.name]
+            self.version = next(_versions)
+
     def __iter__(self) -> Iterator[Variable]:
         return iter(self._arrays)
 

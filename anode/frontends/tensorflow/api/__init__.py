@@ -1,0 +1,1 @@
+"""TensorFlow's public functions and classes, with its signatures."""

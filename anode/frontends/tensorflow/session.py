@@ -1,0 +1,427 @@
+"""Session: variables' values, and runs of a graph's operations by cached plans."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from anode.frontends.tensorflow import errors
+from anode.frontends.tensorflow.core import (
+    SESSIONS,
+    Graph,
+    Operation,
+    Tensor,
+    get_default_graph,
+)
+from anode.frontends.tensorflow.dtypes import as_dtype
+from anode.frontends.tensorflow.graph import as_array
+from anode.frontends.tensorflow.opdef import export
+from anode.frontends.tensorflow.plan import Plan
+from anode.frontends.tensorflow.stage import Traced
+from anode.frontends.tensorflow.trace import Uninitialized, variable_of
+from anode.ir.types import TensorType
+from anode.ir.variable import Variable
+from anode.runtime.state import State
+
+Fetcher = Callable[[Sequence[Any]], Any]
+_sessions: list[BaseSession] = []  # of this process, for `report`
+
+
+class BaseSession:
+    """Runs operations of one graph and holds the values of its variables."""
+
+    def __init__(self, target: str = "", graph: Graph | None = None, config: Any = None) -> None:
+        if graph is not None and not isinstance(graph, Graph):
+            raise TypeError(f"graph must be a tf.Graph, but got {type(graph)}")
+        self._graph = get_default_graph() if graph is None else graph
+        self._target, self._config = target, config
+        self.state = State()
+        self.variables: dict[Operation, Variable] = {}  # those that have a value
+        self.lock = threading.RLock()
+        self._resources: dict[Any, Any] = {}
+        self._draws: dict[Operation, int] = {}
+        self._entropy = int.from_bytes(os.urandom(8), "little")
+        self._cache: dict[Any, Any] = {}
+        self._closed = False
+        self._entered: list[Any] = []
+        _sessions.append(self)
+
+    @property
+    def graph(self) -> Graph:
+        return self._graph
+
+    @property
+    def graph_def(self) -> Any:
+        return self._graph.as_graph_def()
+
+    @property
+    def sess_str(self) -> str:
+        return self._target
+
+    def close(self) -> None:
+        self._closed = True
+        for resource in list(self._resources.values()):
+            close = getattr(resource, "cancel", None)
+            if callable(close):
+                close()
+
+    def list_devices(self) -> list[Any]:
+        from anode.frontends.tensorflow.api.config import local_devices
+
+        return list(local_devices())
+
+    def as_default(self) -> Any:
+        return SESSIONS.entered(self)
+
+    def __enter__(self) -> Any:
+        scopes = [self._graph.as_default(), self.as_default()]
+        for scope in scopes:
+            scope.__enter__()
+        self._entered.append(scopes)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        for scope in reversed(self._entered.pop()):
+            scope.__exit__(*error)
+        self.close()
+
+    # runs
+
+    def run(
+        self, fetches: Any, feed_dict: Any = None, options: Any = None, run_metadata: Any = None
+    ) -> Any:
+        """The values of `fetches`: tensors, operations, names, or nested structures of them."""
+        if self._closed:
+            raise RuntimeError("Attempted to use a closed Session.")
+        key = _key(fetches, feed_dict)
+        found = self._cache.get(key) if key is not None else None
+        if found is None:
+            found = self._prepared(fetches, feed_dict)
+            if key is not None:
+                self._cache[key] = found
+        plan, restore, feeders, _ = found
+        values = list(feed_dict.values()) if feed_dict else []
+        arrays = [feed(value) for feed, value in zip(feeders, values, strict=True)]
+        start = time.time()
+        flat = [item for array in arrays for item in array]
+        result = restore(self._run(plan, flat))
+        if run_metadata is not None:
+            from anode.frontends.tensorflow.api.config import record_run
+
+            record_run(run_metadata, plan, start, time.time())
+        return result
+
+    def _run(self, plan: Plan, arrays: Sequence[Any]) -> list[Any]:
+        try:
+            return plan.run(self, arrays)
+        except Uninitialized as error:
+            op = error.op
+            raise errors.FailedPreconditionError(
+                op.node_def,
+                op,
+                f"Attempting to use uninitialized value {op.name}\n\t [[node {op.name} (defined at "
+                f"{op.origin}) ]]",
+            ) from None
+
+    def _prepared(self, fetches: Any, feed_dict: Any) -> tuple[Plan, Fetcher, list[Any], Any]:
+        tensors: list[Tensor] = []
+        targets: list[Operation] = []
+        restore = _fetcher(self._graph, fetches, tensors, targets)
+        feeds: list[Tensor] = []
+        feeders = [_feeder(self._graph, key, feeds) for key in feed_dict or ()]
+        plans = self._graph.__dict__.setdefault("_plans", {})
+        key = (self._graph._version, tuple(tensors), tuple(targets), tuple(feeds))
+        if key not in plans:
+            plans[key] = Plan(self._graph, tensors, targets, feeds)
+        return plans[key], restore, feeders, (fetches, feed_dict and list(feed_dict))
+
+    def make_callable(
+        self, fetches: Any, feed_list: Sequence[Any] | None = None, accept_options: bool = False
+    ) -> Callable[..., Any]:
+        """A function of the feeds' values, in the order of `feed_list`."""
+
+        def call(*values: Any) -> Any:
+            if len(values) != len(feed_list or ()):
+                raise ValueError(f"takes {len(feed_list or ())} values, got {len(values)}")
+            return self.run(fetches, dict(zip(feed_list or (), values, strict=True)))
+
+        return call
+
+    def partial_run(self, *_: Any, **__: Any) -> Any:
+        raise errors.UnimplementedError(None, None, "anode has no Session.partial_run")
+
+    partial_run_setup = partial_run
+
+    # what plans use
+
+    def execute(self, traced: Traced, inputs: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        """Run a traced stage: the first times by the reference, later compiled."""
+        traced.runs += 1
+        for op, variable in traced.updates:
+            self._prepare(op, variable)
+        if traced.executable is None and traced.runs <= traced.patience:
+            results = self._by_reference(traced, inputs)
+        else:
+            results = self._compiled(traced, inputs)
+        for op, variable in traced.updates:
+            self.variables[op] = variable
+        return results
+
+    def _by_reference(self, traced: Traced, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        from anode.ops.evaluate import evaluate
+
+        outputs, state = evaluate(traced.graph, inputs, self.state)
+        results = [np.array(output) for output in outputs]
+        for variable, _ in traced.graph.updates:
+            self.state[variable] = state[variable]
+        return results
+
+    def _compiled(self, traced: Traced, inputs: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        if traced.executable is None:
+            from anode.runtime.executable import compile
+
+            start = time.perf_counter()
+            traced.executable = compile(traced.graph)
+            traced.executable.compile()
+            traced.compile_seconds = time.perf_counter() - start
+        return traced.executable(*inputs, state=self.state)
+
+    def _prepare(self, op: Operation, variable: Variable) -> None:
+        """Make room for a variable's value; one of another shape is dropped."""
+        before = self.variables.get(op)
+        if before is not None and before != variable:
+            self.state.discard(before)
+            del self.variables[op]
+        if variable not in self.state:
+            self.state.reserve(variable)
+
+    def variable_value(self, op: Operation) -> np.ndarray:
+        """A copy of a variable's value; raises where it has none."""
+        variable = self.variables.get(op)
+        if variable is None:
+            raise Uninitialized(op)
+        with self.lock:
+            return np.array(self.state[variable])
+
+    def set_variable(self, op: Operation, value: Any) -> None:
+        """Assign a variable from the host, of any shape."""
+        array = np.asarray(value, op._attrs["dtype"].base_dtype.as_numpy_dtype)
+        dtype = op._attrs["dtype"].base_dtype.anode
+        variable = Variable(op.name, TensorType(dtype, array.shape))
+        with self.lock:
+            self._prepare(op, variable)
+            self.state[variable] = array
+            self.variables[op] = variable
+
+    def random_key(self, op: Operation) -> np.ndarray:
+        """The key of the next draw of an operation: (seed, seed2, number of the draw)."""
+        count = self._draws.get(op, 0)
+        self._draws[op] = count + 1
+        seed, seed2 = int(op._attrs.get("seed", 0)), int(op._attrs.get("seed2", 0))
+        if not seed and not seed2:
+            mixed = self._entropy + 0x9E3779B97F4A7C15 * (op._id + 1)
+            seed, seed2 = mixed & 0xFFFFFFFF, mixed >> 32 & 0xFFFFFFFF
+        row = [seed2 & 0xFFFFFFFF, seed & 0xFFFFFFFF, count & 0xFFFFFFFF, count >> 32]
+        return np.array(row, np.uint32)
+
+    def resource(self, key: Any, factory: Callable[[], Any]) -> Any:
+        """What an operation keeps between runs of this session: a queue, an iterator, a table."""
+        with self.lock:
+            if key not in self._resources:
+                self._resources[key] = factory()
+            return self._resources[key]
+
+
+@export("Session")
+class Session(BaseSession):
+    """A session to be used with `with`, or closed by hand."""
+
+    @staticmethod
+    def reset(target: str, containers: Any = None, config: Any = None) -> None:
+        """There are no containers that outlive a session."""
+
+
+@export("InteractiveSession")
+class InteractiveSession(BaseSession):
+    """A session that is the default one from its creation on."""
+
+    def __init__(self, target: str = "", graph: Graph | None = None, config: Any = None) -> None:
+        super().__init__(target, graph, config)
+        self._scopes = [self.as_default()]
+        if graph is not None:
+            self._scopes.append(graph.as_default())
+        for scope in self._scopes:
+            scope.__enter__()
+
+    def close(self) -> None:
+        super().close()
+        for scope in self._scopes:
+            scope.__exit__(None, None, None)
+        self._scopes = []
+
+
+# feeds and fetches
+
+
+def _key(fetches: Any, feed_dict: Any) -> Any:
+    """What identifies a call; None where fetches are of a kind that is looked at each time."""
+    feeds = tuple(feed_dict) if feed_dict else ()
+    kind = type(fetches)
+    try:
+        if kind is list or kind is tuple:
+            key = (kind, *fetches, None, *feeds)
+        elif kind is dict:
+            return None
+        else:
+            key = (fetches, None, *feeds)
+        hash(key)
+    except TypeError:
+        return None
+    return key
+
+
+def _fetcher(
+    graph: Graph, fetch: Any, tensors: list[Tensor], targets: list[Operation]
+) -> Fetcher:
+    """Collect what `fetch` asks for; gives what builds its structure of the tensors' values."""
+    if fetch is None:
+        raise TypeError("Fetch argument None has invalid type <class 'NoneType'>")
+    if isinstance(fetch, (list, tuple)) and not hasattr(fetch, "_components"):
+        return _structure(graph, fetch, tensors, targets)
+    if isinstance(fetch, Mapping):
+        kind = type(fetch)
+        inner = {k: _fetcher(graph, v, tensors, targets) for k, v in fetch.items()}
+        return lambda values: kind((k, f(values)) for k, f in inner.items())  # type: ignore[call-arg]
+    if hasattr(fetch, "_components"):
+        parts = [_fetcher(graph, c, tensors, targets) for c in fetch._components]
+        return lambda values: fetch._from_components([p(values) for p in parts])
+    element = _element(graph, fetch)
+    if isinstance(element, Operation):
+        targets.append(element)
+        return lambda values: None
+    index = len(tensors)
+    tensors.append(element)
+    return lambda values: _presented(values[index])
+
+
+def _structure(
+    graph: Graph, fetch: Any, tensors: list[Tensor], targets: list[Operation]
+) -> Fetcher:
+    inner = [_fetcher(graph, item, tensors, targets) for item in fetch]
+    if isinstance(fetch, tuple) and hasattr(fetch, "_fields"):
+        kind = type(fetch)
+        return lambda values: kind(*[f(values) for f in inner])
+    if isinstance(fetch, tuple):
+        return lambda values: tuple([f(values) for f in inner])
+    return lambda values: [f(values) for f in inner]
+
+
+def _presented(value: Any) -> Any:
+    """A value as a script receives it: scalars are NumPy scalars, strings bytes."""
+    if isinstance(value, np.ndarray) and not value.ndim:
+        return value[()]
+    return value
+
+
+def _element(graph: Graph, fetch: Any) -> Any:
+    try:
+        element = graph.as_graph_element(fetch)
+    except TypeError as error:
+        raise TypeError(
+            f"Fetch argument {fetch!r} has invalid type {type(fetch)}, must be a string or Tensor. "
+            f"({error})"
+        ) from None
+    except ValueError as error:
+        raise ValueError(f"Fetch argument {fetch!r} cannot be interpreted as a Tensor. ({error})") from None
+    except KeyError as error:
+        raise ValueError(f"Fetch argument {fetch!r} cannot be interpreted as a Tensor. ({error})") from None
+    if not graph.is_fetchable(element):
+        raise ValueError(f"Operation {element.name!r} has been marked as not fetchable.")
+    return element
+
+
+def _feeder(graph: Graph, key: Any, feeds: list[Tensor]) -> Callable[[Any], list[Any]]:
+    """What turns the value fed for `key` into arrays, one for each tensor it adds to `feeds`."""
+    if hasattr(key, "_components"):
+        inner = [_feeder(graph, c, feeds) for c in key._components if c is not None]
+        return lambda value: [a for f, v in zip(inner, value, strict=False) for a in f(v)]
+    if isinstance(key, tuple):
+        inner = [_feeder(graph, item, feeds) for item in key]
+        return lambda value: [a for f, v in zip(inner, value, strict=True) for a in f(v)]
+    try:
+        tensor = graph.as_graph_element(key, allow_operation=False)
+    except (TypeError, ValueError, KeyError) as error:
+        raise TypeError(f"Cannot interpret feed_dict key as Tensor: {error.args[0]}") from None
+    assert isinstance(tensor, Tensor)
+    if not graph.is_feedable(tensor):
+        raise ValueError(f"Tensor {tensor} may not be fed.")
+    feeds.append(tensor)
+    dtype = tensor.dtype.base_dtype
+    numpy_dtype = np.dtype(dtype.as_numpy_dtype)
+    dims = None if tensor.shape.ndims is None else tensor.shape.as_list()
+
+    def feed(value: Any) -> list[Any]:
+        array = value
+        if type(value) is not np.ndarray or value.dtype != numpy_dtype:
+            array = _converted(value, dtype, numpy_dtype, tensor)
+        if dims is not None and not _fits(array.shape, dims):
+            raise ValueError(
+                f"Cannot feed value of shape {array.shape!r} for Tensor {tensor.name!r}, which has "
+                f"shape '{tensor.shape}'"
+            )
+        return [array]
+
+    return feed
+
+
+def _fits(shape: tuple[int, ...], dims: Sequence[int | None]) -> bool:
+    if len(shape) != len(dims):
+        return False
+    for size, dim in zip(shape, dims, strict=True):
+        if dim is not None and size != dim:
+            return False
+    return True
+
+
+def _converted(value: Any, dtype: Any, numpy_dtype: np.dtype, tensor: Tensor) -> np.ndarray:
+    if isinstance(value, Tensor):
+        raise TypeError(
+            "The value of a feed cannot be a tf.Tensor object. Acceptable feed values include "
+            "Python scalars, strings, lists, numpy ndarrays, or TensorHandles. For reference, the "
+            f"tensor object was {value} which was passed to the feed with key {tensor}."
+        )
+    if numpy_dtype == object:
+        return as_array(value, dtype)
+    if isinstance(value, (int, float)) and dtype.is_integer and int(value) != value:
+        raise TypeError(
+            f"Type of feed value {value} with type {type(value)} is not compatible with Tensor type "
+            f"{dtype.name}. Try explicitly setting the type of the feed tensor to a larger type "
+            "(e.g. int64)."
+        )
+    try:
+        return np.asarray(value, numpy_dtype)
+    except ValueError:
+        raise ValueError(
+            f"setting an array element with a sequence: the value fed for {tensor.name} is no "
+            f"array of {dtype.name}"
+        ) from None
+
+
+def sessions() -> list[BaseSession]:
+    """Every session of this process, for reports."""
+    return list(_sessions)
+
+
+@contextmanager
+def default_session(session: Any) -> Any:
+    with session.as_default():
+        yield session
+
+
+__all__ = ["InteractiveSession", "Session", "as_dtype", "variable_of"]
