@@ -2,6 +2,7 @@
 
 A key is u32[4] = (seed low, seed high, step low, step high). Every drawing op names its `stream`, a
 number that keeps it apart from the other draws of one key; streams 0 to 2³² − 2 are the user's.
+A key u32[6] has two words more, the number (low, high) of the block that the draws begin with.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from anode.errors import ShapeError
+from anode.ir.dims import product
 from anode.ir.dtypes import DType, dtype_of, f32, f64, u32, u64
 from anode.ir.node import Node, constant
 from anode.ir.types import Shape, TensorType
@@ -28,6 +30,7 @@ from anode.ops.elementwise import (
 from anode.ops.shape import bitcast, concatenate, reshape
 
 KEY = TensorType(u32, (4,))
+LONG_KEY = TensorType(u32, (6,))
 FOLD_STREAM = (1 << 32) - 1  # the stream of `fold`, which no user stream may take
 
 _MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
@@ -50,15 +53,21 @@ def philox(counter: list[np.ndarray], key: tuple[int, int]) -> list[np.ndarray]:
 
 
 @primitive
-def random_bits(key: TensorType, *, stream: int, shape: Shape, dtype: DType = u32) -> TensorType:
+def random_bits(
+    key: TensorType, *, stream: int, shape: Shape, dtype: DType = u32, pitch: int | None = None
+) -> TensorType:
     """Independent uniform bits of an unsigned type.
 
     Element i, in row-major order, is word i mod 4 of Philox4x32-10 with key (seed low, seed high)
-    on the counter (i div 4, stream, step low, step high). Of u64, element i is words 2i (low) and
-    2i + 1; u8 and u16 are the low bits of one word.
+    on the counter (i div 4, stream, step low, step high); the first block of a long key is added to
+    the first two words as one number. Of u64, element i is words 2i (low) and 2i + 1; u8 and u16
+    are the low bits of one word. Rows, of the last dim, are `pitch` elements apart: by default its
+    size, so that every word is used.
     """
-    if key != KEY:
-        raise ShapeError(f"random_bits: a key is {KEY}, not {key}")
+    if key not in (KEY, LONG_KEY):
+        raise ShapeError(f"random_bits: a key is {KEY} or {LONG_KEY}, not {key}")
+    if pitch is not None:
+        _check_pitch(shape, dtype, pitch)
     if dtype.kind != "unsigned":
         raise ShapeError(f"random_bits gives unsigned types, not {dtype}")
     if not 0 <= stream <= FOLD_STREAM:
@@ -69,23 +78,62 @@ def random_bits(key: TensorType, *, stream: int, shape: Shape, dtype: DType = u3
 random_bits.differentiable = False
 
 
+def _check_pitch(shape: Shape, dtype: DType, pitch: int) -> None:
+    if not shape or not shape[-1] <= pitch:
+        raise ShapeError(f"random_bits: rows of {shape} do not fit into a pitch of {pitch}")
+    words = product(shape[:-1]) * (pitch * (2 if dtype is u64 else 1))
+    if isinstance(words, int) and words > 1 << 34:
+        raise ShapeError(f"random_bits: {shape} at a pitch of {pitch} needs more than 2^34 words")
+
+
 @random_bits.canonical
-def _(key: TensorType, *, stream: int, shape: Any, dtype: object) -> Mapping[str, Any]:
-    return {"dtype": dtype_of(dtype)}
+def _(
+    key: TensorType, *, stream: int, shape: Any, dtype: object, pitch: int | None
+) -> Mapping[str, Any]:
+    whole = isinstance(shape, tuple) and shape[-1:] == (pitch,)
+    return {"dtype": dtype_of(dtype), "pitch": None if whole else pitch}
 
 
 @random_bits.evaluate
-def _(key: np.ndarray, *, stream: int, shape: tuple[int, ...], dtype: DType) -> np.ndarray:
-    count = math.prod(shape) * (2 if dtype is u64 else 1)
+def _(
+    key: np.ndarray, *, stream: int, shape: tuple[int, ...], dtype: DType, pitch: int | None
+) -> np.ndarray:
+    each = 2 if dtype is u64 else 1  # words of an element
+    if pitch is not None:
+        return _rows(key, stream, shape, dtype, pitch * each)
+    count = math.prod(shape) * each
     if count > 1 << 34:
         raise ShapeError(f"random_bits: {shape} needs more than the 2^34 words of one stream")
-    block = np.arange(-(-count // 4), dtype=np.uint64)
-    rest = [np.full_like(block, int(word)) for word in (stream, key[2], key[3])]
-    words = philox([block, *rest], (int(key[0]), int(key[1])))
-    flat = np.stack(words, axis=-1).reshape(-1)[:count]
+    flat = _blocks(key, stream, np.arange(-(-count // 4), dtype=np.uint64)).reshape(-1)[:count]
+    return _elements(flat, dtype).reshape(shape)
+
+
+def _rows(
+    key: np.ndarray, stream: int, shape: tuple[int, ...], dtype: DType, pitch: int
+) -> np.ndarray:
+    """Rows that begin `pitch` words apart, of which only the blocks they use are computed."""
+    used = shape[-1] * (2 if dtype is u64 else 1)
+    first = np.arange(math.prod(shape[:-1]), dtype=np.uint64)[:, None] * np.uint64(pitch)
+    word = first + np.arange(used, dtype=np.uint64)
+    block = (first >> np.uint64(2)) + np.arange(used // 4 + 2, dtype=np.uint64)
+    words = _blocks(key, stream, block).reshape(len(first), -1)
+    place = word - (first & ~np.uint64(3))
+    return _elements(np.take_along_axis(words, place.astype(np.int64), 1), dtype).reshape(shape)
+
+
+def _blocks(key: np.ndarray, stream: int, block: np.ndarray) -> np.ndarray:
+    """The four words of each block of a stream, along a new last dim."""
+    start = int(key[4]) | int(key[5]) << 32 if len(key) > 4 else 0
+    block = block + np.uint64((start + (stream << 32)) % (1 << 64))  # wraps
+    rest = [np.full_like(block, int(word)) for word in key[2:4]]
+    counter = [block & _LOW, block >> np.uint64(32), *rest]
+    return np.stack(philox(counter, (int(key[0]), int(key[1]))), axis=-1)
+
+
+def _elements(words: np.ndarray, dtype: DType) -> np.ndarray:
     if dtype is u64:
-        return (flat[0::2] | flat[1::2] << np.uint64(32)).reshape(shape)
-    return flat.astype(dtype.numpy).reshape(shape)  # keeps the low bits
+        return words[..., 0::2] | words[..., 1::2] << np.uint64(32)
+    return words.astype(dtype.numpy)  # keeps the low bits
 
 
 @composite

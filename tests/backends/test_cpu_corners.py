@@ -176,6 +176,13 @@ def test_random_bits_of_all_widths(dtype, shape):
     agrees(function, key)
 
 
+@pytest.mark.parametrize("dtype", ["u8", "u32", "u64"])
+@pytest.mark.parametrize(("shape", "pitch"), [((100,), None), ((7, 33), 64), ((40, 16), 1024)])
+def test_random_bits_from_a_later_block_on(dtype, shape, pitch):
+    key = np.array([1, 2, 3, 4, 0xFFFFFFFD, 9], np.uint32)
+    agrees(lambda key: ops.random_bits(key, stream=5, shape=shape, dtype=dtype, pitch=pitch), key)
+
+
 @pytest.mark.parametrize("name", ["f16", "bf16"])
 def test_half_types_round_once(name):
     x = normal(40, 70)

@@ -10,6 +10,7 @@ from tests.ops.sample import Sample
 from tests.ops.samples import floats, rng, stored
 
 KEY = np.array([1, 2, 3, 4], np.uint32)
+LONG_KEY = np.array([1, 2, 3, 4, 0xFFFFFFFE, 6], np.uint32)  # its third block carries
 
 Shape = tuple[int, ...]
 
@@ -192,7 +193,14 @@ SAMPLES: dict[str, list[Sample]] = {
         f"local_response_norm{form}": response_norm(f"local_response_norm{form}")
         for form in ("", "_grad", "_within")
     },
-    "random_bits": draws("u32", "u64", "u16", "u8"),
+    "random_bits": [
+        *draws("u32", "u64", "u16", "u8"),
+        Sample([LONG_KEY], {"stream": 3, "shape": (70,)}),
+        *[
+            Sample([LONG_KEY], {"stream": 3, "shape": (5, 9), "dtype": d, "pitch": p})
+            for d, p in (("u32", 64), ("u64", 11), ("u16", 9))
+        ],
+    ],
     "uniform": draws("f64", "f16", "bf16"),
     "normal": draws("f64", "f16", "bf16"),
     "truncated_normal": draws("f64", "f16", "bf16"),

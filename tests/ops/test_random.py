@@ -72,6 +72,14 @@ def test_streams_steps_and_folds_differ() -> None:
     assert (draw("random_fold", KEY, np.int64(-1)) == keys[0]).all()
 
 
+def test_a_long_key_begins_at_a_later_block() -> None:
+    words = draw("random_bits", KEY, stream=0, shape=(40,))
+    later = np.concatenate([KEY, np.array([3, 0], np.uint32)])
+    np.testing.assert_array_equal(draw("random_bits", later, stream=0, shape=(28,)), words[12:])
+    rows = draw("random_bits", later, stream=0, shape=(2, 3), pitch=10)
+    np.testing.assert_array_equal(rows, [words[12:15], words[22:25]])
+
+
 @pytest.mark.parametrize("dtype", ["f32", "f64", "f16"])
 def test_uniform(dtype: str) -> None:
     x = draw("uniform", KEY, stream=1, shape=(COUNT,), dtype=dtype).astype(np.float64)
@@ -117,6 +125,10 @@ def test_errors() -> None:
         ops.random_bits(key, stream=0, shape=(1,), dtype="f32")
     with pytest.raises(ShapeError, match="stream"):
         ops.random_bits(key, stream=-1, shape=(1,))
+    with pytest.raises(ShapeError, match="pitch of 2"):
+        ops.random_bits(key, stream=0, shape=(4, 3), pitch=2)
+    with pytest.raises(ShapeError, match="more than 2"):
+        ops.random_bits(key, stream=0, shape=(1 << 25, 3), pitch=1024)
     with pytest.raises(ShapeError, match="float type"):
         ops.normal(key, stream=0, shape=(1,), dtype="i32")
     with pytest.raises(ShapeError, match="integer scalar"):

@@ -25,7 +25,8 @@ def random_words(
 ) -> Element:
     """Random bits for the element(s) at row-major position `flat` of a drawing op's result.
 
-    `key` are the four words (seed low, seed high, step low, step high).
+    `key` are the words (seed low, seed high, step low, step high) and, of a long key, the number
+    (low, high) of the first block.
     """
     width, contiguous = index.width, flat.step == 1 and index.width % (2 * _WORDS) == 0
     of = Elements(index.levels, width)
@@ -113,7 +114,7 @@ def _mixed(of: Elements, words: Sequence[Element], first: int, count: int) -> El
 
 def _block(of: Elements, block: Element, key: Sequence[Element], stream: int) -> list[Element]:
     """The four words of a block: ten rounds of the bijection."""
-    counter = [block, of.constant(stream, u32), key[2], key[3]]
+    counter = [*_numbers(of, block, key[4:], stream), key[2], key[3]]
     keys = list(key[:2])
     for turn in range(_ROUNDS):
         if turn:
@@ -127,6 +128,19 @@ def _block(of: Elements, block: Element, key: Sequence[Element], stream: int) ->
             low0,
         ]
     return counter
+
+
+def _numbers(
+    of: Elements, block: Element, first: Sequence[Element], stream: int
+) -> tuple[Element, Element]:
+    """The low and the high word of a block's number in its stream, counted from `first`."""
+    if not first:
+        return block, of.constant(stream, u32)
+    start = of.apply(_joined, *first)
+    whole = of.apply(lambda lanes, i, start: lanes.add(lanes.convert(i, u64), start), block, start)
+    low = of.apply(lambda lanes, i: lanes.convert(i, u32), whole)
+    high = of.apply(lambda lanes, i: lanes.convert(lanes.lshr(i, 32), u32), whole)
+    return low, _plus(of, high, stream)
 
 
 def _xor(lanes: Lanes, x: Lane, y: Lane) -> Lane:
