@@ -412,6 +412,7 @@ def _(
     def step(*xs: Node) -> tuple[Node, ...]:
         return tuple(entered(body, xs))
 
+    carry = _with_items(step, carry)
     trips = _trips(trace, op, test, step, carry) if op in trace.differentiated else None
     try:
         found = ops.while_loop(test, step, tuple(carry), max_trips=trips)
@@ -420,6 +421,21 @@ def _(
     for variable, node in zip(written, found[N + 1 :], strict=True):
         trace.write(variable, node)
     return list(found[: N + 1])
+
+
+def _with_items(step: Callable[..., Sequence[Node]], carry: Sequence[Node]) -> list[Node]:
+    """The carry, where lists of tensors of no known shape have the shape that the body gives."""
+    from anode import ops
+    from anode.frontends.tensorflow.table.tensor_list import unknown
+    from anode.ir.graph import fresh_inputs
+
+    if not any(unknown(node.tensor) for node in carry):
+        return list(carry)
+    given = step(*fresh_inputs(*(node.type for node in carry)))
+    return [
+        ops.zeros(new.tensor.static, new.dtype) if unknown(old.tensor) else old
+        for old, new in zip(carry, given, strict=True)
+    ]
 
 
 def _trips(
@@ -557,8 +573,8 @@ def _no_steps(
 
 
 def gradient_op(
-    ys: Sequence[Tensor],
-    xs: Sequence[Tensor],
+    ys: Sequence[Any],
+    xs: Sequence[Any],
     grad_ys: Sequence[Tensor | None] | None = None,
     stop_gradients: Sequence[Tensor] = (),
     name: str = "gradients",
@@ -567,6 +583,8 @@ def gradient_op(
 
     An x may be a variable's reference. None for an x that no y depends on.
     """
+    ys = [convert_to_tensor(y) for y in ys]
+    xs = [convert_to_tensor(x, as_ref=True) for x in xs]
     weights = list(grad_ys) if grad_ys is not None else [None] * len(ys)
     reached = reaching(ys, xs)
     wanted = [x for x in xs if source(x) in reached]

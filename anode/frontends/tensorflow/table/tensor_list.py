@@ -96,7 +96,7 @@ def _(list: Node, tensor: Node, indices: Node) -> Node:
 @op("TensorListConcatEqual", "input_handle:T -> T", shape="unknown")
 def _(list: Node) -> Node:
     size, length, *rest = list.tensor.static
-    return ops.reshape(list, (size * length, *rest))
+    return ops.reshape(list, shape=(size * length, *rest))
 
 
 @op("TensorListSplit", "tensor:T lengths:Tlen -> T", shape="unknown")
@@ -104,4 +104,4 @@ def _(tensor: Node, lengths: Node) -> Node:
     sizes = {int(size) for size in static(lengths)}
     if len(sizes) != 1:
         raise ValueError("TensorArray.split: pieces of unequal lengths are not implemented by anode")
-    return ops.reshape(tensor, (-1, *sizes, *tensor.tensor.static[1:]))
+    return ops.reshape(tensor, shape=(tensor.tensor.static[0] // next(iter(sizes)), *sizes, *tensor.tensor.static[1:]))
