@@ -189,19 +189,27 @@ def cross_entropy(probabilities: Node, targets: Node, *, axis: int = -1) -> Node
 
 @composite
 @in_f32
-def softmax_cross_entropy(logits: Node, targets: Node, *, axis: int = -1) -> Node:
-    """−Σ targets·log_softmax(logits) along `axis`; `targets` are weights of the logits' shape."""
+def softmax_cross_entropy(
+    logits: Node, targets: Node, *, axis: int = -1, normalized: bool = False
+) -> Node:
+    """−Σ targets·log_softmax(logits) along `axis`; `targets` are weights of the logits' shape.
+
+    With `normalized` the gradient by the logits is softmax(logits) − targets, which is right where
+    the targets sum to 1; TensorFlow and Caffe use it for all targets.
+    """
     _check_targets("softmax_cross_entropy", logits, targets)
     return -sum(targets * log_softmax(logits, axis=axis), axis)
 
 
 @softmax_cross_entropy.vjp
 @in_f32
-def _(ct: Node, y: Node, logits: Node, targets: Node, *, axis: int) -> tuple[Node, Node]:
-    ct = expand_dims(ct, axis)
-    total = sum(targets, axis, keepdims=True)
+def _(
+    ct: Node, y: Node, logits: Node, targets: Node, *, axis: int, normalized: bool
+) -> tuple[Node, Node]:
+    ct, p = expand_dims(ct, axis), softmax(logits, axis=axis)
+    share = p if normalized else p * sum(targets, axis, keepdims=True)
     return (
-        ct * (softmax(logits, axis=axis) * total - targets),
+        ct * (share - targets),
         -ct * log_softmax(logits, axis=axis),
     )
 
