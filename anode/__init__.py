@@ -5,7 +5,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_MODULES = ("data", "errors", "layers", "ops")  # imported on first use
+_MODULES = ("compat", "data", "errors", "layers", "ops")  # imported on first use
 _NAMES = {  # the module, and the name there where it is another one
     "AnodeError": "anode.errors",
     "BackendError": "anode.errors",

@@ -20,6 +20,7 @@ ORDER = (
     "runtime",
     "data",
     "frontends",
+    "compat",
     "layers",
     "models",
     "inspect",

@@ -159,8 +159,8 @@ class DType:
         return number in (self._number, self.base_dtype.as_datatype_enum)
 
     def __eq__(self, other: object) -> Bool:
-        if other is None:
-            return False
+        if other is None or isinstance(other, DType):
+            return other is self
         try:
             return as_dtype(other) is self
         except TypeError:
@@ -207,7 +207,11 @@ _BY_NAME = {**DTYPES, **_ALIASES, **{f"{name}_ref": d._as_ref for name, d in _AL
 _BY_NUMPY: dict[np.dtype, DType] = {
     np.dtype(row[2]): DType(row[0]) for row in _ROWS if row[2] is not None
 }
-_BY_PYTHON = {float: float32, Bool: bool, object: string}  # not int: TensorFlow refuses it
+_BY_PYTHON: dict[Any, DType] = {
+    float: float32,
+    Bool: bool,
+    object: string,
+}  # not int: TensorFlow refuses it
 _BY_ANODE = {row[3]: DType(row[0]) for row in _ROWS if row[3] is not None}
 QUANTIZED_DTYPES = frozenset(d for d in _INTERNED.values() if d.is_quantized)
 
@@ -248,3 +252,10 @@ def _of_scalar_type(spec: type) -> DType | None:
 def from_anode(dtype: ir.DType) -> DType:
     """TensorFlow's type for one of anode's."""
     return _BY_ANODE[dtype]
+
+
+def __getattr__(name: str) -> DType:
+    """The references, such as `float32_ref`."""
+    if name in DTYPES:
+        return DTYPES[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
