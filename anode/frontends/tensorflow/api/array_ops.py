@@ -53,8 +53,7 @@ reshape: Any = globals()["reshape"]
 def identity(input: Any, name: str | None = None) -> Any:
     """A tensor with the same value; of an IndexedSlices or SparseTensor one of the same kind."""
     if hasattr(input, "_components"):
-        parts = [None if t is None else apply("Identity", t, name=name) for t in input._components]
-        return type(input)._from_components(parts)
+        return type(input)(*[apply("Identity", t, name=name) for t in input._components])
     return apply("Identity", input, name=name)
 
 
