@@ -29,6 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    if arguments[:1] == ["run"] and arguments[1:2] != ["--help"]:
+        from anode.commands.run import main as run  # a script starts faster without typer
+
+        return run(arguments[1:])
     try:
         import PIL  # noqa: F401
         import rich  # noqa: F401

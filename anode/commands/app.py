@@ -103,6 +103,20 @@ def train(
     run_training(Run.of(given(context)), Console())
 
 
+@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def run(
+    script: Annotated[str, typer.Argument(help="A Python file or a notebook.")],
+    arguments: Annotated[list[str] | None, typer.Argument(help="The script's own.")] = None,
+    report: Annotated[
+        bool, typer.Option("--report", help="Say what was compiled, what was not, and the times.")
+    ] = False,
+) -> None:
+    """Run a TensorFlow-1 script or notebook, without TensorFlow."""
+    from anode.commands.run import main  # cli.py calls it without typer, for a faster start
+
+    raise typer.Exit(main([*(["--report"] if report else []), "--", script, *(arguments or [])]))
+
+
 @app.command()
 def explain(
     context: typer.Context,

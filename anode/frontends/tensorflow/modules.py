@@ -208,11 +208,11 @@ def write() -> list[str]:
     from anode.frontends.tensorflow.opdef import OPS
 
     table = {
-        type: (definition.lower or definition.host).__module__  # type: ignore[union-attr]
-        for type, definition in OPS.items()
+        type: (definition.lower or definition.host).__module__ for type, definition in OPS.items()
     }
     text = (
         '"""Where the names of `tensorflow` and its ops are declared. Written by modules.py."""\n\n'
+        "# ruff: noqa: E501\n\n"
         + _dictionary("NAMES", dict(exported()))
         + "\n"
         + _dictionary("TABLE", table)
@@ -233,7 +233,7 @@ def _import_all() -> Iterator[str]:
 
 def _dictionary(name: str, values: dict[str, str]) -> str:
     rows = "".join(f'    "{key}": "{values[key]}",\n' for key in sorted(values))
-    return f"{name}: dict[str, str] = {{  # noqa: E501\n{rows}}}\n"
+    return f"{name}: dict[str, str] = {{\n{rows}}}\n"
 
 
 if __name__ == "__main__":

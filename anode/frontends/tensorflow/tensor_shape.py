@@ -173,15 +173,15 @@ class TensorShape:
 
     ndims = rank
 
-    def as_list(self) -> list[int | None]:
-        """The sizes; ValueError where the rank is not known."""
+    def as_list(self) -> list[Any]:
+        """The sizes, ints or None; ValueError where the rank is not known."""
         if self._dims is None:
             raise ValueError("as_list() is not defined on an unknown TensorShape.")
         return [dim.value for dim in self._dims]
 
     def num_elements(self) -> int | None:
         """The product of the sizes, or None where one is not known."""
-        return prod(self.as_list()) if self.is_fully_defined() else None  # type: ignore[arg-type]
+        return prod(self.as_list()) if self.is_fully_defined() else None
 
     def is_fully_defined(self) -> bool:
         return self._dims is not None and all(dim.value is not None for dim in self._dims)
