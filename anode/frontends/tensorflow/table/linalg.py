@@ -1,0 +1,63 @@
+"""Products of matrices, and the decompositions of square ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from anode import ops
+from anode.errors import ShapeError
+from anode.frontends.tensorflow.opdef import REQUIRED, op
+from anode.ir.node import Node
+
+
+def _turned(x: Node, turn: bool) -> Node:
+    return ops.swapaxes(x, -1, -2) if turn else x
+
+
+@op("MatMul", "a:T b:T -> T", transpose_a=False, transpose_b=False)
+def _(a: Node, b: Node, *, transpose_a: bool, transpose_b: bool) -> Node:
+    if len(a.shape) != 2 or len(b.shape) != 2:
+        raise ShapeError(f"MatMul: both operands must be matrices, not {a.type} and {b.type}")
+    contract = ((0 if transpose_a else 1,), (1 if transpose_b else 0,))
+    return ops.dot_general(a, b, contract=contract)
+
+
+def _batch_matmul(x: Node, y: Node, *, adj_x: bool, adj_y: bool) -> Node:
+    return ops.matmul(_turned(x, adj_x), _turned(y, adj_y))
+
+
+for _type in ("BatchMatMul", "BatchMatMulV2"):
+    op(_type, "x:T y:T -> T", adj_x=False, adj_y=False)(_batch_matmul)
+
+
+@op(
+    "SparseMatMul",
+    "a:Ta b:Tb -> float32",
+    transpose_a=False,
+    transpose_b=False,
+    a_is_sparse=False,
+    b_is_sparse=False,
+)
+def _(a: Node, b: Node, *, transpose_a: bool, transpose_b: bool, **_: bool) -> Node:
+    """A product of dense matrices; that they have many zeros is only a hint."""
+    a, b = (x if x.dtype.bits == 32 else ops.convert(x, dtype="f32") for x in (a, b))
+    return ops.matmul(_turned(a, transpose_a), _turned(b, transpose_b))
+
+
+@op("Einsum", "inputs:N*T -> T", equation=REQUIRED)
+def _(inputs: Sequence[Node], *, equation: Any) -> Node:
+    text = equation.decode() if isinstance(equation, bytes) else equation
+    return ops.einsum(text, *inputs)
+
+
+@op("Cross", "a:T b:T -> T", shape="same")
+def _(a: Node, b: Node) -> Node:
+    """a × b of vectors of three along the last dim: a₊b₋ − a₋b₊ with the neighbours in a circle."""
+    if a.shape != b.shape or not a.shape or a.shape[-1] != 3:
+        raise ShapeError(
+            f"Cross: takes vectors of three along the last dim, not {a.type}, {b.type}"
+        )
+    after = [ops.roll(x, -1, -1) for x in (a, b)]
+    before = [ops.roll(x, 1, -1) for x in (a, b)]
+    return after[0] * before[1] - before[0] * after[1]

@@ -1,0 +1,205 @@
+"""Random numbers: the very ones that TensorFlow draws for a key, to rounding.
+
+TensorFlow's generator is Philox4x32-10 with the op's two seeds as key and high counter words, and
+its distributions take the words in order. A key here is u32[6]: (seed, seed2) low word first, then
+the number of the block to begin with. Source: tensorflow/core/lib/random/random_distributions.h.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from anode import ops
+from anode.errors import UnsupportedOp
+from anode.frontends.tensorflow.opdef import REQUIRED, op, static
+from anode.ir.dtypes import DType, f64, i32, i64, u16, u32, u64
+from anode.ir.node import Node, constant
+
+Shape = Sequence[int]
+
+_LEAST = 1e-7  # what Box-Muller's first uniform number is raised to
+_BOUND = 2.0  # of the truncated normal
+_TRIED = 12  # candidates for 4 truncated numbers: too few fit in 1 group of 5e9, which gives 0
+_KEPT_WORDS = 256  # that TensorFlow sets aside for each truncated number
+_MOST_GROUPS = 1 << 22  # of truncated numbers drawn at once
+
+
+def _shape(shape: Any) -> tuple[int, ...]:
+    return tuple(int(size) for size in static(shape).reshape(-1))
+
+
+def _words(key: Node, *shape: int, dtype: DType = u32, pitch: int | None = None) -> Node:
+    return ops.random_bits(key, stream=0, shape=shape, dtype=dtype, pitch=pitch)
+
+
+def _later(key: Node, blocks: int | Node) -> Node:
+    """A long key that begins `blocks` further on."""
+    if isinstance(blocks, int) and blocks == 0:
+        return key
+    first = ops.convert(key[4:], dtype=u64)
+    start = first[:1] + ops.shift_left(first[1:], 32) + blocks
+    halves = ops.concatenate(start, ops.shift_right_logical(start, 32), axis=0)
+    return ops.concatenate(key[:4], ops.convert(halves, dtype=u32), axis=0)
+
+
+def _fraction(bits: Node, dtype: DType) -> Node:
+    """Uniform in [0, 1): the low bits become the significand of a number between 1 and 2."""
+    if dtype is f64:  # the first word is the upper half
+        bits = ops.shift_left(bits & 0xFFFFF, 32) | ops.shift_right_logical(bits, 32)
+    digits = {"f64": 52, "f32": 23, "f16": 10, "bf16": 7}[dtype.name]
+    one = ops.bitcast(constant(1, dtype), dtype=bits.dtype)
+    return ops.bitcast(bits & ((1 << digits) - 1) | one, dtype=dtype) - 1
+
+
+def _bits_of(dtype: DType) -> DType:
+    return {64: u64, 32: u32, 16: u16}[dtype.bits]
+
+
+def _uniform(key: Node, shape: Shape, dtype: DType) -> Node:
+    return _fraction(_words(key, *shape, dtype=_bits_of(dtype)), dtype)
+
+
+def _box_muller(bits: Node, dtype: DType) -> Node:
+    """Two normal numbers of each two uniform ones along the last dim."""
+    uniform = _fraction(bits, dtype)
+    radius = ops.sqrt(-2 * ops.log(ops.maximum(uniform[..., :1], _LEAST)))
+    angle = 2 * math.pi * uniform[..., 1:]
+    return ops.concatenate(ops.sin(angle) * radius, ops.cos(angle) * radius, axis=-1)
+
+
+def _normal(key: Node, shape: Shape, dtype: DType) -> Node:
+    wide, count = dtype.compute, math.prod(shape)
+    bits = _words(key, -(-count // 2), 2, dtype=_bits_of(wide))
+    numbers = ops.reshape(_box_muller(bits, wide), shape=(-1,))[:count]
+    return ops.convert(ops.reshape(numbers, shape=tuple(shape)), dtype=dtype)
+
+
+def _truncated(key: Node, shape: Shape, dtype: DType) -> Node:
+    """The first of each group's candidates that lie within the bound, 4 (f64: 2) of a group."""
+    wide, count = dtype.compute, math.prod(shape)
+    kept = 2 if wide is f64 else 4
+    groups, blocks = -(-count // kept), kept * _KEPT_WORDS // 4
+    parts = [
+        _truncated_groups(
+            _later(key, first * blocks), min(groups - first, _MOST_GROUPS), kept, wide
+        )
+        for first in range(0, max(groups, 1), _MOST_GROUPS)
+    ]
+    numbers = ops.reshape(ops.concatenate(*parts, axis=0), shape=(-1,))[:count]
+    return ops.convert(ops.reshape(numbers, shape=tuple(shape)), dtype=dtype)
+
+
+def _truncated_groups(key: Node, groups: int, kept: int, dtype: DType) -> Node:
+    pitch = kept * _KEPT_WORDS * 32 // dtype.bits
+    bits = _words(key, groups, _TRIED, dtype=_bits_of(dtype), pitch=pitch)
+    pairs = _box_muller(ops.reshape(bits, shape=(groups, _TRIED // 2, 2)), dtype)
+    found = ops.reshape(pairs, shape=(groups, _TRIED))
+    inside = ops.less(ops.abs(found), _BOUND)
+    place = ops.cumsum(ops.convert(inside, dtype=i32), 1)
+    chosen = [
+        ops.sum(ops.select(inside & ops.equal(place, i + 1), found, 0), 1) for i in range(kept)
+    ]
+    return ops.stack(chosen, axis=1)
+
+
+DRAWS: dict[str, Callable[[Node, Shape, DType], Node]] = {
+    "RandomStandardNormal": _normal,
+    "RandomUniform": _uniform,
+    "TruncatedNormal": _truncated,
+}
+STATELESS = {
+    "StatelessRandomNormal": _normal,
+    "StatelessRandomUniform": _uniform,
+    "StatelessTruncatedNormal": _truncated,
+}
+
+
+def _drawing(draw: Callable[[Node, Shape, DType], Node]) -> Callable[..., Node]:
+    def lower(shape: Any, *, key: Node, dtype: DType, **_: int) -> Node:
+        return draw(key, _shape(shape), dtype)
+
+    return lower
+
+
+def _drawing_stateless(draw: Callable[[Node, Shape, DType], Node]) -> Callable[..., Node]:
+    def lower(shape: Any, seed: Node, *, dtype: DType) -> Node:
+        return draw(_mixed(seed), _shape(shape), dtype)
+
+    return lower
+
+
+def _mixed(seed: Node) -> Node:
+    """The key of a stateless draw: one block whose counter is the two seeds, scrambled."""
+    pair = ops.convert(seed, dtype=i64)
+    low = ops.convert(ops.bitcast(pair, dtype=u64), dtype=u32)
+    high = ops.convert(ops.shift_right_logical(ops.bitcast(pair, dtype=u64), 32), dtype=u32)
+    halves = ops.stack([low, high], axis=1)
+    fixed = constant(np.array([0x3EC8F720, 0x02461E29], np.uint32))
+    block = _words(ops.concatenate(fixed, halves[1], halves[0], axis=0), 4)
+    return ops.concatenate(block, constant(np.zeros(2, np.uint32)), axis=0)
+
+
+for _type, _draw in DRAWS.items():
+    op(_type, "shape:T -> dtype", seed=0, seed2=0, dtype=REQUIRED, stateful=True)(_drawing(_draw))
+for _type, _draw in STATELESS.items():
+    op(_type, "shape:T seed:Tseed -> dtype", dtype="float32")(_drawing_stateless(_draw))
+
+
+def _uniform_int(key: Node, shape: Shape, low: Node, high: Node) -> Node:
+    """low + bits mod (high − low), as TensorFlow has it: hardly uneven for small ranges."""
+    bits = _bits_of(low.dtype)
+    span = ops.bitcast(high - low, dtype=bits)
+    drawn = ops.remainder(_words(key, *shape, dtype=bits), span)
+    return low + ops.bitcast(drawn, dtype=low.dtype)
+
+
+@op("RandomUniformInt", "shape:T minval:Tout maxval:Tout -> Tout", seed=0, seed2=0, stateful=True)
+def _(shape: Any, minval: Node, maxval: Node, *, key: Node, **_: int) -> Node:
+    return _uniform_int(key, _shape(shape), minval, maxval)
+
+
+@op("StatelessRandomUniformInt", "shape:T seed:Tseed minval:dtype maxval:dtype -> dtype")
+def _(shape: Any, seed: Node, minval: Node, maxval: Node) -> Node:
+    return _uniform_int(_mixed(seed), _shape(shape), minval, maxval)
+
+
+@op("StatelessRandomUniformFullInt", "shape:T seed:Tseed -> dtype", dtype="uint64")
+def _(shape: Any, seed: Node, *, dtype: DType) -> Node:
+    return ops.bitcast(_words(_mixed(seed), *_shape(shape), dtype=_bits_of(dtype)), dtype=dtype)
+
+
+def _categorical(key: Node, logits: Node, count: int, dtype: DType) -> Node:
+    """The first class whose running probability exceeds a uniform number, in f64."""
+    if len(logits.shape) != 2:
+        raise UnsupportedOp(f"Multinomial: logits must be a matrix, not {logits.type}")
+    wide = ops.convert(logits, dtype=f64)
+    weight = ops.exp(wide - ops.max(wide, 1, keepdims=True))
+    running = ops.cumsum(ops.select(ops.is_finite(wide), weight, 0), 1)
+    found = _uniform(key, (logits.tensor.static[0], count), f64) * running[:, -1:]
+    below = ops.less_equal(ops.expand_dims(running, 1), ops.expand_dims(found, 2))
+    return ops.convert(ops.sum(ops.convert(below, dtype=i32), 2), dtype=dtype)
+
+
+@op(
+    "Multinomial",
+    "logits:T num_samples:int32 -> output_dtype",
+    seed=0,
+    seed2=0,
+    output_dtype="int64",
+    stateful=True,
+)
+def _(logits: Node, num_samples: Any, *, key: Node, output_dtype: DType, **_: int) -> Node:
+    return _categorical(key, logits, int(static(num_samples)), output_dtype)
+
+
+@op(
+    "StatelessMultinomial",
+    "logits:T num_samples:int32 seed:Tseed -> output_dtype",
+    output_dtype="int64",
+)
+def _(logits: Node, num_samples: Any, seed: Node, *, output_dtype: DType) -> Node:
+    return _categorical(_mixed(seed), logits, int(static(num_samples)), output_dtype)
