@@ -63,7 +63,6 @@ UNARY: dict[str, Lowering] = {
     "Rint": ops.round,
     "Round": _whole(ops.round),
     "Rsqrt": ops.rsqrt,
-    "Sigmoid": ops.logistic,
     "Sign": ops.sign,
     "Sin": ops.sin,
     "Sinh": ops.sinh,
