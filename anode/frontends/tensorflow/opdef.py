@@ -222,6 +222,9 @@ def _load(type: str) -> None:
     for module, text in _sources().items():
         if type not in OPS and word.search(text):
             import_module(module)
+    if type not in OPS:  # a loop of the table declares it
+        for module in _sources():
+            import_module(module)
 
 
 @functools.cache

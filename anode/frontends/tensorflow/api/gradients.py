@@ -95,7 +95,7 @@ def _differentiable(y: Any) -> Tensor:
     tensor = convert_to_tensor(y)
     if not tensor.dtype.base_dtype.is_floating:
         raise TypeError(
-            f"Gradients of {str(tensor)} cannot be taken: its type is "
+            f"Gradients of {tensor!s} cannot be taken: its type is "
             f"{tensor.dtype.base_dtype.name}, not a floating one"
         )
     return tensor

@@ -38,19 +38,25 @@ def _list(name: str, collection: str) -> Callable[..., list[Any]]:
 
 
 def global_variables(scope: str | None = None) -> list[Any]:
+    """The variables that all sessions of a cluster would share, which are saved."""
     return get_default_graph().get_collection(GraphKeys.GLOBAL_VARIABLES, scope)
 
 
 def local_variables(scope: str | None = None) -> list[Any]:
+    """The variables of one process, which are not saved."""
     return get_default_graph().get_collection(GraphKeys.LOCAL_VARIABLES, scope)
 
 
 def trainable_variables(scope: str | None = None) -> list[Any]:
+    """The variables that optimisers change unless told otherwise."""
     return get_default_graph().get_collection(GraphKeys.TRAINABLE_VARIABLES, scope)
 
 
-for _name, _collection in LISTS.items():
-    globals().setdefault(_name, _list(_name, _collection))
+LISTED = {name: _list(name, collection) for name, collection in LISTS.items()}
+all_variables = LISTED["all_variables"]
+model_variables = LISTED["model_variables"]
+moving_average_variables = LISTED["moving_average_variables"]
+for _name in LISTED:
     for _path in (_name, f"python.ops.variables.{_name}"):
         EXPORTS[_path] = f"{__name__}:{_name}"
 

@@ -429,7 +429,7 @@ def pure_variable_scope(
 
 
 @export("variable_scope", SCOPE + "variable_scope")
-class variable_scope:  # noqa: N801 (TensorFlow's name)
+class variable_scope:
     """A context in which tf.get_variable prefixes names, shares variables and has defaults."""
 
     def __init__(

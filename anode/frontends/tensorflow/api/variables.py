@@ -131,7 +131,7 @@ class Variable:
             known = value.get_shape() if shape is None else TensorShape(shape)
             if validate and not known.is_fully_defined():
                 raise ValueError(
-                    f"initial_value must have a shape specified: {str(value)}"
+                    f"initial_value must have a shape specified: {value!s}"
                     if shape is None
                     else f"the shape of the variable must be known, not {known}"
                 )

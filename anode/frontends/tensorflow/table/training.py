@@ -239,50 +239,55 @@ def _power_sign_step(
 # The operands of each op: references first, the gradient as "grad", then attributes. `sparse` says
 # after which operand TensorFlow puts the indices of the rows.
 RULES: dict[str, tuple[Rule, str, str, dict[str, Any]]] = {
-    "GradientDescent": (_gradient_descent, "var", "alpha grad", {}),
-    "ProximalGradientDescent": (_proximal_gradient_descent, "var", "alpha l1 l2 grad", {}),
-    "Momentum": (_momentum, "var accum", "lr grad momentum", {"use_nesterov": False}),
-    "KerasMomentum": (_keras_momentum, "var accum", "lr grad momentum", {"use_nesterov": False}),
-    "Adam": (
+    "ApplyGradientDescent": (_gradient_descent, "var", "alpha grad", {}),
+    "ApplyProximalGradientDescent": (_proximal_gradient_descent, "var", "alpha l1 l2 grad", {}),
+    "ApplyMomentum": (_momentum, "var accum", "lr grad momentum", {"use_nesterov": False}),
+    "ApplyKerasMomentum": (
+        _keras_momentum,
+        "var accum",
+        "lr grad momentum",
+        {"use_nesterov": False},
+    ),
+    "ApplyAdam": (
         _adam,
         "var m v",
         "beta1_power beta2_power lr beta1 beta2 epsilon grad",
         {"use_nesterov": False},
     ),
-    "AdaMax": (_ada_max, "var m v", "beta1_power lr beta1 beta2 epsilon grad", {}),
-    "RMSProp": (_rms_prop, "var ms mom", "lr rho momentum epsilon grad", {}),
-    "CenteredRMSProp": (
+    "ApplyAdaMax": (_ada_max, "var m v", "beta1_power lr beta1 beta2 epsilon grad", {}),
+    "ApplyRMSProp": (_rms_prop, "var ms mom", "lr rho momentum epsilon grad", {}),
+    "ApplyCenteredRMSProp": (
         _centered_rms_prop,
         "var mg ms mom",
         "lr rho momentum epsilon grad",
         {},
     ),
-    "Adagrad": (_adagrad, "var accum", "lr grad", {"update_slots": True}),
-    "AdagradV2": (_adagrad_v2, "var accum", "lr epsilon grad", {"update_slots": True}),
-    "Adadelta": (_adadelta, "var accum accum_update", "lr rho epsilon grad", {}),
-    "AdagradDA": (
+    "ApplyAdagrad": (_adagrad, "var accum", "lr grad", {"update_slots": True}),
+    "ApplyAdagradV2": (_adagrad_v2, "var accum", "lr epsilon grad", {"update_slots": True}),
+    "ApplyAdadelta": (_adadelta, "var accum accum_update", "lr rho epsilon grad", {}),
+    "ApplyAdagradDA": (
         _adagrad_da,
         "var gradient_accumulator gradient_squared_accumulator",
         "grad lr l1 l2 global_step",
         {},
     ),
-    "ProximalAdagrad": (_proximal_adagrad, "var accum", "lr l1 l2 grad", {}),
-    "Ftrl": (
+    "ApplyProximalAdagrad": (_proximal_adagrad, "var accum", "lr l1 l2 grad", {}),
+    "ApplyFtrl": (
         _ftrl,
         "var accum linear",
         "grad lr l1 l2 lr_power",
         {"multiply_linear_by_lr": False},
     ),
-    "FtrlV2": (
+    "ApplyFtrlV2": (
         _ftrl_v2,
         "var accum linear",
         "grad lr l1 l2 l2_shrinkage lr_power",
         {"multiply_linear_by_lr": False},
     ),
-    "AddSign": (_sign_step, "var m", "lr alpha sign_decay beta grad", {}),
-    "PowerSign": (_power_sign_step, "var m", "lr logbase sign_decay beta grad", {}),
+    "ApplyAddSign": (_sign_step, "var m", "lr alpha sign_decay beta grad", {}),
+    "ApplyPowerSign": (_power_sign_step, "var m", "lr logbase sign_decay beta grad", {}),
 }
-DENSE_ONLY = ("Adam", "AdaMax", "KerasMomentum", "AddSign", "PowerSign")
+DENSE_ONLY = ("ApplyAdam", "ApplyAdaMax", "ApplyKerasMomentum", "ApplyAddSign", "ApplyPowerSign")
 
 
 def _signature(refs: str, operands: str, type: str, indices: bool) -> str:
@@ -337,7 +342,7 @@ def _declare(name: str, rule: Rule, refs: str, operands: str, attrs: dict[str, A
     for prefix, function, indices in kinds:
         signature = _signature(refs, operands, "T", indices)
         declared = op(
-            f"{prefix}Apply{name}",
+            f"{prefix}{name}",
             f"{signature} -> &T",
             shape="same",
             stateful=True,
@@ -346,7 +351,7 @@ def _declare(name: str, rule: Rule, refs: str, operands: str, attrs: dict[str, A
         )
         declared(function)
         handles = op(
-            f"Resource{prefix}Apply{name}",
+            f"Resource{prefix}{name}",
             f"{signature} -> ",
             stateful=True,
             use_locking=False,

@@ -20,7 +20,9 @@ from anode.ops.index import second
 from anode.ops.reduce import monoid, scalar_graph
 
 Body = Callable[[DType], Graph]  # the scalar graph that combines an old element and an update
-MASKS = dict(begin_mask=0, end_mask=0, ellipsis_mask=0, new_axis_mask=0, shrink_axis_mask=0)
+MASKS = dict.fromkeys(
+    ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask"), 0
+)
 
 
 def _state(**_: Any) -> None:
@@ -124,13 +126,13 @@ def _(ref: Any) -> Node:
 # Scattering: an update for each index along dim 0, or for each vector of indices
 
 BODIES: dict[str, Body] = {
-    "Update": second,
-    "Add": lambda dtype: monoid("add", dtype),
-    "Sub": lambda dtype: scalar_graph(ops.subtract, dtype, dtype),
-    "Mul": lambda dtype: monoid("multiply", dtype),
-    "Div": lambda dtype: scalar_graph(ops.divide, dtype, dtype),
-    "Min": lambda dtype: monoid("minimum", dtype),
-    "Max": lambda dtype: monoid("maximum", dtype),
+    "ScatterUpdate": second,
+    "ScatterAdd": lambda dtype: monoid("add", dtype),
+    "ScatterSub": lambda dtype: scalar_graph(ops.subtract, dtype, dtype),
+    "ScatterMul": lambda dtype: monoid("multiply", dtype),
+    "ScatterDiv": lambda dtype: scalar_graph(ops.divide, dtype, dtype),
+    "ScatterMin": lambda dtype: monoid("minimum", dtype),
+    "ScatterMax": lambda dtype: monoid("maximum", dtype),
 }
 
 
@@ -174,13 +176,14 @@ def _scattering(combine: Callable[..., Node], body: Body) -> Callable[..., None]
 
 
 for _name, _body in BODIES.items():
-    for _type, _combine in ((f"Scatter{_name}", scatter_rows), (f"ScatterNd{_name}", _scatter_nd)):
+    _vectors = _name.replace("Scatter", "ScatterNd")
+    for _type, _combine in ((_name, scatter_rows), (_vectors, _scatter_nd)):
         _declare_pair(
             _type,
             "indices:Tindices updates:T",
             _scattering(_combine, _body),
             f"Resource{_type}",
-            use_locking=_name == "Update",
+            use_locking=_name == "ScatterUpdate",
         )
 
 
@@ -199,7 +202,7 @@ def _has(mask: int, i: int) -> bool:
 
 
 def slice_spec(begin: Any, end: Any, strides: Any, masks: dict[str, int]) -> tuple[Any, ...]:
-    """The Python index that `StridedSlice` stands for: of slices, integers, None and an ellipsis."""
+    """The Python index that `StridedSlice` stands for: slices, integers, None, an ellipsis."""
     found: list[Any] = []
     for i, (first, last, step) in enumerate(zip(begin, end, strides, strict=True)):
         if _has(masks["ellipsis_mask"], i):
