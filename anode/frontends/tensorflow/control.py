@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from anode.errors import BackendError, GraphError, ShapeError
 from anode.frontends.tensorflow.core import Graph, Operation, Tensor, get_default_graph
 from anode.frontends.tensorflow.dtypes import DType, int32
@@ -20,8 +18,7 @@ from anode.frontends.tensorflow.graph import apply, convert_to_tensor, create, n
 from anode.frontends.tensorflow.opdef import REQUIRED, NotStatic, find, op
 from anode.frontends.tensorflow.tensor_shape import TensorShape
 from anode.frontends.tensorflow.trace import NotTraced, Trace, variable_of
-from anode.ir.graph import Graph as IrGraph
-from anode.ir.node import CONSTANT, Node, constant, constant_value
+from anode.ir.node import CONSTANT, INPUT, READ, Node, constant, constant_value, topological
 from anode.ir.types import TensorType
 
 MOST_TRIPS = 1 << 20  # of a loop that is followed on constants while it is traced
@@ -457,45 +454,44 @@ def counted_trips(
     test: Callable[..., Node], step: Callable[..., Sequence[Node]], carry: Sequence[Node]
 ) -> int | None:
     """The number of iterations of a loop whose condition follows from constants, else None."""
-    from anode.ir.graph import trace as ir_trace
+    from anode.ir.graph import close, fresh_inputs
     from anode.ops.evaluate import evaluate
 
-    types = [node.type for node in carry]
-    try:
-        condition, body = ir_trace(test, *types), ir_trace(step, *types)
-    except GraphError:  # something from outside takes part
+    inputs = fresh_inputs(*(node.type for node in carry))
+    condition, results = test(*inputs), step(*inputs)
+    needed = _influencing(inputs, condition, results)
+    if needed is None or any(carry[i].op is not CONSTANT for i in needed):
         return None
-    needed = _influencing(condition, body)
-    if condition.variables or any(carry[i].op is not CONSTANT for i in needed):
-        return None
-    sliced = IrGraph.make(types, [body.outputs[i] for i in needed])
-    if sliced.variables:
-        return None
-    values: list[Any] = [np.zeros(t.static, t.dtype.numpy) for t in types]  # type: ignore[union-attr]
-    for i in needed:
-        values[i] = constant_value(carry[i])
+    own = [inputs[i] for i in needed]
+    holds, after = close(own, [condition]), close(own, [results[i] for i in needed])
+    values: Sequence[Any] = [constant_value(carry[i]) for i in needed]
     trips = 0
-    while trips <= MOST_TRIPS:
-        if not evaluate(condition, values)[0][0]:
-            return trips
-        for i, value in zip(needed, evaluate(sliced, values)[0], strict=True):
-            values[i] = value
+    while evaluate(holds, values)[0][0]:
+        values = evaluate(after, values)[0]
         trips += 1
-    raise BackendError(f"a loop that is differentiated runs more than {MOST_TRIPS} times")
+        if trips > MOST_TRIPS:
+            raise BackendError(f"a loop that is differentiated runs more than {MOST_TRIPS} times")
+    return trips
 
 
-def _influencing(condition: IrGraph, body: IrGraph) -> list[int]:
-    """The carried values that the condition depends on, over any number of iterations."""
-    from anode.ir.node import INPUT, topological
+def _influencing(
+    inputs: Sequence[Node], condition: Node, results: Sequence[Node]
+) -> list[int] | None:
+    """The carried values that the condition depends on, over any number of iterations.
 
-    needed: set[int] = set()
-    roots = list(condition.outputs)
+    None where it depends on something from outside of the loop too.
+    """
+    needed: list[int] = []
+    roots = [condition]
     while True:
-        found = {n.attrs["index"] for n in topological(roots) if n.op is INPUT}
-        if found <= needed:
-            return sorted(needed)
-        needed |= found
-        roots = [body.outputs[i] for i in sorted(needed)]
+        leaves = [node for node in topological(roots) if node.op in (INPUT, READ)]
+        if any(leaf not in inputs for leaf in leaves):
+            return None
+        found = sorted(inputs.index(leaf) for leaf in leaves)
+        if found == needed:
+            return needed
+        needed = found
+        roots = [condition, *(results[i] for i in needed)]
 
 
 @op(

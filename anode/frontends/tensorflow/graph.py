@@ -229,7 +229,7 @@ def const(array: np.ndarray, name: str = "Const") -> Tensor:
 def apply(type: str, /, *inputs: Any, name: str | None = None, **attrs: Any) -> Any:
     """The operation `type` on values: its output, a tuple of several, or the operation itself."""
     definition = find(type)
-    types = {key: as_dtype(value) for key, value in attrs.items() if key in definition.type_attrs}
+    types = {key: _types(value) for key, value in attrs.items() if key in definition.type_attrs}
     attrs.update(types)
     unknown = set(attrs) - set(definition.attrs) - definition.type_attrs - definition.counts
     if unknown:
@@ -253,6 +253,10 @@ def apply(type: str, /, *inputs: Any, name: str | None = None, **attrs: Any) -> 
     if not definition.outputs:
         return op
     return outputs[0] if single else tuple(outputs)
+
+
+def _types(value: Any) -> Any:
+    return [as_dtype(v) for v in value] if isinstance(value, (list, tuple)) else as_dtype(value)
 
 
 def _single(arg: Arg) -> bool:

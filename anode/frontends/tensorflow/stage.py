@@ -61,6 +61,7 @@ class Stage:
     static: set[Tensor] = field(default_factory=set)
     traced: dict[Any, list[Traced]] = field(default_factory=dict)
     seconds: float = 0.0
+    last: tuple[float, float] = (0.0, 0.0)  # start and end of the last run, by perf_counter
 
     def gather(self) -> None:
         """Settle which operations take part and what they need from outside."""
@@ -71,7 +72,10 @@ class Stage:
             self.ops = sorted([*self.own, *again], key=lambda op: op._id)
             self.differentiated = frozenset(_differentiated(self.plan, self.own))
         inside = {t for op in self.ops for t in op.outputs}
-        needed = (self.plan.alias(t) for op in self.ops for t in op.inputs)
+        needed = [self.plan.alias(t) for op in self.ops for t in op.inputs]
+        counts = [op.outputs[-1] for op in self.ops if op.type == "While" and op not in self.own]
+        inside -= set(counts)  # how often a loop ran is known when it is differentiated
+        needed += counts
         self.inputs = [
             t
             for t in dict.fromkeys(needed)
@@ -92,7 +96,8 @@ class Stage:
         else:
             with session.lock:
                 self._run_on_device(session, values, keys)
-        self.seconds += time.perf_counter() - start
+        self.last = start, time.perf_counter()
+        self.seconds += self.last[1] - start
 
     # host
 
