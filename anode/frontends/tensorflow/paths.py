@@ -27,7 +27,7 @@ RULES: dict[str, tuple[str, ...]] = {
     "contrib.rnn.python": ("contrib.rnn", "nn.rnn_cell", "nn"),
     "contrib.rnn.rnn_cell": ("nn.rnn_cell", "contrib.rnn"),
     "control_flow_ops": ("",),
-    "core": ("", "train", "summary", "train.queue_runner"),
+    "core": ("core", "", "train", "summary"),
     "g3doc.how_tos": ("examples.how_tos",),
     "g3doc.tutorials": ("examples.tutorials",),
     "models.rnn": ("nn.rnn_cell", "nn", "contrib.legacy_seq2seq"),

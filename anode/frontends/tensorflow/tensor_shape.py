@@ -255,7 +255,7 @@ class TensorShape:
 
     def as_proto(self) -> Any:
         """A TensorShapeProto message."""
-        from anode.frontends.tensorflow.api.protos import TensorShapeProto
+        from anode.frontends.tensorflow.formats.proto import TensorShapeProto
 
         if self._dims is None:
             return TensorShapeProto(unknown_rank=True)
