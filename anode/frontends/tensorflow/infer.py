@@ -12,7 +12,7 @@ from anode.errors import AnodeError, ShapeError
 from anode.frontends.tensorflow.core import Operation, Tensor
 from anode.frontends.tensorflow.opdef import NotStatic, OpDef
 from anode.frontends.tensorflow.tensor_shape import TensorShape
-from anode.ir.dtypes import u32
+from anode.ir.dtypes import u8, u32
 from anode.ir.graph import Graph, fresh_inputs
 from anode.ir.node import CONSTANT, Node, at, constant
 from anode.ir.types import TensorType
@@ -72,8 +72,7 @@ def broadcast_shapes(x: TensorShape, y: TensorShape, op: Operation | None = None
         elif a != b:
             where = "" if op is None else f" for '{op.name}' (op: '{op.type}')"
             raise ValueError(
-                f"Dimensions must be equal, but are {a} and {b}{where} with input shapes: "
-                f"{x}, {y}."
+                f"Dimensions must be equal, but are {a} and {b}{where} with input shapes: {x}, {y}."
             )
         else:
             dims.append(a)
@@ -121,7 +120,9 @@ def _trial(tensor: Tensor, size: int) -> Node:
     if value is not None and value.dtype != object:
         return constant(value, tensor.dtype.base_dtype.anode)
     dims = [size if d is None else d for d in tensor.shape.as_list()]
-    (node,) = fresh_inputs(TensorType(tensor.dtype.base_dtype.anode, tuple(dims)))
+    dtype = tensor.dtype.base_dtype
+    element = u8 if dtype.name == "string" else dtype.anode  # only the shape of strings matters
+    (node,) = fresh_inputs(TensorType(element, tuple(dims)))
     return node
 
 
@@ -148,7 +149,7 @@ def lowered(op: Operation, nodes: Sequence[Node]) -> list[Node]:
             args[i] = TrialRef(args[i])
     keywords = definition.keywords(definition.lower, op._attrs)
     if definition.takes(definition.lower, "key"):
-        (keywords["key"],) = fresh_inputs(TensorType(u32, (4,)))
+        (keywords["key"],) = fresh_inputs(TensorType(u32, (6,)))
     if definition.takes(definition.lower, "op"):
         keywords["op"] = op
     with at(op.origin):

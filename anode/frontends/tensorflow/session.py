@@ -220,15 +220,24 @@ class BaseSession:
             self.variables[op] = variable
 
     def random_key(self, op: Operation) -> np.ndarray:
-        """The key of the next draw of an operation: (seed, seed2, number of the draw)."""
+        """The key of the next draw of an operation: (seed, seed2, the draw's number times 2^32).
+
+        Each number is two words, the low one first. The words of a draw are those of the Philox
+        generator with the first two numbers as key and counter, as TensorFlow has it, from the
+        block on that the last number says.
+        """
         count = self._draws.get(op, 0)
         self._draws[op] = count + 1
         seed, seed2 = int(op._attrs.get("seed", 0)), int(op._attrs.get("seed2", 0))
         if not seed and not seed2:
-            mixed = self._entropy + 0x9E3779B97F4A7C15 * (op._id + 1)
-            seed, seed2 = mixed & 0xFFFFFFFF, mixed >> 32 & 0xFFFFFFFF
-        row = [seed2 & 0xFFFFFFFF, seed & 0xFFFFFFFF, count & 0xFFFFFFFF, count >> 32]
-        return np.array(row, np.uint32)
+            seed = (self._entropy + 0x9E3779B97F4A7C15 * (op._id + 1)) & (1 << 64) - 1
+        words = [n >> shift & 0xFFFFFFFF for n in (seed, seed2) for shift in (0, 32)]
+        return np.array([*words, 0, count & 0xFFFFFFFF], np.uint32)
+
+    def random_generator(self, op: Operation) -> np.random.Generator:
+        """NumPy's generator for the next draw of an operation, for kernels on the host."""
+        seed, seed2, draw = self.random_key(op).view(np.uint64)
+        return np.random.Generator(np.random.Philox(key=[seed, seed2], counter=[0, 0, 0, draw]))
 
     def resource(self, key: Any, factory: Callable[[], Any]) -> Any:
         """What an operation keeps between runs of this session: a queue, an iterator, a table."""
@@ -286,9 +295,7 @@ def _key(fetches: Any, feed_dict: Any) -> Any:
     return key
 
 
-def _fetcher(
-    graph: Graph, fetch: Any, tensors: list[Tensor], targets: list[Operation]
-) -> Fetcher:
+def _fetcher(graph: Graph, fetch: Any, tensors: list[Tensor], targets: list[Operation]) -> Fetcher:
     """Collect what `fetch` asks for; gives what builds its structure of the tensors' values."""
     if fetch is None:
         raise TypeError("Fetch argument None has invalid type <class 'NoneType'>")
@@ -338,9 +345,13 @@ def _element(graph: Graph, fetch: Any) -> Any:
             f"({error})"
         ) from None
     except ValueError as error:
-        raise ValueError(f"Fetch argument {fetch!r} cannot be interpreted as a Tensor. ({error})") from None
+        raise ValueError(
+            f"Fetch argument {fetch!r} cannot be interpreted as a Tensor. ({error})"
+        ) from None
     except KeyError as error:
-        raise ValueError(f"Fetch argument {fetch!r} cannot be interpreted as a Tensor. ({error})") from None
+        raise ValueError(
+            f"Fetch argument {fetch!r} cannot be interpreted as a Tensor. ({error})"
+        ) from None
     if not graph.is_fetchable(element):
         raise ValueError(f"Operation {element.name!r} has been marked as not fetchable.")
     return element

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anode.errors import UnsupportedOp
-from anode.frontends.tensorflow.control import bodies_of, source
+from anode.frontends.tensorflow.control import bodies_of, references
 from anode.frontends.tensorflow.core import Operation, Tensor
+from anode.frontends.tensorflow.gradient import source
 from anode.frontends.tensorflow.infer import grouped
 from anode.frontends.tensorflow.trace import Trace, Uninitialized, variable_of
 from anode.ir.dtypes import u32
@@ -83,10 +84,14 @@ class Stage:
             or (t not in inside and variable_of(t) is None and t.op.type != "Const")
         ]
         fed = [t for t in self.plan.feeds if _variable_fed(t)]
-        self.fed_variables = [t for t in fed if any(source(t) is source(i) for op in self.ops for i in op.inputs)]
+        self.fed_variables = [
+            t for t in fed if any(source(t) is source(i) for op in self.ops for i in op.inputs)
+        ]
         inner = [o for op in self.ops for o in _with_bodies(op)]
         self.random = [o for o in inner if _draws(o)]
-        self.large = [o for o in _constants(self.ops) if o._attrs["value"].nbytes > LARGEST_CONSTANT]
+        self.large = [
+            o for o in _constants(self.ops) if o._attrs["value"].nbytes > LARGEST_CONSTANT
+        ]
         self.traced.clear()
 
     def run(self, session: Any, values: dict[Tensor, Any], keys: dict[Operation, Any]) -> None:
@@ -192,7 +197,9 @@ class Stage:
 
     def _trace(self, session: Any, arrays: Sequence[np.ndarray]) -> Traced:
         trace = Trace(session.variables.get, self.plan.alias)
-        gradients = [op for op in self.ops for op in _with_bodies(op) if op.type == "SymbolicGradient"]
+        gradients = [
+            op for op in self.ops for op in _with_bodies(op) if op.type == "SymbolicGradient"
+        ]
         by = [t for op in gradients for t in _by(op)]
         trace.marked = frozenset(t for t in by if variable_of(t) is None)
         trace.tracked = frozenset(v for t in by if (v := variable_of(t)) is not None)
@@ -236,10 +243,11 @@ class Stage:
             inputs.append(node)
             trace.constants[op.outputs[0]] = node
         if self.random:
-            (trace.keys,) = fresh_inputs(TensorType(u32, (len(self.random), 4)))
+            (trace.keys,) = fresh_inputs(TensorType(u32, (len(self.random), 6)))
             trace.random = {op: i for i, op in enumerate(self.random)}
             inputs.append(trace.keys)
-        trace.run(_constants(self.ops, bodies=False))
+        constants = _constants(self.ops, bodies=False)
+        trace.run(op for op in constants if op.outputs[0] not in self.plan.fed)
         return inputs
 
     def _updated(self, session: Any, op: Operation, node: Any) -> Variable:
@@ -294,8 +302,6 @@ def _store(op: Operation, result: Any, values: dict[Tensor, Any]) -> None:
 
 
 def _takes_reference(op: Operation, tensor: Tensor) -> bool:
-    from anode.frontends.tensorflow.control import references
-
     return any(t is tensor for t in references(op))
 
 
@@ -386,7 +392,11 @@ def _reference_seconds(graph: IrGraph) -> float:
         if inner and node.op.name in ("scan", "while", "cond"):
             total += trips * sum(map(_reference_seconds, inner))
         size = sum(t.size.__index__() for t in _types(node))
-        slow = 100e-9 if node.op.name in ("random_bits", "normal", "truncated_normal", "uniform") else 2e-9
+        slow = (
+            100e-9
+            if node.op.name in ("random_bits", "normal", "truncated_normal", "uniform")
+            else 2e-9
+        )
         total += 20e-6 + slow * size + flops(node) / 2e9
     return max(total, 1e-6)
 

@@ -278,7 +278,7 @@ class Trace:
 
         assert self.keys is not None
         row = self.random[op]
-        key = ops.reshape(self.keys[row], shape=(4,))
+        key = ops.reshape(self.keys[row], shape=(6,))
         for index in self.folds:
             key = ops.random.fold(key, index)
         return key

@@ -137,7 +137,7 @@ def _paired_axes(a: Tensor, axes: Any) -> tuple[list[int], list[int]]:
 
 
 def _as_matrix(x: Tensor, axes: Sequence[int], last: bool) -> tuple[Tensor, list[Any]]:
-    """`x` as a matrix, `axes` merged into its last or first dim; then the sizes of its other dims."""
+    """`x` as a matrix, `axes` merged into its last or first dim, and its other sizes."""
     rank = x.shape.ndims
     if rank is None:
         raise ValueError(f"tensordot needs operands of known rank: {x}")

@@ -2,7 +2,8 @@
 
 TensorFlow's generator is Philox4x32-10 with the op's two seeds as key and high counter words, and
 its distributions take the words in order. A key here is u32[6]: (seed, seed2) low word first, then
-the number of the block to begin with. Source: tensorflow/core/lib/random/random_distributions.h.
+2³² times the number of the draw; TensorFlow goes on by 256 blocks for each number of a draw.
+Source: tensorflow/core/lib/random/random_distributions.h and philox_random.h.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from anode import ops
 from anode.errors import UnsupportedOp
+from anode.frontends.tensorflow import dtypes as tf
 from anode.frontends.tensorflow.opdef import REQUIRED, op, static
 from anode.ir.dtypes import DType, f64, i32, i64, u16, u32, u64
 from anode.ir.node import Node, constant
@@ -25,6 +27,7 @@ _LEAST = 1e-7  # what Box-Muller's first uniform number is raised to
 _BOUND = 2.0  # of the truncated normal
 _TRIED = 12  # candidates for 4 truncated numbers: too few fit in 1 group of 5e9, which gives 0
 _KEPT_WORDS = 256  # that TensorFlow sets aside for each truncated number
+_RESERVED = 256  # blocks that TensorFlow goes on by for each number drawn
 _MOST_GROUPS = 1 << 22  # of truncated numbers drawn at once
 
 
@@ -36,13 +39,27 @@ def _words(key: Node, *shape: int, dtype: DType = u32, pitch: int | None = None)
     return ops.random_bits(key, stream=0, shape=shape, dtype=dtype, pitch=pitch)
 
 
-def _later(key: Node, blocks: int | Node) -> Node:
-    """A long key that begins `blocks` further on."""
-    if isinstance(blocks, int) and blocks == 0:
+def _later(key: Node, blocks: int) -> Node:
+    """The key that begins `blocks` further on."""
+    if blocks == 0:
         return key
+    if key.shape != (6,):
+        key = ops.concatenate(key, constant(np.zeros(2, np.uint32)), axis=0)
     first = ops.convert(key[4:], dtype=u64)
     start = first[:1] + ops.shift_left(first[1:], 32) + blocks
     halves = ops.concatenate(start, ops.shift_right_logical(start, 32), axis=0)
+    return ops.concatenate(key[:4], ops.convert(halves, dtype=u32), axis=0)
+
+
+def _drawn(key: Node, numbers: int) -> Node:
+    """The key of a draw: TensorFlow's block, where the session counts the draws.
+
+    In a loop a key is folded with the iterations, and has nothing to count.
+    """
+    if key.shape != (6,):
+        return key
+    turn = ops.convert(key[5:], dtype=u64) * (numbers * _RESERVED)
+    halves = ops.concatenate(turn, ops.shift_right_logical(turn, 32), axis=0)
     return ops.concatenate(key[:4], ops.convert(halves, dtype=u32), axis=0)
 
 
@@ -120,7 +137,8 @@ STATELESS = {
 
 def _drawing(draw: Callable[[Node, Shape, DType], Node]) -> Callable[..., Node]:
     def lower(shape: Any, *, key: Node, dtype: DType, **_: int) -> Node:
-        return draw(key, _shape(shape), dtype)
+        sizes = _shape(shape)
+        return draw(_drawn(key, math.prod(sizes)), sizes, dtype)
 
     return lower
 
@@ -146,7 +164,7 @@ def _mixed(seed: Node) -> Node:
 for _type, _draw in DRAWS.items():
     op(_type, "shape:T -> dtype", seed=0, seed2=0, dtype=REQUIRED, stateful=True)(_drawing(_draw))
 for _type, _draw in STATELESS.items():
-    op(_type, "shape:T seed:Tseed -> dtype", dtype="float32")(_drawing_stateless(_draw))
+    op(_type, "shape:T seed:Tseed -> dtype", dtype=tf.float32)(_drawing_stateless(_draw))
 
 
 def _uniform_int(key: Node, shape: Shape, low: Node, high: Node) -> Node:
@@ -159,7 +177,8 @@ def _uniform_int(key: Node, shape: Shape, low: Node, high: Node) -> Node:
 
 @op("RandomUniformInt", "shape:T minval:Tout maxval:Tout -> Tout", seed=0, seed2=0, stateful=True)
 def _(shape: Any, minval: Node, maxval: Node, *, key: Node, **_: int) -> Node:
-    return _uniform_int(key, _shape(shape), minval, maxval)
+    sizes = _shape(shape)
+    return _uniform_int(_drawn(key, math.prod(sizes)), sizes, minval, maxval)
 
 
 @op("StatelessRandomUniformInt", "shape:T seed:Tseed minval:dtype maxval:dtype -> dtype")
@@ -167,7 +186,7 @@ def _(shape: Any, seed: Node, minval: Node, maxval: Node) -> Node:
     return _uniform_int(_mixed(seed), _shape(shape), minval, maxval)
 
 
-@op("StatelessRandomUniformFullInt", "shape:T seed:Tseed -> dtype", dtype="uint64")
+@op("StatelessRandomUniformFullInt", "shape:T seed:Tseed -> dtype", dtype=tf.uint64)
 def _(shape: Any, seed: Node, *, dtype: DType) -> Node:
     return ops.bitcast(_words(_mixed(seed), *_shape(shape), dtype=_bits_of(dtype)), dtype=dtype)
 
@@ -189,17 +208,19 @@ def _categorical(key: Node, logits: Node, count: int, dtype: DType) -> Node:
     "logits:T num_samples:int32 -> output_dtype",
     seed=0,
     seed2=0,
-    output_dtype="int64",
+    output_dtype=tf.int64,
     stateful=True,
 )
 def _(logits: Node, num_samples: Any, *, key: Node, output_dtype: DType, **_: int) -> Node:
-    return _categorical(key, logits, int(static(num_samples)), output_dtype)
+    count = int(static(num_samples))
+    numbers = 2 * logits.tensor.static[0] * (-(-count // 4) * 4)  # an f64 takes two
+    return _categorical(_drawn(key, numbers), logits, count, output_dtype)
 
 
 @op(
     "StatelessMultinomial",
     "logits:T num_samples:int32 seed:Tseed -> output_dtype",
-    output_dtype="int64",
+    output_dtype=tf.int64,
 )
 def _(logits: Node, num_samples: Any, seed: Node, *, output_dtype: DType) -> Node:
     return _categorical(_mixed(seed), logits, int(static(num_samples)), output_dtype)

@@ -8,6 +8,7 @@ from typing import Any
 
 from anode import ops
 from anode.errors import ShapeError
+from anode.frontends.tensorflow import dtypes as tf
 from anode.frontends.tensorflow.opdef import op, static
 from anode.ir.dtypes import DType
 from anode.ir.node import Node
@@ -65,7 +66,9 @@ def _arg_reduction(reduce: Lowering) -> Lowering:
 
 
 for _type, _reduce in {"ArgMax": ops.argmax, "ArgMin": ops.argmin}.items():
-    op(_type, "input:T dimension:Tidx -> output_type", output_type="int64")(_arg_reduction(_reduce))
+    op(_type, "input:T dimension:Tidx -> output_type", output_type=tf.int64)(
+        _arg_reduction(_reduce)
+    )
 
 
 # running reductions
