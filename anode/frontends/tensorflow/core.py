@@ -411,9 +411,7 @@ class Graph:
                 'names must be of the form "<op_name>:<output_index>".'
             )
         if name not in self._by_name:
-            raise KeyError(
-                f"The name {name!r} refers to an Operation not in the graph."
-            )
+            raise KeyError(f"The name {name!r} refers to an Operation not in the graph.")
         return self._by_name[name]
 
     def as_graph_def(self, from_version: int | None = None, add_shapes: bool = False) -> Any:
@@ -578,7 +576,7 @@ def _control_op(graph: Graph, thing: Any) -> Operation:
 
 
 def _device_name(device: Any) -> str:
-    """"/gpu:0" and "/device:GPU:0" are the same place; so written as TensorFlow writes it."""
+    """ "/gpu:0" and "/device:GPU:0" are the same place; so written as TensorFlow writes it."""
     text = device if isinstance(device, str) else device.to_string()
     return re.sub(r"/(cpu|gpu):", lambda m: f"/device:{m[1].upper()}:", text, flags=re.IGNORECASE)
 

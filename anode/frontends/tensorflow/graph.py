@@ -140,7 +140,9 @@ def _strings(array: np.ndarray) -> np.ndarray:
     encoded = [item.encode() if isinstance(item, str) else item for item in array.flat]
     for item in encoded:
         if not isinstance(item, bytes):
-            raise TypeError(f"Expected string, got {item!r} of type '{type(item).__name__}' instead.")
+            raise TypeError(
+                f"Expected string, got {item!r} of type '{type(item).__name__}' instead."
+            )
     result = np.empty(array.shape, object)
     result.reshape(-1)[:] = encoded
     return result
@@ -185,7 +187,11 @@ def _cast(value: Any, array: np.ndarray, dtype: DType) -> np.ndarray:
 
 @export("constant", "python.framework.constant_op.constant")
 def constant(
-    value: Any, dtype: Any = None, shape: Any = None, name: str = "Const", verify_shape: bool = False
+    value: Any,
+    dtype: Any = None,
+    shape: Any = None,
+    name: str = "Const",
+    verify_shape: bool = False,
 ) -> Tensor:
     """A tensor with a fixed value; with `shape` the last element fills what `value` leaves."""
     wanted = None if dtype is None else as_dtype(dtype).base_dtype
@@ -202,11 +208,11 @@ def constant(
 def _filled(array: np.ndarray, shape: list[int], verify: bool) -> np.ndarray:
     size = int(np.prod(shape))
     if verify and list(array.shape) != shape:
-        raise TypeError(
-            f"Expected Tensor's shape: {tuple(shape)}, got {tuple(array.shape)}."
-        )
+        raise TypeError(f"Expected Tensor's shape: {tuple(shape)}, got {tuple(array.shape)}.")
     if array.size > size:
-        raise ValueError(f"Too many elements provided. Needed at most {size}, but received {array.size}")
+        raise ValueError(
+            f"Too many elements provided. Needed at most {size}, but received {array.size}"
+        )
     flat = array.reshape(-1)
     if array.size == size:
         return flat.reshape(shape)
@@ -352,9 +358,7 @@ def _same_type(definition: OpDef, arg: Arg, inputs: Sequence[Any]) -> DType | No
 def _reference(definition: OpDef, arg: Arg, value: Any, attrs: dict[str, Any]) -> Tensor:
     tensor = value if isinstance(value, Tensor) else convert_to_tensor(value, as_ref=True)
     if not tensor.dtype._is_ref_dtype:
-        raise TypeError(
-            f"{definition.type}: '{arg.name}' must be a variable, not {tensor!r}"
-        )
+        raise TypeError(f"{definition.type}: '{arg.name}' must be a variable, not {tensor!r}")
     if isinstance(arg.type, str):
         attrs[arg.type] = tensor.dtype.base_dtype
     return tensor
@@ -504,7 +508,11 @@ def placeholder_with_default(input: Any, shape: Any, name: str | None = None) ->
     shape = TensorShape(shape)
     attrs = {"dtype": value.dtype.base_dtype, "shape": shape}
     op = create(
-        find("PlaceholderWithDefault"), [value], attrs, name or "PlaceholderWithDefault", [value.dtype]
+        find("PlaceholderWithDefault"),
+        [value],
+        attrs,
+        name or "PlaceholderWithDefault",
+        [value.dtype],
     )
     op.outputs[0]._shape = shape
     return op.outputs[0]
@@ -552,9 +560,7 @@ def tuple_(tensors: Any, name: str | None = None, control_inputs: Any = None) ->
             raise ValueError("Must have at least one Tensor")
         gate = group(*waits)
         with get_default_graph().control_dependencies([gate]):
-            return [
-                None if t is None else apply("Identity", convert_to_tensor(t)) for t in tensors
-            ]
+            return [None if t is None else apply("Identity", convert_to_tensor(t)) for t in tensors]
 
 
 def constant_value(tensor: Any) -> np.ndarray | None:

@@ -232,12 +232,9 @@ def _sources() -> dict[str, str]:
     """The files that declare ops, and their texts."""
     folder = Path(__file__).parent
     names = [f"table.{path.stem}" for path in sorted((folder / "table").glob("*.py"))]
-    names += ["control"]
     package = __name__.rpartition(".")[0]
     paths = [folder / (name.replace(".", "/") + ".py") for name in names]
-    return {
-        f"{package}.{name}": path.read_text() for name, path in zip(names, paths, strict=True)
-    }
+    return {f"{package}.{name}": path.read_text() for name, path in zip(names, paths, strict=True)}
 
 
 def static(node: Any) -> np.ndarray:

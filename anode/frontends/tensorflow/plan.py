@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from anode.errors import UnsupportedOp
-from anode.frontends.tensorflow.control import BODIES, Body, bodies_of, references, source, writes
+from anode.frontends.tensorflow.control import BODIES, bodies_of, references, writes
 from anode.frontends.tensorflow.core import Graph, Operation, Tensor
-from anode.frontends.tensorflow.infer import grouped
+from anode.frontends.tensorflow.gradient import source
 from anode.frontends.tensorflow.stage import Stage
 from anode.frontends.tensorflow.trace import NOTHING, NotKnown, NotTraced, variable_of
 
@@ -201,7 +201,9 @@ class Plan:
             for fetch, tensor in zip(self.fetches, self._copied, strict=True)
         ]
 
-    def _fetched(self, session: Any, values: dict[Tensor, Any], fetch: Tensor, tensor: Tensor) -> Any:
+    def _fetched(
+        self, session: Any, values: dict[Tensor, Any], fetch: Tensor, tensor: Tensor
+    ) -> Any:
         if tensor in values:
             return values[tensor]
         if fetch in values:
@@ -221,7 +223,11 @@ def _ordered(ops: list[Operation], fed: frozenset[Tensor]) -> list[Operation]:
     known = set(ops)
     place = {op: i for i, op in enumerate(ops)}
     needs = {
-        op: [d for d in (*[t.op for t in op.inputs if t not in fed], *op.control_inputs) if d in known]
+        op: [
+            d
+            for d in (*[t.op for t in op.inputs if t not in fed], *op.control_inputs)
+            if d in known
+        ]
         for op in ops
     }
     if all(place[d] < place[op] for op in ops for d in needs[op]):
@@ -292,6 +298,3 @@ def ancestors(ops: Sequence[Operation], root: Operation) -> set[Operation]:
     if any(touched(op)[0] for op in ops if op._id < root._id):
         return {op for op in ops if op._id <= root._id}
     return seen
-
-
-__all__ = ["Body", "Plan", "grouped"]

@@ -10,8 +10,9 @@ from typing import Any
 from anode.errors import UnsupportedOp
 from anode.frontends.tensorflow.api.indexed_slices import IndexedSlices
 from anode.frontends.tensorflow.api.variables import Variable
-from anode.frontends.tensorflow.control import bodies_of, gradient_op, source
+from anode.frontends.tensorflow.control import bodies_of
 from anode.frontends.tensorflow.core import Operation, Tensor
+from anode.frontends.tensorflow.gradient import gradient_op, source
 from anode.frontends.tensorflow.graph import (
     apply,
     constant_value,

@@ -46,7 +46,7 @@ export("init_scope", "python.framework.ops.init_scope")(init_scope)
 
 def root_graph(graph: Graph | None = None) -> Graph:
     """The graph that functions and bodies, the default graph among them, belong to."""
-    from anode.frontends.tensorflow.control import FunctionGraph
+    from anode.frontends.tensorflow.function import FunctionGraph
 
     found = graph or get_default_graph()
     while isinstance(found, FunctionGraph):
@@ -526,7 +526,7 @@ def _converted(
 ) -> Any:
     if as_ref:
         return variable._ref()
-    if dtype is not None and not variable.dtype.is_compatible_with(dtype):
+    if dtype is not None and not variable.dtype.base_dtype.is_compatible_with(dtype):
         raise ValueError(
             f"Incompatible type conversion requested to type '{as_dtype(dtype).name}' for variable "
             f"of type '{variable.dtype.name}'"
