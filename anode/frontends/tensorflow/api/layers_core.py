@@ -116,12 +116,12 @@ class DenseCore(Layer):
 
     def _tensordot(self, inputs: Any) -> Any:
         """The product of every row along the last axis, whatever the rank."""
-        with name_scope("Tensordot"):
+        with name_scope("Tensordot") as scope:
             sizes = apply("Shape", inputs)
             rows = apply("Reshape", inputs, [-1, self.kernel.shape.as_list()[0]])
             product = apply("MatMul", rows, self.kernel)
             target = apply("ConcatV2", [sizes[:-1], [self.units]], 0, name="concat")
-        outputs = apply("Reshape", product, target, name="Tensordot")
+            outputs = apply("Reshape", product, target, name=scope)
         dims = inputs.shape.as_list() if inputs.shape.rank is not None else None
         outputs.set_shape(dims and [*dims[:-1], self.units])
         return outputs

@@ -33,22 +33,21 @@ INITIALIZERS = {
     "random_normal": "random_normal_initializer",
     "truncated_normal": "truncated_normal_initializer",
     "orthogonal": "orthogonal_initializer",
-    "identity": "identity_initializer",
+    "identity": "initializers.identity",
     "glorot_uniform": "glorot_uniform_initializer",
     "glorot_normal": "glorot_normal_initializer",
-    "he_normal": "he_normal",
-    "he_uniform": "he_uniform",
-    "lecun_normal": "lecun_normal",
-    "lecun_uniform": "lecun_uniform",
+    "he_normal": "initializers.he_normal",
+    "he_uniform": "initializers.he_uniform",
+    "lecun_normal": "initializers.lecun_normal",
+    "lecun_uniform": "initializers.lecun_uniform",
 }
 
 
 def public(path: str) -> Any:
     """A public name of the module tensorflow: `public("nn.relu")`."""
-    from anode.frontends.tensorflow.names import NAMES
+    from anode.frontends.tensorflow.modules import load, names
 
-    module, attribute = NAMES[path].split(":")
-    return getattr(import_module(module), attribute)
+    return load(names()[path])
 
 
 def activation(value: Any) -> Callable[..., Any] | None:
@@ -71,8 +70,7 @@ def initializer(value: Any) -> Any:
     if isinstance(value, str):
         if value not in INITIALIZERS:
             raise ValueError(f"Unknown initializer: {value}")
-        value = getattr(import_module(f"{_API}.initializers"), INITIALIZERS[value])
-        return value()
+        return public(INITIALIZERS[value])()
     if isinstance(value, type):
         return value()
     if value is None or callable(value) or hasattr(value, "dtype"):
