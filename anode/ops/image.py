@@ -47,7 +47,7 @@ from anode.ops.window import windows
 Ints = tuple[int, ...]
 Array = np.ndarray
 
-MODES = ("nearest", "linear", "cubic")
+MODES = ("nearest", "linear", "cubic", "area")
 COORDINATES = ("half_pixel", "align_corners", "asymmetric")
 EXTENSIONS = ("constant", "edge", "reflect", "symmetric", "wrap")
 
@@ -70,7 +70,8 @@ def resize(
     in, "linear" two and "cubic" four neighbours, of which those outside are the border's. With
     `antialias` those outside do not count, and the kernel of a smaller result is stretched, as in
     PIL. `cubic` is the parameter of
-    Keys' kernel: −¾ in PyTorch and ONNX, −½ in TensorFlow, PIL and PyTorch's antialias.
+    Keys' kernel: −¾ in PyTorch and ONNX, −½ in TensorFlow, PIL and PyTorch's antialias. "area" is
+    the mean over the cell that an element covers: [o·step, (o + 1)·step), the step as above.
     """
     for axis, out in enumerate(sizes, 1):
         length = int(x.shape[axis])
@@ -78,6 +79,8 @@ def resize(
             continue
         if mode == "nearest":
             x = _taken(x, _nearest(length, out, coordinates), axis)
+        elif mode == "area":
+            x = _interpolated(x, *_cells(length, out, coordinates), axis)
         else:
             a = None if mode == "linear" else cubic
             x = _interpolated(x, *_taps(length, out, coordinates, antialias, a), axis)
@@ -163,6 +166,17 @@ def _taps(
     inside = (places >= 0) & (places < length)
     weights = np.where(inside, _kernel(np.abs(source[:, None] - places) / scale, cubic), 0)
     return places.clip(0, length - 1), weights / weights.sum(1, keepdims=True)
+
+
+def _cells(length: int, out: int, coordinates: str) -> tuple[Array, Array]:
+    """The places in each result's cell, and the parts of the cell that they are."""
+    step = length / out
+    if coordinates == "align_corners" and out > 1:
+        step = (length - 1) / (out - 1)
+    low = np.arange(out)[:, None] * step
+    places = np.floor(low).astype(int) + np.arange(math.ceil(step) + 1)
+    covered = np.minimum(places + 1, low + step) - np.maximum(places, low)
+    return places.clip(0, length - 1), covered.clip(0) / step
 
 
 def _kernel(distance: Array, cubic: float | None) -> Array:

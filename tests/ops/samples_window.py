@@ -114,7 +114,7 @@ def resized() -> list[Sample]:
     """Samples of every way to interpolate, to larger and smaller sizes and to the same."""
     ways: list[dict[str, Any]] = [
         {"mode": mode, "coordinates": coordinates}
-        for mode in ("nearest", "linear", "cubic")
+        for mode in ("nearest", "linear", "cubic", "area")
         for coordinates in ("half_pixel", "align_corners", "asymmetric")
     ]
     ways += [{"mode": mode, "antialias": True, "cubic": -0.5} for mode in ("linear", "cubic")]

@@ -30,6 +30,9 @@ ROW = np.array([[[10.0, 20.0, 40.0, 80.0]]])  # NCW
         (2, {"antialias": True}, [(3 * 10 + 3 * 20 + 40) / 7, (20 + 3 * 40 + 3 * 80) / 7]),
         (1, {"coordinates": "align_corners"}, [10]),
         (3, {"mode": "cubic", "coordinates": "align_corners"}, [10, 27.1875, 80]),
+        (2, {"mode": "area"}, [15, 60]),
+        (3, {"mode": "area"}, [12.5, 30, 70]),
+        (8, {"mode": "area", "coordinates": "asymmetric"}, [10, 10, 20, 20, 40, 40, 80, 80]),
     ],
 )
 def test_resizing_a_row(size: int, attrs: dict[str, Any], expected: list[float]) -> None:
@@ -93,7 +96,7 @@ def test_aligned_regions_of_whole_elements_are_the_elements() -> None:
 @pytest.mark.parametrize(
     ("function", "error", "message"),
     [
-        (lambda x: resize_images(x, 3, mode="area"), UnsupportedOp, "no mode 'area'"),
+        (lambda x: resize_images(x, 3, mode="lanczos"), UnsupportedOp, "no mode 'lanczos'"),
         (lambda x: resize_images(x, 3, coordinates="x"), UnsupportedOp, "no coordinates 'x'"),
         (lambda x: resize_images(x), ShapeError, "either sizes or scales"),
         (lambda x: resize_images(x, 0), ShapeError, "must be positive"),
