@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 from anode.frontends.tensorflow.dtypes import as_dtype
 
-_API = "anode.frontends.tensorflow.api"
-
-ACTIVATIONS = {
-    "relu": ("nn", "relu"),
-    "relu6": ("nn", "relu6"),
-    "elu": ("nn", "elu"),
-    "selu": ("nn", "selu"),
-    "softmax": ("nn", "softmax"),
-    "softplus": ("nn", "softplus"),
-    "softsign": ("nn", "softsign"),
-    "leaky_relu": ("nn", "leaky_relu"),
-    "tanh": ("nn", "tanh"),
-    "sigmoid": ("nn", "sigmoid"),
-}
+ACTIVATIONS = frozenset(
+    "relu relu6 elu selu softmax softplus softsign leaky_relu tanh sigmoid".split()
+)
 
 INITIALIZERS = {
     "zeros": "zeros_initializer",
@@ -57,8 +45,7 @@ def activation(value: Any) -> Callable[..., Any] | None:
     if isinstance(value, str):
         if value not in ACTIVATIONS:
             raise ValueError(f"Unknown activation function:{value}")
-        module, name = ACTIVATIONS[value]
-        found: Callable[..., Any] = getattr(import_module(f"{_API}.{module}"), name)
+        found: Callable[..., Any] = public(f"nn.{value}")
         return found
     if callable(value):
         return value  # type: ignore[no-any-return]
