@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -46,6 +46,10 @@ FUNCTIONS = {
     "ParallelConcat": "values | python.ops.gen_array_ops.parallel_concat",
 }
 globals().update(define(__name__, FUNCTIONS))
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """What the table defines."""
 reshape: Any = globals()["reshape"]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -48,6 +48,10 @@ FUNCTIONS = {
     "ParallelDynamicStitch": "indices data | python.ops.gen_array_ops.parallel_dynamic_stitch",
 }
 globals().update(define(__name__, FUNCTIONS))
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """What the table defines."""
 
 
 @export("dynamic_partition")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from anode.frontends.tensorflow.api import array_ops, math_ops, nn_loss
+from anode.frontends.tensorflow.api import array_ops, index_ops, math_ops, nn_loss
 from anode.frontends.tensorflow.api.graph_keys import GraphKeys
 from anode.frontends.tensorflow.api.nn import either
 from anode.frontends.tensorflow.api.weights import broadcast_weights, check_broadcastable, squeezed
@@ -96,7 +96,7 @@ def _mean(losses: Tensor, count: Tensor, name: str = "value") -> Tensor:
 def _num_present(losses: Tensor, weights: Tensor, per_batch: bool = False) -> Tensor:
     """How many elements have a weight that is not zero, in all or in each example."""
     with name_scope(None, "num_present", (losses, weights)) as scope:
-        present = array_ops.where(
+        present = index_ops.where(
             math_ops.equal(weights, 0.0),
             array_ops.zeros_like(weights),
             array_ops.ones_like(weights),
@@ -239,15 +239,13 @@ def mean_pairwise_squared_error(
         axes = math_ops.range(1, array_ops.rank(delta))
         squares = math_ops.reduce_sum(math_ops.square(delta), axis=axes, keepdims=True)
         present = _num_present(delta, weights, per_batch=True)
-        first = 2.0 * math_ops.div_no_nan(
-            squares, math_ops.maximum(present - 1, 0), name="value"
-        )
+        first = 2.0 * math_ops.div_no_nan(squares, math_ops.maximum(present - 1, 0), name="value")
         total = math_ops.reduce_sum(delta, axis=axes, keepdims=True)
         pairs = math_ops.maximum(math_ops.multiply(present, present - 1), 0)
         second = 2.0 * math_ops.div_no_nan(math_ops.square(total), pairs, name="value")
         summed = math_ops.reduce_sum(math_ops.multiply(first - second, weights))
         some = math_ops.reduce_sum(present) > 0
-        loss: Tensor = array_ops.where(some, summed, array_ops.zeros_like(summed), name="value")
+        loss: Tensor = index_ops.where(some, summed, array_ops.zeros_like(summed), name="value")
         add_loss(loss, loss_collection)
         return loss
 
@@ -336,9 +334,9 @@ def sparse_softmax_cross_entropy(
     with name_scope(scope, "sparse_softmax_cross_entropy_loss", values) as scope:
         labels, logits = squeezed(labels, logits, 1)
         weights = convert_to_tensor(weights)
-        if None not in (weights.shape.ndims, labels.shape.ndims):
-            if weights.shape.ndims - labels.shape.ndims == 1:
-                weights = array_ops.squeeze(weights, [-1])
+        ranks = weights.shape.ndims, labels.shape.ndims
+        if None not in ranks and ranks[0] - ranks[1] == 1:
+            weights = array_ops.squeeze(weights, [-1])
         losses = nn_loss.sparse_softmax_cross_entropy_with_logits(
             labels=labels, logits=logits, name="xentropy"
         )

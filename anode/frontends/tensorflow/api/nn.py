@@ -5,7 +5,7 @@ from __future__ import annotations
 import numbers
 from typing import Any, NamedTuple
 
-from anode.frontends.tensorflow.api import array_ops, math_ops, random_ops
+from anode.frontends.tensorflow.api import array_ops, index_ops, math_ops, random_ops
 from anode.frontends.tensorflow.dtypes import float16, float32
 from anode.frontends.tensorflow.errors import InvalidArgumentError
 from anode.frontends.tensorflow.graph import (
@@ -16,11 +16,7 @@ from anode.frontends.tensorflow.graph import (
     convert_to_tensor,
     name_scope,
 )
-from anode.frontends.tensorflow.opdef import export, export_values, renamed
-
-export_values(
-    "anode.frontends.tensorflow.api.math_ops", {"nn.sigmoid": "sigmoid", "nn.tanh": "tanh"}
-)
+from anode.frontends.tensorflow.opdef import export, renamed
 
 
 def either(new: str, value: Any, old: str, before: Any, default: Any = None) -> Any:
@@ -258,7 +254,7 @@ def dropout_v2(
                 "x has to be a floating point tensor since it's going to be scaled. Got a "
                 f"{x.dtype} tensor instead."
             )
-        if isinstance(rate, numbers.Real) and not 0 <= rate < 1:
+        if isinstance(rate, numbers.Real) and not 0 <= float(rate) < 1:
             raise ValueError(
                 f"rate must be a scalar tensor or a float in the range [0, 1), got {rate:g}"
             )
@@ -370,7 +366,7 @@ def sufficient_statistics(
                 product *= size
             count = constant(product, dtype=x.dtype)
         else:
-            sizes = array_ops.gather(math_ops.cast(array_ops.shape(x), x.dtype), axes)
+            sizes = index_ops.gather(math_ops.cast(array_ops.shape(x), x.dtype), axes)
             count = math_ops.reduce_prod(sizes, name="count")
         if shift is None:
             return (
@@ -483,7 +479,7 @@ def fused_batch_norm(
         is_training=is_training,
         name=name,
     )
-    return tuple(results[:3])  # type: ignore[return-value]
+    return tuple(results[:3])
 
 
 @export("nn.local_response_normalization", "nn.lrn")

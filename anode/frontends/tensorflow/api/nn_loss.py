@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from anode.errors import UnsupportedOp
-from anode.frontends.tensorflow.api import array_ops, math_ops
+from anode.frontends.tensorflow.api import array_ops, index_ops, math_ops
 from anode.frontends.tensorflow.api.nn import either, relu
 from anode.frontends.tensorflow.dtypes import bfloat16, float16, float32
 from anode.frontends.tensorflow.graph import Tensor, apply, constant, convert_to_tensor, name_scope
@@ -62,7 +62,7 @@ def softmax_cross_entropy_with_logits_v2(
         outer = array_ops.shape(precise)
         rows, targets = _rows(precise), _rows(labels)
         cost, _ = apply("SoftmaxCrossEntropyWithLogits", rows, targets, name=scope)
-        kept = array_ops.slice(outer, [0], [math_ops.subtract(rank, 1)])
+        kept = array_ops.slice_(outer, [0], [math_ops.subtract(rank, 1)])
         cost = array_ops.reshape(cost, kept)
         cost.set_shape(_without(logits.shape.as_list(), axis) if logits.shape.ndims else None)
         return math_ops.cast(cost, logits.dtype.base_dtype) if narrow else cost
@@ -83,7 +83,7 @@ def _without(sizes: list[int | None], axis: int) -> list[int | None]:
 def _rows(x: Tensor) -> Tensor:
     """All dims but the last made one."""
     rank = array_ops.rank(x)
-    last = array_ops.slice(array_ops.shape(x), [math_ops.subtract(rank, 1)], [1])
+    last = array_ops.slice_(array_ops.shape(x), [math_ops.subtract(rank, 1)], [1])
     rows: Tensor = array_ops.reshape(x, array_ops.concat([[-1], last], 0))
     return rows
 
@@ -114,7 +114,7 @@ def sparse_softmax_cross_entropy_with_logits(
 def _check_labels(labels: Tensor, logits: Tensor) -> None:
     if logits.shape.ndims == 0:
         raise ValueError(f"Logits cannot be scalars - received shape {logits.shape}.")
-    if None in (logits.shape.ndims, labels.shape.ndims):
+    if logits.shape.ndims is None or labels.shape.ndims is None:
         return
     if labels.shape.ndims != logits.shape.ndims - 1:
         raise ValueError(
@@ -141,8 +141,8 @@ def sigmoid_cross_entropy_with_logits(
         _same_shape(logits, labels, "logits", "labels")
         zeros = array_ops.zeros_like(logits, dtype=logits.dtype)
         positive = logits >= zeros
-        relu_logits = array_ops.where(positive, logits, zeros)
-        negative = array_ops.where(positive, -logits, logits)
+        relu_logits = index_ops.where(positive, logits, zeros)
+        negative = index_ops.where(positive, -logits, logits)
         return math_ops.add(
             relu_logits - logits * labels, math_ops.log1p(math_ops.exp(negative)), name=scope
         )
@@ -193,7 +193,7 @@ def log_poisson_loss(
         stirling += half * math_ops.log(two_pi * targets)
         zeros, ones = array_ops.zeros_like(targets), array_ops.ones_like(targets)
         small = math_ops.logical_and(targets >= zeros, targets <= ones)
-        return result + array_ops.where(small, zeros, stirling)
+        return result + index_ops.where(small, zeros, stirling)
 
 
 def _unsupported(name: str, what: str, instead: str) -> None:

@@ -96,7 +96,7 @@ def _pool1d(
     data_format: str | None,
     name: str | None,
 ) -> Tensor:
-    with name_scope(name, type + "1d", [input]) as scope:
+    with name_scope(name, "MaxPool1d" if type == "MaxPool" else "AvgPool1D", [input]) as scope:
         data_format = checked_format(data_format, 1)
         flat, axis = flat_format(data_format)
         sizes = upright(sequence(ksize, 1, data_format, "ksize"), axis)
@@ -253,7 +253,7 @@ def erosion2d(
 ) -> Tensor:
     """The smallest difference of a window and the kernel."""
     with name_scope(name, "erosion2d", [value, kernel]) as scope:
-        attrs = {"strides": list(strides), "rates": list(rates)}
+        attrs: dict[str, Any] = {"strides": list(strides), "rates": list(rates)}
         attrs["padding"] = same_or_valid(padding)
-        flipped = array_ops.reverse_v2(kernel, [0, 1])
+        flipped = array_ops.reverse(kernel, [0, 1])
         return -apply("Dilation2D", -convert_to_tensor(value), flipped, name=scope, **attrs)

@@ -32,7 +32,10 @@ def axes_of(x: Any, axis: Any) -> Any:
 
 
 def _reduce(type: str, x: Any, axis: Any, keepdims: Any, name: str | None) -> Any:
-    return apply(type, x, axes_of(x, axis), keep_dims=bool(keepdims), name=name)
+    result = apply(type, x, axes_of(x, axis), keep_dims=bool(keepdims), name=name)
+    if axis is None and not keepdims:
+        result.set_shape([])  # also where the rank is not known
+    return result
 
 
 def _reduction(type: str, name: str, does: str) -> Callable[..., Any]:

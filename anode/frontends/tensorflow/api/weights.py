@@ -17,11 +17,11 @@ def check_broadcastable(weights: Tensor, values: Tensor) -> None:
     given, wanted = weights.shape, values.shape
     if given.ndims in (None, 0) or wanted.ndims is None:
         return
-    problem = f"weights can not be broadcast to values. values.shape={wanted}. weights.shape={given}."
+    problem = (
+        f"weights can not be broadcast to values. values.shape={wanted}. weights.shape={given}."
+    )
     if given.ndims != wanted.ndims:
-        raise ValueError(
-            f"{problem} values.rank={wanted.ndims}. weights.rank={given.ndims}."
-        )
+        raise ValueError(f"{problem} values.rank={wanted.ndims}. weights.rank={given.ndims}.")
     pairs = zip(given.as_list(), wanted.as_list(), strict=True)
     for axis, (own, size) in enumerate(pairs):
         if own not in (1, None, size) and size is not None:

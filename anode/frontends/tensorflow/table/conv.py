@@ -9,6 +9,7 @@ from typing import Any
 from anode import ops
 from anode.errors import UnsupportedOp
 from anode.frontends.tensorflow.dtypes import int64
+from anode.frontends.tensorflow.graph import constant_value_as_shape
 from anode.frontends.tensorflow.opdef import REQUIRED, op, static
 from anode.frontends.tensorflow.table.nn import channel_axis
 from anode.ir.dtypes import DType
@@ -114,25 +115,30 @@ def _conv_weights(
     return ops.convolution_weights(x, ct, kernel=kernel, groups=groups, **how)
 
 
-def _sizes(node: Any, ct: Node, spatial_rank: int, w: Node, data_format: str) -> Shape:
-    """`input_sizes`: the whole shape, or (of newer graphs) the spatial dims alone."""
-    sizes = tuple(int(n) for n in static(node))
-    if len(sizes) == spatial_rank + 2:
-        return sizes
-    whole = [ct.shape[0], *sizes]
-    whole.insert(channel_axis(data_format, spatial_rank + 2), w.shape[-2])
-    return tuple(whole)
+def _input_shape(op: Any) -> list[Any]:
+    """The shape that `input_sizes` says, as far as it is known while the graph is built."""
+    return [constant_value_as_shape(op.inputs[0])]
 
 
-@op("Conv2DBackpropInput", "input_sizes:int32 filter:T out_backprop:T -> T", **_attrs(4, **_CUDNN))
+@op(
+    "Conv2DBackpropInput",
+    "input_sizes:int32 filter:T out_backprop:T -> T",
+    shape=_input_shape,
+    **_attrs(4, **_CUDNN),
+)
 def _(sizes: Node, w: Node, ct: Node, *, data_format: str, **attrs: Any) -> Node:
-    whole = _sizes(sizes, ct, 2, w, data_format)
+    whole = tuple(static(sizes).tolist())
     return _conv_data("Conv2DBackpropInput", whole, w, ct, data_format, attrs)
 
 
-@op("Conv3DBackpropInputV2", "input_sizes:Tshape filter:T out_backprop:T -> T", **_attrs(5))
+@op(
+    "Conv3DBackpropInputV2",
+    "input_sizes:Tshape filter:T out_backprop:T -> T",
+    shape=_input_shape,
+    **_attrs(5),
+)
 def _(sizes: Node, w: Node, ct: Node, *, data_format: str, **attrs: Any) -> Node:
-    whole = _sizes(sizes, ct, 3, w, data_format)
+    whole = tuple(static(sizes).tolist())
     return _conv_data("Conv3DBackpropInputV2", whole, w, ct, data_format, attrs)
 
 
@@ -166,6 +172,7 @@ def _(x: Node, w: Node, *, data_format: str, **attrs: Any) -> Node:
 @op(
     "DepthwiseConv2dNativeBackpropInput",
     "input_sizes:int32 filter:T out_backprop:T -> T",
+    shape=_input_shape,
     **_DEPTHWISE,
 )
 def _(sizes: Node, w: Node, ct: Node, *, data_format: str, **attrs: Any) -> Node:
@@ -201,7 +208,7 @@ def window(
     return {"sizes": sizes, "strides": steps, "low": low, "high": high, "dilations": ones}
 
 
-def _pool(
+def pooled(
     kind: str,
     x: Node,
     *,
@@ -239,28 +246,28 @@ _POOL = {"ksize": REQUIRED, "strides": REQUIRED, "padding": REQUIRED}
 
 @op("MaxPool", "input:T -> T", data_format="NHWC", **_POOL)
 def _(x: Node, **attrs: Any) -> Node:
-    return _pool("max", x, **attrs)
+    return pooled("max", x, **attrs)
 
 
 @op("MaxPoolV2", "input:T ksize:int32 strides:int32 -> T", padding=REQUIRED, data_format="NHWC")
 def _(x: Node, ksize: Node, strides: Node, **attrs: Any) -> Node:
     sizes, steps = static(ksize).tolist(), static(strides).tolist()
-    return _pool("max", x, ksize=sizes, strides=steps, **attrs)
+    return pooled("max", x, ksize=sizes, strides=steps, **attrs)
 
 
 @op("AvgPool", "value:T -> T", data_format="NHWC", **_POOL)
 def _(x: Node, **attrs: Any) -> Node:
-    return _pool("average", x, **attrs)
+    return pooled("average", x, **attrs)
 
 
 @op("MaxPool3D", "input:T -> T", data_format="NDHWC", **_POOL)
 def _(x: Node, **attrs: Any) -> Node:
-    return _pool("max", x, **attrs)
+    return pooled("max", x, **attrs)
 
 
 @op("AvgPool3D", "input:T -> T", data_format="NDHWC", **_POOL)
 def _(x: Node, **attrs: Any) -> Node:
-    return _pool("average", x, **attrs)
+    return pooled("average", x, **attrs)
 
 
 @op(

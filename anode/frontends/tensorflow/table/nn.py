@@ -16,7 +16,6 @@ _UNARY: dict[str, Callable[[Node], Node]] = {
     "Relu6": ops.clipped_relu,
     "Elu": ops.elu,
     "Selu": ops.selu,
-    "Sigmoid": ops.logistic,
     "Softplus": ops.softplus,
     "Softsign": ops.softsign,
     "Softmax": ops.softmax,
@@ -24,6 +23,11 @@ _UNARY: dict[str, Callable[[Node], Node]] = {
 }
 for _type, _function in _UNARY.items():
     op(_type, "features:T -> T", shape="same")(lambda x, f=_function: f(x))
+
+
+@op("Sigmoid", "x:T -> T", shape="same")
+def _(x: Node) -> Node:
+    return ops.logistic(x)
 
 
 @op("LeakyRelu", "features:T -> T", shape="same", alpha=0.2)

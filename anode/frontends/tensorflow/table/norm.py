@@ -10,7 +10,7 @@ from anode.frontends.tensorflow.table.nn import channel_axis
 from anode.ir.dims import product
 from anode.ir.node import Node
 
-_BATCH_NORM = {"epsilon": 1e-4, "data_format": "NHWC", "is_training": True}
+_BATCH_NORM: dict[str, Any] = {"epsilon": 1e-4, "data_format": "NHWC", "is_training": True}
 
 
 def _fused(
@@ -30,7 +30,7 @@ def _fused(
         y = ops.batch_norm_inference(x, scale, offset, mean, variance, axis=axis, epsilon=epsilon)
         return y, mean, variance, mean, variance
     y, mean, variance = ops.batch_norm_training(x, scale, offset, axis=axis, epsilon=epsilon).items
-    count = int(product([n for i, n in enumerate(x.shape) if i != axis]))
+    count = int(product(tuple([n for i, n in enumerate(x.shape) if i != axis])))
     unbiased = variance * (count / max(count - 1, 1))
     return y, mean, unbiased, mean, variance
 
