@@ -6,8 +6,9 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
+from itertools import count
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 
@@ -19,18 +20,18 @@ from anode.frontends.tensorflow.core import (
     Tensor,
     get_default_graph,
 )
-from anode.frontends.tensorflow.dtypes import as_dtype
 from anode.frontends.tensorflow.graph import as_array
 from anode.frontends.tensorflow.opdef import export
 from anode.frontends.tensorflow.plan import Plan
 from anode.frontends.tensorflow.stage import Traced
-from anode.frontends.tensorflow.trace import Uninitialized, variable_of
+from anode.frontends.tensorflow.trace import Uninitialized
 from anode.ir.types import TensorType
 from anode.ir.variable import Variable
 from anode.runtime.state import State
 
 Fetcher = Callable[[Sequence[Any]], Any]
-_sessions: list[BaseSession] = []  # of this process, for `report`
+_sessions: WeakSet[BaseSession] = WeakSet()  # of this process, for `report`
+_versions = count(1)
 
 
 class BaseSession:
@@ -43,6 +44,7 @@ class BaseSession:
         self._target, self._config = target, config
         self.state = State()
         self.variables: dict[Operation, Variable] = {}  # those that have a value
+        self.version = next(_versions)  # a new one whenever `variables` changes
         self.lock = threading.RLock()
         self._resources: dict[Any, Any] = {}
         self._draws: dict[Operation, int] = {}
@@ -50,7 +52,7 @@ class BaseSession:
         self._cache: dict[Any, Any] = {}
         self._closed = False
         self._entered: list[Any] = []
-        _sessions.append(self)
+        _sessions.add(self)
 
     @property
     def graph(self) -> Graph:
@@ -163,15 +165,24 @@ class BaseSession:
     def execute(self, traced: Traced, inputs: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
         """Run a traced stage: the first times by the reference, later compiled."""
         traced.runs += 1
-        for op, variable in traced.updates:
-            self._prepare(op, variable)
+        settled = traced.accepted == self.version
+        if not settled:
+            for op, variable in traced.updates:
+                self._prepare(op, variable)
         if traced.executable is None and traced.runs <= traced.patience:
             results = self._by_reference(traced, inputs)
         else:
             results = self._compiled(traced, inputs)
-        for op, variable in traced.updates:
-            self.variables[op] = variable
+        if not settled:
+            for op, variable in traced.updates:
+                self._hold(op, variable)
+            traced.accepted = self.version
         return results
+
+    def _hold(self, op: Operation, variable: Variable) -> None:
+        if self.variables.get(op) != variable:
+            self.variables[op] = variable
+            self.version = next(_versions)
 
     def _by_reference(self, traced: Traced, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         from anode.ops.evaluate import evaluate
@@ -198,6 +209,7 @@ class BaseSession:
         if before is not None and before != variable:
             self.state.discard(before)
             del self.variables[op]
+            self.version = next(_versions)
         if variable not in self.state:
             self.state.reserve(variable)
 
@@ -217,7 +229,7 @@ class BaseSession:
         with self.lock:
             self._prepare(op, variable)
             self.state[variable] = array
-            self.variables[op] = variable
+            self._hold(op, variable)
 
     def random_key(self, op: Operation) -> np.ndarray:
         """The key of the next draw of an operation: (seed, seed2, the draw's number times 2^32).
@@ -428,11 +440,3 @@ def sessions() -> list[BaseSession]:
     """Every session of this process, for reports."""
     return list(_sessions)
 
-
-@contextmanager
-def default_session(session: Any) -> Any:
-    with session.as_default():
-        yield session
-
-
-__all__ = ["InteractiveSession", "Session", "as_dtype", "variable_of"]
