@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Sequence
 from typing import Any
 
 from anode import ops
-from anode.errors import ShapeError
+from anode.errors import ShapeError, UnsupportedOp
 from anode.frontends.tensorflow.opdef import REQUIRED, op
 from anode.ir.node import Node
 
@@ -48,7 +49,26 @@ def _(a: Node, b: Node, *, transpose_a: bool, transpose_b: bool, **_: bool) -> N
 @op("Einsum", "inputs:N*T -> T", equation=REQUIRED)
 def _(inputs: Sequence[Node], *, equation: Any) -> Node:
     text = equation.decode() if isinstance(equation, bytes) else equation
-    return ops.einsum(text, *inputs)
+    return ops.einsum(_spelled_out(text, inputs) if "..." in text else text, *inputs)
+
+
+def _spelled_out(equation: str, inputs: Sequence[Node]) -> str:
+    """`equation` with letters instead of its ellipses, which stand for equally many dims."""
+    left, arrow, result = equation.partition("->")
+    terms = left.split(",")
+    hidden = {
+        len(x.shape) - len(term) + 3 for term, x in zip(terms, inputs, strict=True) if "..." in term
+    }
+    if len(hidden) != 1:
+        raise UnsupportedOp(
+            f"Einsum: the ellipses of {equation!r} stand for unlike numbers of dims"
+        )
+    unused = [c for c in string.ascii_letters if c not in equation]
+    letters = "".join(unused[: hidden.pop()])
+    if not arrow:
+        names = "".join(terms).replace("...", "")
+        result = "..." + "".join(sorted(c for c in set(names) if names.count(c) == 1))
+    return f"{left}->{result}".replace("...", letters)
 
 
 @op("Cross", "a:T b:T -> T", shape="same")

@@ -17,9 +17,12 @@ import numpy as np
 from anode import ops
 from anode.errors import UnsupportedOp
 from anode.frontends.tensorflow import dtypes as tf
-from anode.frontends.tensorflow.opdef import REQUIRED, op, static
+from anode.frontends.tensorflow.infer import known_sizes
+from anode.frontends.tensorflow.opdef import REQUIRED, host, op, static
 from anode.ir.dtypes import DType, f64, i32, i64, u16, u32, u64
+from anode.ir.graph import Graph
 from anode.ir.node import Node, constant
+from anode.ops.evaluate import evaluate
 
 Shape = Sequence[int]
 
@@ -224,3 +227,59 @@ def _(logits: Node, num_samples: Any, *, key: Node, output_dtype: DType, **_: in
 )
 def _(logits: Node, num_samples: Any, seed: Node, *, output_dtype: DType) -> Node:
     return _categorical(_mixed(seed), logits, int(static(num_samples)), output_dtype)
+
+
+# kernels on the host
+
+
+@host("RandomShuffle", "value:T -> T", shape="same", seed=0, seed2=0, stateful=True)
+def _(value: np.ndarray, *, run: Any, **_: int) -> np.ndarray:
+    """The rows in an order that is shuffled from the first place on."""
+    count = len(value)
+    key = run.session.random_key(run.op)
+    start = int(key[5]) * -(-count // 4)  # blocks
+    words = philox_words(key[:4], start, max(count - 1, 0))
+    order = list(range(count))
+    for i, word in enumerate(words.tolist()):
+        j = i + word % (count - i)
+        order[i], order[j] = order[j], order[i]
+    return value[order]
+
+
+def philox_words(key: np.ndarray, start: int, count: int) -> np.ndarray:
+    """`count` words of a key from block `start` on."""
+    halves = [start & 0xFFFFFFFF, start >> 32 & 0xFFFFFFFF]
+    (words,), _ = evaluate(
+        Graph.make((), [_words(constant(np.array([*key, *halves], np.uint32)), count)]), []
+    )
+    return np.asarray(words)
+
+
+def _shape_before(op: Any) -> list[Any]:
+    """The drawn sizes, then the dims of the parameter."""
+    sizes, inner = known_sizes(op.inputs[0]), op.inputs[1].shape
+    return [None if sizes is None or inner.ndims is None else [*sizes, *inner.as_list()]]
+
+
+@host("RandomGamma", "shape:S alpha:T -> T", shape=_shape_before, seed=0, seed2=0, stateful=True)
+def _(shape: np.ndarray, alpha: np.ndarray, *, run: Any, **_: int) -> np.ndarray:
+    """Draws of NumPy's generator, which are not TensorFlow's."""
+    random = run.session.random_generator(run.op)
+    drawn = random.standard_gamma(alpha.astype(np.float64), (*shape, *alpha.shape))
+    return np.asarray(drawn, alpha.dtype)
+
+
+@host(
+    "RandomPoissonV2",
+    "shape:S rate:R -> dtype",
+    shape=_shape_before,
+    seed=0,
+    seed2=0,
+    dtype=tf.int64,
+    stateful=True,
+)
+def _(shape: np.ndarray, rate: np.ndarray, *, run: Any, dtype: Any, **_: int) -> np.ndarray:
+    """Draws of NumPy's generator, which are not TensorFlow's."""
+    random = run.session.random_generator(run.op)
+    drawn = random.poisson(rate.astype(np.float64), (*shape, *rate.shape))
+    return np.asarray(drawn, dtype.as_numpy_dtype)
