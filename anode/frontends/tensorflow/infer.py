@@ -255,7 +255,7 @@ def known_sizes(tensor: Tensor) -> Sizes | None:
 def _size(scalar: Tensor) -> int | None:
     value = known_value(scalar)
     if value is not None:
-        return int(value)
+        return int(value) if value >= 0 else None
     op = scalar.op
     if op.type == "StridedSlice" and op._attrs["shrink_axis_mask"] == 1:
         sizes, begin = known_sizes(op.inputs[0]), known_value(op.inputs[1])
