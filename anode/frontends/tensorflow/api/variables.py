@@ -367,7 +367,7 @@ class Variable:
 
     def to_proto(self, export_scope: str | None = None) -> Any:
         """The VariableDef of the variable, or None outside of `export_scope`."""
-        from anode.frontends.tensorflow.api.collection_protos import variable_def
+        from anode.frontends.tensorflow.api.meta_graph import variable_def
 
         return variable_def(self, export_scope)
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from anode import ops
 from anode.errors import GraphError
-from anode.frontends.tensorflow.opdef import OPS, REQUIRED, op, static
+from anode.frontends.tensorflow import errors
+from anode.frontends.tensorflow.opdef import OPS, REQUIRED, host, op, static
 from anode.ir.dtypes import DType
 from anode.ir.graph import Graph
 from anode.ir.node import Node, constant
@@ -89,6 +90,13 @@ def _declare_pair(
 
 
 def _assign(ref: Any, value: Node, *, validate_shape: bool) -> None:
+    shape = ref.op.get_attr("shape")
+    if validate_shape and shape.is_fully_defined() and shape.as_list() != list(value.shape):
+        message = (
+            f"Assign requires shapes of both tensors to match. lhs shape= {shape.as_list()} rhs "
+            f"shape= {list(value.shape)}"
+        )
+        raise errors.InvalidArgumentError(None, None, message)
     ref.write(value)
 
 
@@ -121,6 +129,15 @@ def _(ref: Any) -> Node:
 @op("VarIsInitializedOp", "resource:&dtype -> bool", shape="scalar")
 def _(ref: Any) -> Node:
     return constant(ref.initialized, "bool")
+
+
+@host("CountUpTo", "ref:&T -> T", limit=REQUIRED, shape="same", stateful=True)
+def _(ref: Any, *, limit: int, run: Any) -> Any:
+    value = ref.read()
+    if value >= limit:
+        raise errors.OutOfRangeError(None, run.op, f"Reached limit of {limit}")
+    ref.write(value + np.ones_like(value))
+    return value
 
 
 # Scattering: an update for each index along dim 0, or for each vector of indices
