@@ -30,6 +30,9 @@ _SAME = ("VERSION", "GIT_VERSION", "COMPILER_VERSION", *_NUMBERS)
 export_values(__name__, _VERSIONS)
 export_values(__name__, (*_SAME, "CXX11_ABI_FLAG", "MONOLITHIC_BUILD"))
 export_values(__name__, {f"version.{name}": name for name in _SAME})
+export_values(
+    __name__, {f"sysconfig.{name}": name for name in ("CXX11_ABI_FLAG", "MONOLITHIC_BUILD")}
+)
 
 _TYPES = sorted(name for name in vars(dtypes) if isinstance(getattr(dtypes, name), dtypes.DType))
 export_values(dtypes.__name__, (*_TYPES, "DType", "as_dtype"))
