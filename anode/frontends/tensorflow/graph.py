@@ -504,15 +504,12 @@ def placeholder(dtype: Any, shape: Any = None, name: str | None = None) -> Tenso
 
 @export("placeholder_with_default")
 def placeholder_with_default(input: Any, shape: Any, name: str | None = None) -> Tensor:
-    value = convert_to_tensor(input)
+    with name_scope(name, "PlaceholderWithDefault") as scope:
+        value = convert_to_tensor(input, name="input")
     shape = TensorShape(shape)
-    attrs = {"dtype": value.dtype.base_dtype, "shape": shape}
+    dtype = value.dtype.base_dtype
     op = create(
-        find("PlaceholderWithDefault"),
-        [value],
-        attrs,
-        name or "PlaceholderWithDefault",
-        [value.dtype],
+        find("PlaceholderWithDefault"), [value], {"dtype": dtype, "shape": shape}, scope, [dtype]
     )
     op.outputs[0]._shape = shape
     return op.outputs[0]

@@ -18,12 +18,11 @@ from anode.frontends.tensorflow.graph import (
     get_default_graph,
     group,
     name_scope,
+    placeholder_with_default,
 )
 from anode.frontends.tensorflow.opdef import export
-from anode.frontends.tensorflow.tensor_shape import TensorShape
 
 V1, V2 = 1, 2
-SCALAR = TensorShape([])
 log = logging.getLogger("tensorflow")
 RESTORING = (
     "Restoring from checkpoint failed. This is most likely due to {} Please ensure that you have "
@@ -150,10 +149,8 @@ class Saver:
 
         rows = [(name, v) for name in sorted(named) for v in named[name]]
         with name_scope(self._name, "save", [v.op.outputs[0] for _, v in rows]):
-            path = apply(
-                "PlaceholderWithDefault", self._filename or "model", shape=SCALAR, name="filename"
-            )
-            path = apply("PlaceholderWithDefault", path, shape=SCALAR, name="Const")
+            path = placeholder_with_default(self._filename or "model", shape=(), name="filename")
+            path = placeholder_with_default(path, shape=(), name="Const")
             names = [name for name, _ in rows]
             specs = ["" if v._save_slice_info is None else v._save_slice_info.spec for _, v in rows]
             saved = apply("SaveV2", path, names, specs, [_value(v) for _, v in rows], name="SaveV2")
