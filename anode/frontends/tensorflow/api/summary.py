@@ -151,8 +151,9 @@ def text(name: str, tensor: Any, collections: Any = None) -> Tensor:
 @export("summary.merge")
 def merge(inputs: Sequence[Any], collections: Any = None, name: str | None = None) -> Tensor:
     """One summary with the values of all of `inputs`."""
-    with summary_scope(name, None, "Merge", inputs) as (_, scope):
-        found: Tensor = apply("MergeSummary", list(inputs), name=scope)
+    name = clean_tag(name)
+    with name_scope(name, "Merge", inputs):
+        found: Tensor = apply("MergeSummary", list(inputs), name=name)
     collect(found, collections, ())
     return found
 
