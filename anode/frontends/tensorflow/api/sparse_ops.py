@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from anode.frontends.tensorflow.core import _session
 from anode.frontends.tensorflow.dtypes import DType, int32, int64
 from anode.frontends.tensorflow.graph import (
     Graph,
@@ -17,6 +16,7 @@ from anode.frontends.tensorflow.graph import (
     constant,
     constant_value_as_shape,
     convert_to_tensor,
+    get_default_session,
     name_scope,
 )
 from anode.frontends.tensorflow.opdef import export, renamed
@@ -88,7 +88,10 @@ class SparseTensor:
         return kind(*parts)
 
     def eval(self, feed_dict: Any = None, session: Any = None) -> Any:
-        return _session(session, "evaluate tensor").run(self, feed_dict)
+        session = session or get_default_session()
+        if session is None:
+            raise ValueError("Cannot evaluate a SparseTensor: no default session is registered")
+        return session.run(self, feed_dict)
 
     def _with_values(self, values: Any) -> SparseTensor:
         return SparseTensor(self._indices, values, self._dense_shape)
