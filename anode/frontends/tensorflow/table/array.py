@@ -44,8 +44,8 @@ def _(input: Node) -> Node:
     return input
 
 
-@op("IdentityN", "input:[T] -> [T]")
-def _(*input: Node) -> tuple[Node, ...]:
+@op("IdentityN", "input:[T] -> [T]", shape=lambda op: [t.shape for t in op.inputs])
+def _(input: list[Node]) -> list[Node]:
     return input
 
 
@@ -477,7 +477,7 @@ def _padded(input: Array, paddings: Array, constant_values: Any = b"") -> Array:
 
 _STRINGS: dict[str, Any] = {
     "Identity": lambda input: input,
-    "IdentityN": lambda *input: input,
+    "IdentityN": lambda input: input,
     "StopGradient": lambda input: input,
     "Shape": _shape,
     "Size": lambda input, *, out_type: np.array(input.size, out_type.as_numpy_dtype),
