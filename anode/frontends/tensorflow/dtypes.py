@@ -154,9 +154,9 @@ class DType:
         return (0, 1) if self.is_floating or self.is_bool else (0, self.max)
 
     def is_compatible_with(self, other: Any) -> Bool:
-        """Whether `other` has this type or is a reference to it."""
-        number = as_dtype(other).as_datatype_enum
-        return number in (self._number, self.base_dtype.as_datatype_enum)
+        """Whether `other` is this type, or a reference to it that reads as this type."""
+        found = as_dtype(other)
+        return self in (found, found.base_dtype)
 
     def __eq__(self, other: object) -> Bool:
         if other is None or isinstance(other, DType):

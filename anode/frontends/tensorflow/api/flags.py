@@ -455,7 +455,7 @@ def _defines(make: Callable[..., ArgumentParser], takes: Sequence[str] = (), **f
     return renamed(**_OLD)(define)
 
 
-def _enumerated(kind: type[ArgumentParser], multiple: bool) -> Any:
+def _enumerated(kind: Callable[..., ArgumentParser], multiple: bool) -> Any:
     """A DEFINE function whose values are listed in its third argument."""
 
     def define(
@@ -554,7 +554,7 @@ def flag_dict_to_args(flag_map: Mapping[str, Any]) -> Iterator[str]:
     for key, value in flag_map.items():
         if value is None or isinstance(value, bool):
             yield f"--no{key}" if value is False else f"--{key}"
-        elif isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        elif isinstance(value, str) or not isinstance(value, Iterable):
             yield f"--{key}={value}"
         else:
             row = StringIO()

@@ -12,7 +12,6 @@ import unittest
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
-from unittest import mock
 
 import numpy as np
 
@@ -22,7 +21,7 @@ from anode.frontends.tensorflow.api.compat import as_text
 from anode.frontends.tensorflow.opdef import export, export_values
 
 SEED = 87654321  # of graphs and of Python's and NumPy's generators in every test, as TensorFlow's
-export_values(__name__, {"test.mock": "mock"})
+export_values("unittest.mock", {"test.mock": ""})  # the module itself
 
 
 @export("test.TestCase", "python.framework.test_util.TensorFlowTestCase")
@@ -288,9 +287,9 @@ class TestCase(unittest.TestCase):
         """Compare messages; the expected one may be text."""
         expected = expected_message_maybe_ascii
         if isinstance(expected, (str, bytes)):
-            from anode.frontends.tensorflow.formats.text import parse
+            from anode.frontends.tensorflow.formats.text import Merge
 
-            expected = parse(as_text(expected), type(message)())
+            expected = Merge(as_text(expected), type(message)())
         self.assertEqual(expected, message, msg)
 
     def assertItemsEqual(self, first: Any, second: Any, msg: str | None = None) -> None:
