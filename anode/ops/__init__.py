@@ -125,6 +125,19 @@ from anode.ops.linalg import (
     outer,
     tensordot,
 )
+from anode.ops.matrix import (
+    cholesky,
+    determinant,
+    eigh,
+    inverse,
+    lower_triangle,
+    qr,
+    slogdet,
+    solve,
+    svd,
+    triangular_solve,
+    upper_triangle,
+)
 from anode.ops.nn import (
     clipped_relu,
     cross_entropy,

@@ -2,7 +2,7 @@
 
 Samples of elementwise ops follow from what they accept and from DOMAIN; the others are listed by
 name in `samples_nn` (nn, random), in `samples_tensor` (movement, reductions, products, indices,
-control) and `samples_window` (windows, convolution, pooling).
+control), `samples_matrix` (decompositions) and `samples_window` (windows, convolution, pooling).
 """
 
 from __future__ import annotations
@@ -64,11 +64,12 @@ def samples(op: DeclaredOp) -> list[Sample]:
         return list(_conversions())
     if isinstance(op, Elementwise):
         return list(_elementwise(op))
+    from tests.ops.samples_matrix import SAMPLES as MATRIX
     from tests.ops.samples_nn import SAMPLES as NN
     from tests.ops.samples_tensor import SAMPLES as TENSOR
     from tests.ops.samples_window import SAMPLES as WINDOW
 
-    return [sample for table in (NN, TENSOR, WINDOW) for sample in table.get(op.name, [])]
+    return [sample for table in (MATRIX, NN, TENSOR, WINDOW) for sample in table.get(op.name, [])]
 
 
 def rng(name: str) -> np.random.Generator:

@@ -28,7 +28,10 @@ from anode.ir.node import Node
 from anode.passes.kernel import KINDS
 from anode.program.program import Program, Step
 
-HOST = ("sort", "top_k")  # what runs the NumPy reference, through the callback
+HOST = (  # what runs the NumPy reference, through the callback
+    *("sort", "top_k", "cholesky", "triangular_solve", "solve", "inverse"),
+    *("determinant", "slogdet", "eigh", "svd", "qr"),
+)
 
 
 @dataclass(frozen=True)
