@@ -81,3 +81,54 @@ def _(a: Node, b: Node) -> Node:
     after = [ops.roll(x, -1, -1) for x in (a, b)]
     before = [ops.roll(x, 1, -1) for x in (a, b)]
     return after[0] * before[1] - before[0] * after[1]
+
+
+# decompositions and systems
+
+
+def _from_lower(x: Node) -> Node:
+    """The symmetric matrices of a lower triangle, the only one that TensorFlow looks at."""
+    strict = x - ops.upper_triangle(x)
+    return ops.lower_triangle(x) + _turned(strict, True)
+
+
+for _type, _lower in {
+    "Cholesky": ops.cholesky,
+    "MatrixDeterminant": ops.determinant,
+    "LogMatrixDeterminant": lambda x: ops.slogdet(x).items,
+}.items():
+    _outputs = "T T" if _type == "LogMatrixDeterminant" else "T"
+    op(_type, f"input:T -> {_outputs}")(lambda input, lower=_lower: lower(input))
+
+
+@op("MatrixInverse", "input:T -> T", shape="same", adjoint=False)
+def _(input: Node, *, adjoint: bool) -> Node:
+    return ops.inverse(_turned(input, adjoint))
+
+
+@op("MatrixSolve", "matrix:T rhs:T -> T", adjoint=False)
+def _(matrix: Node, rhs: Node, *, adjoint: bool) -> Node:
+    return ops.solve(_turned(matrix, adjoint), rhs)
+
+
+@op("MatrixTriangularSolve", "matrix:T rhs:T -> T", lower=True, adjoint=False)
+def _(matrix: Node, rhs: Node, *, lower: bool, adjoint: bool) -> Node:
+    return ops.triangular_solve(matrix, rhs, lower=lower, transpose=adjoint)
+
+
+@op("SelfAdjointEigV2", "input:T -> T T", compute_v=True)
+def _(input: Node, *, compute_v: bool) -> tuple[Node, ...]:
+    values, vectors = ops.eigh(_from_lower(input)).items
+    return values, vectors if compute_v else ops.zeros((0,), input.dtype)
+
+
+@op("Svd", "input:T -> T T T", compute_uv=True, full_matrices=False)
+def _(input: Node, *, compute_uv: bool, full_matrices: bool) -> tuple[Node, ...]:
+    s, u, v = ops.svd(input, full=full_matrices).items
+    none = ops.zeros((0,), input.dtype)
+    return (s, u, v) if compute_uv else (s, none, none)
+
+
+@op("Qr", "input:T -> T T", full_matrices=False)
+def _(input: Node, *, full_matrices: bool) -> tuple[Node, ...]:
+    return ops.qr(input, full=full_matrices).items

@@ -237,7 +237,7 @@ def _(value: np.ndarray, *, run: Any, **_: int) -> np.ndarray:
     """The rows in an order that is shuffled from the first place on."""
     count = len(value)
     key = run.session.random_key(run.op)
-    start = int(key[5]) * -(-count // 4)  # blocks
+    start = int(key[5]) * (-(-(count - 1) // 4))  # blocks
     words = philox_words(key[:4], start, max(count - 1, 0))
     order = list(range(count))
     for i, word in enumerate(words.tolist()):
