@@ -226,6 +226,7 @@ def while_op(
     """
     initial = [convert_to_tensor(value) for value in loop_vars]
     shapes = [t.shape for t in initial] if shape_invariants is None else list(shape_invariants)
+    specs: list[tuple[DType, Any]]
     specs = [(t.dtype.base_dtype, s) for t, s in zip(initial, shapes, strict=True)]
     test, _ = traced_body(lambda *xs: [cond(*xs)], specs)
     step, _ = traced_body(body, specs)
@@ -254,8 +255,8 @@ def while_op(
     attrs["T"] = [t.dtype for t in (*initial, *limit, *captures)]
     attrs["output_types"] = [*types, int32]
     loop = create(find("While"), [*initial, *limit, *captures], attrs, name, [*types, int32], waits)
-    for tensor, shape in zip(loop.outputs, [*shapes, []], strict=True):
-        tensor._shape = TensorShape(shape)
+    for tensor, known in zip(loop.outputs, [*shapes, []], strict=True):
+        tensor._shape = TensorShape(known)
     return list(loop.outputs[:-1])
 
 
@@ -275,6 +276,7 @@ def scan_op(
     initial = [convert_to_tensor(value) for value in init]
     sequences = [convert_to_tensor(value) for value in xs]
     counted = [] if length is None else [convert_to_tensor(length, int32)]
+    specs: list[tuple[DType, Any]]
     specs = [(t.dtype.base_dtype, t.shape) for t in initial]
     specs += [(t.dtype.base_dtype, t.shape[1:] if t.shape.ndims else None) for t in sequences]
 

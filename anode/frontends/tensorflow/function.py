@@ -36,7 +36,7 @@ class FunctionGraph(Graph):
 
 @dataclass(eq=False)
 class Function:
-    """A function as a graph of its own; `captures` are tensors outside, given after the arguments."""
+    """A function as a graph of its own; `captures` are tensors outside, given after arguments."""
 
     graph: FunctionGraph
     inputs: list[Tensor]

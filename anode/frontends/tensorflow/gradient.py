@@ -32,7 +32,7 @@ def gradient_op(
         return [None] * len(xs)
     given = [w for w in weights if w is not None]
     stops = [t for t in stop_gradients if t not in wanted]
-    attrs = {
+    attrs: dict[str, Any] = {
         "ys": len(ys),
         "xs": len(wanted),
         "weighted": tuple(w is not None for w in weights),
@@ -77,8 +77,9 @@ def reaching(ys: Sequence[Tensor], xs: Sequence[Tensor]) -> set[Tensor]:
 
 
 BLOCKING = frozenset(
-    "StopGradient ArgMax ArgMin Equal NotEqual Less LessEqual Greater GreaterEqual Floor Ceil "
-    "Round Rint Sign ZerosLike OnesLike Shape Size Rank PyFunc OneHot Assign AssignAdd".split()
+    {"StopGradient", "ArgMax", "ArgMin", "Equal", "NotEqual", "Less", "LessEqual", "Greater"}
+    | {"GreaterEqual", "Floor", "Ceil", "Round", "Rint", "Sign", "ZerosLike", "OnesLike", "Shape"}
+    | {"Size", "Rank", "PyFunc", "OneHot", "Assign", "AssignAdd"}
 )
 
 

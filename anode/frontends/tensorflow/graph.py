@@ -1,4 +1,4 @@
-"""Building TensorFlow's graph: conversion of values, creation of operations, scopes as functions."""
+"""Building TensorFlow's graph: conversion of values, creation of operations, scopes."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _checked(tensor: Tensor, dtype: DType | None) -> Tensor:
 
 
 def is_tensor_like(value: Any) -> bool:
-    """Whether conversion of `value` uses a tensor that exists: a Tensor, a Variable and the like."""
+    """Whether conversion of `value` uses a tensor that exists: of a Tensor, a Variable."""
     return isinstance(value, Tensor) or any(isinstance(value, base) for _, base, _ in _conversions)
 
 
@@ -423,9 +423,10 @@ def name_scope(
         raise ValueError("At least one of name (None) and default_name (None) must be provided.")
     with ExitStack() as stack:
         graph = _graph_of(values)
-        if graph is not None and graph is not get_default_graph():
-            if getattr(get_default_graph(), "_capture", None) is None:
-                stack.enter_context(graph.as_default())
+        default = get_default_graph()
+        captures = hasattr(default, "_capture")
+        if graph is not None and graph is not default and not captures:
+            stack.enter_context(graph.as_default())
         yield stack.enter_context(get_default_graph().name_scope(chosen))
 
 
@@ -528,9 +529,8 @@ def group(*inputs: Any, **kwargs: Any) -> Operation:
     if kwargs:
         raise ValueError(f"Unknown keyword arguments: {', '.join(kwargs)}")
     ops = _flat_ops(inputs)
-    with name_scope(name, "group_deps", ops) as scope:
-        with get_default_graph().control_dependencies(ops):
-            return no_op(scope)
+    with name_scope(name, "group_deps", ops) as scope, control_dependencies(ops):
+        return no_op(scope)
 
 
 def _flat_ops(inputs: Any) -> list[Any]:

@@ -82,9 +82,10 @@ def broadcast_shapes(x: TensorShape, y: TensorShape, op: Operation | None = None
 def _by_trial(op: Operation) -> list[Any]:
     definition = op._definition
     unknown = [None] * len(op.outputs)
-    if definition.lower is None or any(t.shape.ndims is None for t in op.inputs):
-        if definition.lower is None or any(known_value(t) is None for t in op.inputs):
-            return unknown
+    if definition.lower is None:
+        return unknown
+    if any(t.shape.ndims is None and known_value(t) is None for t in op.inputs):
+        return unknown
     sized = all(t.shape.is_fully_defined() for t in op.inputs)
     found: list[list[Sizes]] = []
     for size in TRIALS[:1] if sized else TRIALS:

@@ -2,7 +2,7 @@
 
 The closure of what is fetched runs in the order of creation. It is cut into stages: on the host,
 where kernels take NumPy arrays, and on the device, where a whole stage is one anode graph. A value
-that a stage needs to know while it is traced (a shape that depends on data) ends a stage of its own.
+that must be known for tracing (a shape that depends on data) ends a stage of its own.
 """
 
 from __future__ import annotations

@@ -170,7 +170,7 @@ class BaseSession:
             for op, variable in traced.updates:
                 self._prepare(op, variable)
         if traced.executable is None and traced.runs <= traced.patience:
-            results = self._by_reference(traced, inputs)
+            results: Sequence[np.ndarray] = self._by_reference(traced, inputs)
         else:
             results = self._compiled(traced, inputs)
         if not settled:
@@ -406,10 +406,7 @@ def _feeder(graph: Graph, key: Any, feeds: list[Tensor]) -> Callable[[Any], list
 def _fits(shape: tuple[int, ...], dims: Sequence[int | None]) -> bool:
     if len(shape) != len(dims):
         return False
-    for size, dim in zip(shape, dims, strict=True):
-        if dim is not None and size != dim:
-            return False
-    return True
+    return all(dim is None or size == dim for size, dim in zip(shape, dims, strict=True))
 
 
 def _converted(value: Any, dtype: Any, numpy_dtype: np.dtype, tensor: Tensor) -> np.ndarray:
@@ -419,12 +416,12 @@ def _converted(value: Any, dtype: Any, numpy_dtype: np.dtype, tensor: Tensor) ->
             "Python scalars, strings, lists, numpy ndarrays, or TensorHandles. For reference, the "
             f"tensor object was {value} which was passed to the feed with key {tensor}."
         )
-    if numpy_dtype == object:
+    if dtype.name == "string":
         return as_array(value, dtype)
     if isinstance(value, (int, float)) and dtype.is_integer and int(value) != value:
         raise TypeError(
-            f"Type of feed value {value} with type {type(value)} is not compatible with Tensor type "
-            f"{dtype.name}. Try explicitly setting the type of the feed tensor to a larger type "
+            f"Type of feed value {value} with type {type(value)} is not compatible with Tensor "
+            f"type {dtype.name}. Try explicitly setting the type of the feed tensor to a larger type "
             "(e.g. int64)."
         )
     try:
@@ -439,4 +436,3 @@ def _converted(value: Any, dtype: Any, numpy_dtype: np.dtype, tensor: Tensor) ->
 def sessions() -> list[BaseSession]:
     """Every session of this process, for reports."""
     return list(_sessions)
-

@@ -137,9 +137,8 @@ class Stage:
         variable = variable_of(tensor)
         if variable is None:
             return None  # an output of something that gives no value, a handle
-        if tensor.dtype._is_ref_dtype or tensor.dtype.name == "resource":
-            if _takes_reference(op, tensor):
-                return HostRef(session, variable)
+        if _takes_reference(op, tensor):
+            return HostRef(session, variable)
         return session.variable_value(variable)
 
     # device
@@ -174,10 +173,10 @@ class Stage:
                 raise Uninitialized(op)
 
     def _traced(self, session: Any, arrays: Sequence[np.ndarray]) -> Traced:
-        key = tuple([a.shape for a in arrays])
+        key: tuple[Any, ...] = tuple([a.shape for a in arrays])
         if self.static:
             known = [a for t, a in zip(self.inputs, arrays, strict=False) if t in self.static]
-            key += tuple([a.tobytes() for a in known])
+            key = (*key, *[a.tobytes() for a in known])
         for traced in self.traced.get(key, ()):
             if self._holds(session, traced):
                 return traced

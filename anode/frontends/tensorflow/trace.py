@@ -299,7 +299,7 @@ def _counted(op: Operation) -> list[tuple[Any, int]]:
         if arg.count is not None:
             found.append((arg, op._attrs[arg.count]))
         else:
-            found.append((arg, len(op._attrs[arg.type]) if arg.several else 1))
+            found.append((arg, len(op._attrs[str(arg.type)]) if arg.several else 1))
     return found
 
 

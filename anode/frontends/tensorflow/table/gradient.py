@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from anode.frontends.tensorflow.core import Operation, Tensor
 from anode.frontends.tensorflow.opdef import REQUIRED, op
