@@ -15,6 +15,7 @@ from anode.frontends.tensorflow.core import Graph, Operation, Tensor, get_defaul
 from anode.frontends.tensorflow.dtypes import DType, float32
 from anode.frontends.tensorflow.formats import proto
 from anode.frontends.tensorflow.graph import _output_dtypes, apply, convert_to_tensor, create
+from anode.frontends.tensorflow.graph_arrays import ARRAY_NODES, add_array_node
 from anode.frontends.tensorflow.graph_def import (
     BODY,
     BODY_INPUTS,
@@ -179,6 +180,8 @@ class Importer:
             self._add_loop(own.edge_context(node.input[0]))
         elif node.op in (*MERGE, *ENTER, *NEXT, "LoopCond"):
             return  # parts of a loop
+        elif node.op in ARRAY_NODES:
+            add_array_node(self, node)
         else:
             self._add_plain(node)
 
@@ -210,7 +213,7 @@ class Importer:
                 found[self.ops[name]] = None
             elif f"{name}:0" in self.values:
                 found[self.values[f"{name}:0"].op] = None
-        return list(found)
+        return [op for op in found if op.type != "_Arg"]  # what a body begins with is there
 
     def _add_plain(self, node: Any) -> None:
         inputs = [self.value(text) for text in node.input if not text.startswith("^")]
@@ -226,7 +229,7 @@ class Importer:
         settle(definition, attrs, inputs)
         dtypes = [d for arg in definition.outputs for d in _output_dtypes(arg, attrs)]
         with self._devices(node.device):
-            name = self._free_name(node.name)
+            name = self.free_name(node.name)
             control = self._control(node)
             op = create(definition, inputs, attrs, name, dtypes, control, self.graph)
         _set_shapes(op, shapes, attrs)
@@ -244,7 +247,7 @@ class Importer:
         else:
             yield
 
-    def _free_name(self, name: str) -> str:
+    def free_name(self, name: str) -> str:
         """The node's name, as `create` takes it whole; a node made twice gets another one."""
         full = self.prefix + name
         if name in self.ops:
@@ -347,7 +350,7 @@ class Importer:
 
     def _named(self, name: str, tensor: Tensor) -> None:
         """A tensor under the name of a node of the file."""
-        copied: Tensor = apply("Identity", tensor, name=self._free_name(name))
+        copied: Tensor = apply("Identity", tensor, name=self.free_name(name))
         self._note(name, copied.op)
 
     @contextmanager
@@ -478,7 +481,7 @@ class _Snapshot:
 
 
 def settle(definition: OpDef, attrs: dict[str, Any], inputs: Sequence[Tensor]) -> None:
-    """Add the type attributes and counts that the file leaves out and the inputs tell."""
+    """Set the type attributes and counts that the inputs tell."""
     at = 0
     for arg in definition.inputs:
         if arg.several:
@@ -489,7 +492,7 @@ def settle(definition: OpDef, attrs: dict[str, Any], inputs: Sequence[Tensor]) -
             continue
         if arg.count is not None:
             attrs.setdefault(arg.count, len(inputs) - at)
-        if isinstance(arg.type, str) and attrs.get(arg.type) is None and at < len(inputs):
+        if isinstance(arg.type, str) and at < len(inputs):  # not the file's: see graph_arrays
             attrs[arg.type] = inputs[at].dtype.base_dtype
         at += 1 if arg.count is None else attrs[arg.count]
 
