@@ -19,6 +19,8 @@ class BatchNormCore(Layer):
     `momentum` in updates; else the moving ones are used. Source: Ioffe and Szegedy 2015.
     """
 
+    _order = ("gamma", "beta")  # in which the weights are made
+
     def __init__(
         self,
         axis: Any = -1,
@@ -105,26 +107,18 @@ class BatchNormCore(Layer):
         dtype = as_dtype(self.dtype or "float32")
         weight = "float32" if dtype.name in ("float16", "bfloat16") else dtype.name
         self.gamma = self.beta = None
-        if self.scale:
-            self.gamma = self.add_weight(
-                name="gamma",
-                shape=shape,
-                dtype=weight,
-                initializer=self.gamma_initializer,
-                regularizer=self.gamma_regularizer,
-                constraint=self.gamma_constraint,
-                trainable=True,
-            )
-        if self.center:
-            self.beta = self.add_weight(
-                name="beta",
-                shape=shape,
-                dtype=weight,
-                initializer=self.beta_initializer,
-                regularizer=self.beta_regularizer,
-                constraint=self.beta_constraint,
-                trainable=True,
-            )
+        for name in self._order:
+            if self.scale if name == "gamma" else self.center:
+                made = self.add_weight(
+                    name=name,
+                    shape=shape,
+                    dtype=weight,
+                    initializer=getattr(self, f"{name}_initializer"),
+                    regularizer=getattr(self, f"{name}_regularizer"),
+                    constraint=getattr(self, f"{name}_constraint"),
+                    trainable=True,
+                )
+                setattr(self, name, made)
         self.moving_mean = self.add_weight(
             name="moving_mean",
             shape=shape,
