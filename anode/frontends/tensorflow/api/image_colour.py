@@ -56,11 +56,11 @@ def _in_float(
     image: Any, scope: str, change: Callable[[Tensor], Any], saturate: bool = True
 ) -> Any:
     """An image changed as floats, and back in its own type."""
-    with name_scope(None, scope, [image]) as inner:
+    with name_scope(None, scope, [image]):
         image = convert_to_tensor(image, name="image")
         own = image.dtype.base_dtype
         wide = identity(image) if own.is_floating else convert_image_dtype(image, float32)
-        return convert_image_dtype(change(wide), own, saturate, name=inner)
+        return convert_image_dtype(change(wide), own, saturate)
 
 
 # colours

@@ -315,10 +315,9 @@ def crop_and_resize(
 
 def flipped(image: Any, axis: int, scope: str) -> Any:
     """Images reversed along an axis counted within one image."""
-    with name_scope(None, scope, [image]) as inner:
+    with name_scope(None, scope, [image]):
         batch = Batch(image)
-        at = axis if batch.single else axis + 1
-        return apply("ReverseV2", batch.given, [at], name=inner)
+        return apply("ReverseV2", batch.given, [axis if batch.single else axis + 1])
 
 
 @export("image.flip_left_right")
@@ -334,9 +333,9 @@ def flip_up_down(image: Any) -> Any:
 @export("image.transpose_image", "image.transpose")
 def transpose_image(image: Any, name: str | None = None) -> Any:
     """Rows as columns."""
-    with name_scope(name, "transpose", [image]) as scope:
+    with name_scope(name, "transpose", [image]):
         batch = Batch(image)
-        return transpose(batch.given, [1, 0, 2] if batch.single else [0, 2, 1, 3], name=scope)
+        return transpose(batch.given, [1, 0, 2] if batch.single else [0, 2, 1, 3])
 
 
 @export("image.rot90")

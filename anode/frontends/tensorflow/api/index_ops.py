@@ -186,7 +186,7 @@ def sequence_mask(
             raise ValueError("maxlen must be scalar for sequence_mask")
         zero, one = (constant(n, maxlen.dtype) for n in (0, 1))
         row = apply("Range", zero, maxlen, one)
-        matrix = cast(expand_dims(lengths, -1), maxlen.dtype)
+        matrix = apply("Cast", expand_dims(lengths, -1), DstT=maxlen.dtype)
         return cast(apply("Less", row, matrix), dtype)
 
 
@@ -353,7 +353,7 @@ def meshgrid(*args: Any, indexing: str = "xy", name: str | None = "meshgrid") ->
             columns[1] = apply("Reshape", columns[1], [-1, 1] + [1] * (n - 2))
             counts = [counts[i] for i in swapped]
         like = ones(stack(counts), convert_to_tensor(args[0]).dtype.base_dtype)
-        return [apply("Mul", column, like) for column in columns]
+        return [column * like for column in columns]
 
 
 @export("repeat")

@@ -96,15 +96,15 @@ class SparseTensor:
     def _with_values(self, values: Any) -> SparseTensor:
         return SparseTensor(self._indices, values, self._dense_shape)
 
-    def _combined(self, type: str, other: Any) -> SparseTensor:
+    def _combined(self, type: str, other: Any, name: str) -> SparseTensor:
         operand = convert_to_tensor(other, self.dtype)
-        return self._with_values(apply(type, *self._components, operand))
+        return self._with_values(apply(type, *self._components, operand, name=name))
 
     def __mul__(self, other: Any) -> SparseTensor:
-        return self._combined("SparseDenseCwiseMul", other)
+        return self._combined("SparseDenseCwiseMul", other, "mul")
 
     def __truediv__(self, other: Any) -> SparseTensor:
-        return self._combined("SparseDenseCwiseDiv", other)
+        return self._combined("SparseDenseCwiseDiv", other, "truediv")
 
     __div__ = __truediv__
 
@@ -194,10 +194,10 @@ def sparse_tensor_dense_matmul(
     sp_a: Any, b: Any, adjoint_a: bool = False, adjoint_b: bool = False, name: str | None = None
 ) -> Any:
     """A sparse matrix times a dense one."""
-    with name_scope(name, "SparseTensorDenseMatMul", [b]) as scope:
+    with name_scope(name, "SparseTensorDenseMatMul", [b]):
         parts = sparse_of(sp_a)._components
         attrs = {"adjoint_a": adjoint_a, "adjoint_b": adjoint_b}
-        return apply("SparseTensorDenseMatMul", *parts, b, name=scope, **attrs)
+        return apply("SparseTensorDenseMatMul", *parts, b, **attrs)
 
 
 @export("sparse.add", "sparse_add")

@@ -7,7 +7,7 @@ from typing import Any
 from anode.frontends.tensorflow.api.generated import define
 from anode.frontends.tensorflow.api.sparse_ops import SparseTensor
 from anode.frontends.tensorflow.dtypes import float32
-from anode.frontends.tensorflow.graph import apply, convert_to_tensor, is_tensor_like
+from anode.frontends.tensorflow.graph import apply, convert_to_tensor, is_tensor_like, name_scope
 from anode.frontends.tensorflow.opdef import export, renamed
 
 FUNCTIONS = {
@@ -78,9 +78,10 @@ def reduce_join(
         rank = tensor.shape.ndims
         if rank is None:
             raise ValueError("reduce_join: give axis where the rank of the inputs is not known")
-        axis = list(range(rank))
+        axis = list(range(rank))[::-1]
     attrs = {"keep_dims": bool(keepdims), "separator": separator}
-    return apply("ReduceJoin", tensor, axis, name=name, **attrs)
+    with name_scope(name, "ReduceJoin", [tensor]):
+        return apply("ReduceJoin", tensor, axis, **attrs)
 
 
 @export("strings.regex_replace", "regex_replace")

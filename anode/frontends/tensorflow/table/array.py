@@ -81,12 +81,12 @@ def _(input: Sequence[Node], *, out_type: DType) -> tuple[Node, ...]:
     return tuple(_numbers(x.shape, out_type) for x in input)
 
 
-@op("Size", "input:T -> out_type", out_type=tf.int32)
+@op("Size", "input:T -> out_type", shape="scalar", out_type=tf.int32)
 def _(input: Node, *, out_type: DType) -> Node:
     return _numbers(input.tensor.size, out_type)
 
 
-@op("Rank", "input:T -> int32")
+@op("Rank", "input:T -> int32", shape="scalar")
 def _(input: Node) -> Node:
     return constant(len(input.shape), "i32")
 

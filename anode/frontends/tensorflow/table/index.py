@@ -10,6 +10,7 @@ import numpy as np
 from anode import ops
 from anode.errors import ShapeError
 from anode.frontends.tensorflow import dtypes as tf
+from anode.frontends.tensorflow.infer import known_value
 from anode.frontends.tensorflow.opdef import REQUIRED, host, host_kernel, op, static
 from anode.frontends.tensorflow.table.array import axis_of, ints, number
 from anode.ir.graph import Graph
@@ -271,8 +272,19 @@ def _stitch(indices: Sequence[Node], data: Sequence[Node]) -> Node:
     return _rows(ops.concatenate(*rows, axis=0) if len(rows) > 1 else rows[0], source)
 
 
+def _stitched_shape(op: Any) -> list[Any]:
+    count = op.get_attr("N")
+    indices, data = op.inputs[:count], op.inputs[count:]
+    known = [known_value(t) for t in indices]
+    size = None
+    if all(value is not None for value in known):
+        size = max((int(v.max()) + 1 for v in known if v is not None and v.size), default=0)
+    ranks = indices[0].shape.ndims, data[0].shape.ndims
+    return [None] if None in ranks else [[size, *data[0].shape.as_list()[ranks[0] :]]]
+
+
 for _type in ("DynamicStitch", "ParallelDynamicStitch"):
-    op(_type, "indices:N*int32 data:N*T -> T")(_stitch)
+    op(_type, "indices:N*int32 data:N*T -> T", shape=_stitched_shape)(_stitch)
 
 
 # results whose size depends on data

@@ -47,9 +47,19 @@ def _channels(image: Any, channels: int) -> Array:
     count = channels or own
     if mode in ("I;16", "I") and count == 1:
         return np.asarray(image)[..., None]
+    if count == 1 and mode == "RGB":
+        return _grey(np.asarray(image.convert("RGB")))[..., None]
     if image.mode != _MODES[count]:
         image = image.convert(_MODES[count])
     return np.asarray(image).reshape(image.height, image.width, count)
+
+
+def _grey(rgb: Array) -> Array:
+    """0.299 red, 0.587 green and 0.114 blue in units of 1/32768, cut off, as libpng does."""
+    weights = np.array([9797, 19235, 3736])
+    grey = (rgb.astype(np.int64) @ weights) >> 15
+    same = (rgb[..., :1] == rgb).all(-1)
+    return np.where(same, rgb[..., 0], grey).astype(np.uint8)
 
 
 def _jpeg(contents: bytes, channels: int, ratio: int) -> Array:

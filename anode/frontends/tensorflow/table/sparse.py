@@ -153,8 +153,12 @@ for _name, _combine in (("Mul", ops.multiply), ("Div", ops.divide), ("Add", ops.
 
 
 def _sparse(op: Any) -> list[Any]:
-    sizes = op.inputs[0].shape
-    rank = None if sizes.ndims is None else sizes.as_list()[1]
+    return _sparse_of(op.inputs[0].shape)
+
+
+def _sparse_of(indices: Any) -> list[Any]:
+    """The shapes of indices, values and shape where only the rank of the tensor is known."""
+    rank = None if indices.ndims is None else indices.as_list()[1]
     return [[None, rank], [None], [rank]]
 
 
@@ -179,7 +183,18 @@ def _(input_indices: Array, input_values: Array, input_shape: Array) -> tuple[Ar
     return _ordered(input_indices, input_values, input_shape)[:2]
 
 
-@host("SparseReshape", "input_indices:int64 input_shape:int64 new_shape:int64 -> int64 int64")
+def _reshaped(op: Any) -> list[Any]:
+    indices, new = op.inputs[0].shape, op.inputs[2].shape
+    count = None if indices.ndims is None else indices.as_list()[0]
+    rank = None if new.ndims is None else new.as_list()[0]
+    return [[count, rank], [rank]]
+
+
+@host(
+    "SparseReshape",
+    "input_indices:int64 input_shape:int64 new_shape:int64 -> int64 int64",
+    shape=_reshaped,
+)
 def _(input_indices: Array, input_shape: Array, new_shape: Array) -> tuple[Array, Array]:
     wanted, total = new_shape.copy(), int(np.prod(input_shape))
     if (wanted == -1).any():
@@ -254,11 +269,17 @@ def _(
     return _ordered(np.concatenate(shifted), np.concatenate(values), shape)
 
 
+def _split_shape(op: Any) -> list[Any]:
+    return [
+        part for part in _sparse_of(op.inputs[1].shape) for _ in range(op.get_attr("num_split"))
+    ]
+
+
 @host(
     "SparseSplit",
     "split_dim:int64 indices:int64 values:T shape:int64 -> num_split*int64 num_split*T "
     "num_split*int64",
-    shape="unknown",
+    shape=_split_shape,
     num_split=REQUIRED,
 )
 def _(

@@ -13,6 +13,7 @@ import numpy as np
 
 from anode.frontends.tensorflow import dtypes as tf
 from anode.frontends.tensorflow.errors import InvalidArgumentError
+from anode.frontends.tensorflow.infer import known_value
 from anode.frontends.tensorflow.opdef import REQUIRED, host
 from anode.frontends.tensorflow.table.hashes import farm_fingerprint, murmur64, sip_hash
 
@@ -153,8 +154,17 @@ def number(s: bytes, dtype: Any) -> Any:
         ) from None
 
 
+def _raw_shape(op: Any) -> list[Any]:
+    sizes = op.inputs[0].shape
+    return [None if sizes.ndims is None else [*sizes.as_list(), None]]
+
+
 @host(
-    "DecodeRaw", "bytes:string -> out_type", out_type=REQUIRED, little_endian=True, shape="unknown"
+    "DecodeRaw",
+    "bytes:string -> out_type",
+    shape=_raw_shape,
+    out_type=REQUIRED,
+    little_endian=True,
 )
 def _(bytes: Array, *, out_type: Any, little_endian: bool) -> Array:
     dtype = np.dtype(out_type.as_numpy_dtype).newbyteorder("<" if little_endian else ">")
@@ -184,10 +194,21 @@ def _(inputs: Sequence[Array], *, separator: str) -> Array:
     return each(lambda *parts: between.join(parts), *inputs)
 
 
+def _joined_shape(op: Any) -> list[Any]:
+    sizes, axes = op.inputs[0].shape, known_value(op.inputs[1])
+    if sizes.ndims is None or axes is None:
+        return [None]
+    dropped = {int(a) % sizes.ndims for a in axes.reshape(-1)}
+    kept = [(d, n) for d, n in enumerate(sizes.as_list()) if d not in dropped]
+    if op.get_attr("keep_dims"):
+        return [[1 if d in dropped else n for d, n in enumerate(sizes.as_list())]]
+    return [[n for _, n in kept]]
+
+
 @host(
     "ReduceJoin",
     "inputs:string reduction_indices:int32 -> string",
-    shape="unknown",
+    shape=_joined_shape,
     keep_dims=False,
     separator="",
 )
@@ -195,7 +216,8 @@ def _(inputs: Array, reduction_indices: Array, *, keep_dims: bool, separator: st
     axes = [int(a) % inputs.ndim for a in reduction_indices.reshape(-1)]
     kept = [a for a in range(inputs.ndim) if a not in axes]
     shape = [inputs.shape[a] for a in kept]
-    rows = inputs.transpose(kept + axes).reshape(int(np.prod(shape)), -1)
+    # the axes are joined one after another: the first one varies fastest
+    rows = inputs.transpose(kept + axes[::-1]).reshape(int(np.prod(shape)), -1)
     joined = vector(_text(separator).encode().join(row) for row in rows.tolist())
     if keep_dims:
         shape = [1 if a in axes else n for a, n in enumerate(inputs.shape)]
