@@ -70,6 +70,4 @@ def _is_float(text: str) -> bool:
 
 
 def _is_float32(text: str) -> bool:
-    return _is_float(text) and abs(float(text)) < np.finfo(np.float32).max
-
-
+    return _is_float(text) and bool(abs(float(text)) < np.finfo(np.float32).max)

@@ -1,4 +1,4 @@
-"""`tf.data.Dataset`: pipelines of elements, described in the graph and gone through by iterators."""
+"""`tf.data.Dataset`: pipelines of elements, described in the graph, gone through by iterators."""
 
 from __future__ import annotations
 
@@ -287,7 +287,7 @@ class Dataset:
     def window(
         self, size: Any, shift: Any = None, stride: Any = 1, drop_remainder: Any = False
     ) -> Dataset:
-        """Data sets of `size` neighbouring elements, `stride` apart, each `shift` after the last."""
+        """Data sets of `size` elements that are `stride` apart, each `shift` after the last."""
         element = map_structure(
             lambda part: Component(variant, TensorShape([]), "dataset", part), self._element
         )
@@ -549,7 +549,7 @@ def _converted(value: Any, part: Component) -> np.ndarray:
             f"expected type was {part.dtype.name}, but the yielded element was {value}."
         ) from error
     if not part.shape.is_compatible_with(array.shape):
-        raise TypeError(
+        raise ValueError(
             f"`generator` yielded an element of shape {array.shape} where an element of shape "
             f"{part.shape} was expected."
         )
@@ -670,4 +670,3 @@ def _default(value: Any) -> Any:
         return convert_to_tensor(np.empty(0, as_dtype(value).as_numpy_dtype), as_dtype(value))
     except TypeError:
         return convert_to_tensor(value)
-

@@ -1,4 +1,4 @@
-"""`tf.data.experimental` and `tf.contrib.data`: transformations for `Dataset.apply`, and sources."""
+"""`tf.data.experimental` and `tf.contrib.data`: transformations for `Dataset.apply`, sources."""
 
 from __future__ import annotations
 
@@ -155,7 +155,9 @@ def group_by_window(
     size_of = window_size_func or (lambda key: _long(window_size))
 
     def transformed(dataset: Dataset) -> Dataset:
-        window = Component(dataset._variant_tensor.dtype, TensorShape([]), "dataset", dataset._element)
+        window = Component(
+            dataset._variant_tensor.dtype, TensorShape([]), "dataset", dataset._element
+        )
         keys = traced(lambda *element: _long(key_func(*element)), dataset._element)
         reduce = traced(reduce_func, SCALAR, window)
         sizes = traced(lambda key: _long(size_of(key)), SCALAR)

@@ -64,7 +64,10 @@ class Iterator:
 
     def make_initializer(self, dataset: Dataset, name: str | None = None) -> Any:
         """The operation that goes to the first element of `dataset`."""
-        for own, other in zip(flatten(self._element), flatten(dataset._element), strict=True):
+        parts, others = flatten(self._element), flatten(dataset._element)
+        if len(parts) != len(others):
+            raise ValueError("The two structures don't have the same nested structure.")
+        for own, other in zip(parts, others, strict=True):
             if own.dtype != other.dtype:
                 raise TypeError(
                     f"Expected output types {self.output_types!r} but got dataset with output "

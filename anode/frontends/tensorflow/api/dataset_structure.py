@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from anode.frontends.tensorflow.function import Function, function_graph
 from anode.frontends.tensorflow.core import Tensor
 from anode.frontends.tensorflow.dtypes import DType, as_dtype, int64, variant
+from anode.frontends.tensorflow.function import Function, function_graph
 from anode.frontends.tensorflow.graph import apply, convert_to_tensor
 from anode.frontends.tensorflow.tensor_shape import TensorShape
 

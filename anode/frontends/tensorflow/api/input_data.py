@@ -214,9 +214,10 @@ def _maybe_download(name: str, folder: str | os.PathLike[str], source_url: str) 
         url.replace("https:", "http:").rstrip("/") for url in OFFICIAL_SOURCES
     }:
         shutil.copyfile(SHIPPED / name, path)
+        print("Successfully copied", name, os.path.getsize(path), "bytes that come with anode.")
     else:
         urlretrieve(source_url + name, path)
-    print("Successfully downloaded", name, os.path.getsize(path), "bytes.")
+        print("Successfully downloaded", name, os.path.getsize(path), "bytes.")
     return path
 
 

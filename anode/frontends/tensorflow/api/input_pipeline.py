@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from anode.frontends.tensorflow.api.array_ops import shape, size
 from anode.frontends.tensorflow.api.coordinator import QueueRunner, add_queue_runner
 from anode.frontends.tensorflow.api.queues import (
     FIFOQueue,
@@ -12,10 +13,10 @@ from anode.frontends.tensorflow.api.queues import (
     QueueBase,
     RandomShuffleQueue,
 )
-from anode.frontends.tensorflow.api.random_seed import get_seed
+from anode.frontends.tensorflow.api.random_ops import random_shuffle
+from anode.frontends.tensorflow.api.summary import scalar
 from anode.frontends.tensorflow.dtypes import float32, int32, int64, string
 from anode.frontends.tensorflow.graph import (
-    add_to_collection,
     apply,
     constant,
     constant_value,
@@ -32,11 +33,6 @@ INPUT = "train.input"
 
 def _public(name: str) -> Callable[[Any], Any]:
     return export(f"train.{name}", f"{INPUT}.{name}")
-
-
-def _summary(name: str, value: Any) -> None:
-    with name_scope(name, values=[value]) as scope:
-        add_to_collection("summaries", apply("ScalarSummary", scope[:-1], value, name=scope))
 
 
 # producers
@@ -85,8 +81,7 @@ def input_producer(
                 "specified"
             )
         if shuffle:
-            seed1, seed2 = get_seed(seed)
-            tensor = apply("RandomShuffle", tensor, seed=seed1 or 0, seed2=seed2 or 0)
+            tensor = random_shuffle(tensor, seed=seed)
         tensor = limit_epochs(tensor, num_epochs)
         queue = FIFOQueue(
             capacity,
@@ -97,8 +92,10 @@ def input_producer(
         )
         add_queue_runner(QueueRunner(queue, [queue.enqueue_many([tensor])], cancel_op=cancel_op))
         if summary_name is not None:
-            fullness = apply("Mul", apply("Cast", queue.size(), DstT=float32), 1.0 / capacity)
-            _summary(summary_name, fullness)
+            fullness = apply(
+                "Mul", apply("Cast", queue.size(), DstT=float32), 1.0 / capacity, name="mul"
+            )
+            scalar(summary_name, fullness)
         return queue
 
 
@@ -119,7 +116,7 @@ def string_input_producer(
         raise ValueError(empty)
     with name_scope(name, "input_producer", [string_tensor]) as scope:
         tensor = convert_to_tensor(string_tensor, dtype=string)
-        some = apply("Greater", apply("Size", tensor), 0)
+        some = apply("Greater", size(tensor), 0)
         with control_dependencies([apply("Assert", some, [empty], name="Assert/Assert")]):
             tensor = apply("Identity", tensor)
         return input_producer(
@@ -177,7 +174,7 @@ def slice_input_producer(
         tensors = [convert_to_tensor(tensor) for tensor in tensor_list]
         if not tensors:
             raise ValueError("Expected at least one tensor in slice_input_producer().")
-        length = apply("Shape", tensors[0])[0]
+        length = shape(tensors[0])[0]
         queue = range_input_producer(
             length, num_epochs, shuffle, seed, capacity, shared_name=shared_name
         )
@@ -298,7 +295,7 @@ def _batches(
         )
         ops = [_enqueue(queue, tensors, enqueue_many, keep) for tensors in lists]
         add_queue_runner(QueueRunner(queue, ops * threads))
-        _summary(*fullness(queue))
+        scalar(*fullness(queue))
         take = queue.dequeue_up_to if smaller else queue.dequeue_many
         return take(batch_size, name=scope)
 
@@ -306,15 +303,17 @@ def _batches(
 def _filled(capacity: int) -> Callable[[QueueBase], tuple[str, Any]]:
     def fullness(queue: QueueBase) -> tuple[str, Any]:
         size = apply("Cast", queue.size(), DstT=float32)
-        return f"fraction_of_{capacity}_full", apply("Mul", size, 1.0 / capacity)
+        return f"fraction_of_{capacity}_full", apply("Mul", size, 1.0 / capacity, name="mul")
 
     return fullness
 
 
 def _filled_over(keep: int, capacity: int) -> Callable[[QueueBase], tuple[str, Any]]:
     def fullness(queue: QueueBase) -> tuple[str, Any]:
-        above = apply("Maximum", 0, apply("Sub", queue.size(), keep))
-        ratio = apply("Mul", apply("Cast", above, DstT=float32), 1.0 / (capacity - keep))
+        above = apply("Maximum", 0, apply("Sub", queue.size(), keep, name="sub"))
+        ratio = apply(
+            "Mul", apply("Cast", above, DstT=float32), 1.0 / (capacity - keep), name="mul"
+        )
         return f"fraction_over_{keep}_of_{capacity - keep}_full", ratio
 
     return fullness

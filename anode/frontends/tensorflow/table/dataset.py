@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from anode.frontends.tensorflow.errors import InvalidArgumentError, OpError
+from anode.frontends.tensorflow.errors import DataLossError, InvalidArgumentError, OpError
 from anode.frontends.tensorflow.table.resources import object_array
 
 Element = tuple[Any, ...]
@@ -353,15 +353,16 @@ def padded(parts: Sequence[np.ndarray], shape: np.ndarray, value: np.ndarray) ->
     found = np.max([part.shape for part in parts], axis=0).astype(int)
     sizes = [int(most) if size < 0 else int(size) for most, size in zip(found, shape, strict=True)]
     if (found > sizes).any():
-        raise InvalidArgumentError(
+        raise DataLossError(
             None,
             None,
-            f"Attempted to pad to a smaller size than the input element: {list(found)} to {sizes}",
+            "Attempted to pad to a smaller size than the input element: "
+            f"{found.tolist()} to {sizes}",
         )
     result = np.full((len(parts), *sizes), np.asarray(value)[()], parts[0].dtype)
     for index, part in enumerate(parts):
         place: Any = (index, *map(slice, part.shape))
-        result[place] = part
+        result[place] = part if part.ndim else part[()]
     return result
 
 

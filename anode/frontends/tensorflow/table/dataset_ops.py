@@ -67,6 +67,11 @@ def _(components: list[Any], *, sparse: Any, **_: Any) -> Source:
     return sources.Rows(packed(components, sparse))
 
 
+@_dataset("ArraysDataset", "", arrays=REQUIRED, **ELEMENT)
+def _(*, arrays: Any, **_: Any) -> Source:
+    return sources.Rows(arrays.arrays)
+
+
 @_dataset("TensorDataset", "components:[Toutput_types]", output_shapes=(), sparse=())
 def _(components: list[Any], *, sparse: Any, **_: Any) -> Source:
     return sources.Listed([packed(components, sparse)])

@@ -6,15 +6,16 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO
 
+from anode.errors import DataError
 from anode.frontends.tensorflow.errors import (
     DataLossError,
     InvalidArgumentError,
     NotFoundError,
     PermissionDeniedError,
 )
-from anode.frontends.tensorflow.formats.crc32c import masked_crc32c
+from anode.frontends.tensorflow.formats.records import Compression, read_records
 
 
 def opened(name: bytes, compression: str = "") -> IO[bytes]:
@@ -46,26 +47,13 @@ def text_lines(name: bytes, compression: str) -> Iterator[bytes]:
 
 def tf_records(name: bytes, compression: str) -> Iterator[bytes]:
     """The records of a TFRecord file; DataLossError where one is damaged or cut short."""
-    with opened(name, compression) as file:
-        offset = 0
-        while header := file.read(12):
-            size = int.from_bytes(header[:8], "little")
-            if len(header) < 12 or _checksum(header[8:]) != masked_crc32c(header[:8]):
-                raise _damaged(offset, len(header) < 12)
-            content = file.read(size + 4)
-            value = content[:size]
-            if len(content) < size + 4 or _checksum(content[size:]) != masked_crc32c(value):
-                raise _damaged(offset, len(content) < size + 4)
-            yield value
-            offset += size + 16
-
-
-def _checksum(stored: bytes) -> int:
-    return int.from_bytes(stored, "little")
-
-
-def _damaged(offset: int, short: bool) -> Any:
-    return DataLossError(None, None, f"{'truncated' if short else 'corrupted'} record at {offset}")
+    path = name.decode()
+    try:
+        yield from read_records(path, Compression(compression))
+    except FileNotFoundError:
+        raise NotFoundError(None, None, f"{path}; No such file or directory") from None
+    except DataError as error:
+        raise DataLossError(None, None, str(error)) from None
 
 
 def fixed_records(
