@@ -91,7 +91,7 @@ def clip_by_global_norm(
         dtype = use_norm.dtype.base_dtype
         inverse = apply("Minimum", 1.0 / use_norm, constant(1.0, dtype) / clip_norm)
         scale = (use_norm - use_norm) + clip_norm * inverse  # NaN where the norm is not finite
-        clipped = []
+        clipped: list[Any] = []
         for i, t in enumerate(tensors):
             if t is None:
                 clipped.append(None)

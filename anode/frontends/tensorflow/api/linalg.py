@@ -95,7 +95,7 @@ def matvec(
     """A matrix times a vector, or stacks of them."""
     with name_scope(name, "MatVec", [a, b]):
         column = apply("ExpandDims", b, -1)
-        hints = {"a_is_sparse": a_is_sparse, "b_is_sparse": b_is_sparse}
+        hints: dict[str, Any] = {"a_is_sparse": a_is_sparse, "b_is_sparse": b_is_sparse}
         product = matmul(a, column, transpose_a=transpose_a, adjoint_a=adjoint_a, **hints)
         return apply("Squeeze", product, squeeze_dims=[-1])
 

@@ -274,3 +274,12 @@ def confusion_matrix(
         ones = apply("OnesLike", cast(pair[1], dtype))
         values = ones if weights is None else cast(convert_to_tensor(weights), dtype)
         return apply("ScatterNd", indices, values, apply("Pack", [count, count]))
+
+
+@export("lbeta", "math.lbeta")
+def lbeta(x: Any, name: str | None = None) -> Any:
+    """log |Beta| of the vectors along the last dim."""
+    with name_scope(name, "lbeta", [x]):
+        x = convert_to_tensor(x, name="x")
+        parts = reduce_sum(apply("Lgamma", x), [-1])
+        return parts - apply("Lgamma", reduce_sum(x, [-1]))

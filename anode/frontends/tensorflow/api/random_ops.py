@@ -28,7 +28,7 @@ def set_random_seed(seed: int | None) -> None:
     get_default_graph().seed = seed
 
 
-def seeds(seed: int | None) -> dict[str, int]:
+def seeds(seed: int | None) -> dict[str, Any]:
     """The attributes `seed` and `seed2` of a drawing op."""
     first, second = get_seed(seed)
     return {"seed": first or 0, "seed2": second or 0}
