@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
+from textwrap import dedent
 from time import perf_counter
 from types import ModuleType
 from typing import Any
@@ -236,6 +237,8 @@ def translated(source: str) -> str:
 
     Every line stays in its place, so that tracebacks show the right ones.
     """
+    if source[:1].isspace():  # an indented first line, as when pasted from a function
+        source = dedent(source)
     lines = source.splitlines()
     first = next((i for i, line in enumerate(lines) if line.strip()), None)
     if first is not None and lines[first].startswith("%%"):

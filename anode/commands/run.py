@@ -50,8 +50,8 @@ def run(script: str, arguments: Sequence[str] = ()) -> int:
 
     path = os.path.abspath(script)
     execute = _notebook(path) if script.endswith(".ipynb") else _script(path)
-    install()
     _prepare(os.path.dirname(path))
+    install()
     sys.argv = [script, *arguments]
     module = ModuleType("__main__")
     module.__file__ = path
@@ -78,9 +78,12 @@ def _notebook(path: str) -> Callable[[ModuleType], None]:
 
 def _prepare(folder: str) -> None:
     """Let a script find the modules beside it, but not in place of Python's own."""
-    if sys.platform == "linux" and not os.environ.keys() & {"DISPLAY", "WAYLAND_DISPLAY"}:
+    if sys.platform == "linux" and not (
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    ):
         os.environ.setdefault("MPLBACKEND", "Agg")
     beside = {name.partition(".")[0] for name in os.listdir(folder)}
+    sys.path[:] = [path for path in sys.path if os.path.abspath(path) != folder]
     for name in (beside & sys.stdlib_module_names) - _OF_SCRIPTS:
         __import__(name)
     sys.path.insert(0, folder)

@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
-from importlib.util import spec_from_loader
 from pathlib import Path
-from pkgutil import walk_packages
 from types import ModuleType
 from typing import Any
 
@@ -69,6 +65,8 @@ def missing(path: str) -> str:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
     return next(iter(get_close_matches(name, known, 1, 0.75)), "")
 
 
@@ -137,7 +135,7 @@ def load(where: str) -> Any:
     return value
 
 
-class NamespaceLoader(Loader):
+class NamespaceLoader:
     """Gives the modules of `tensorflow`; there is nothing to execute."""
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
@@ -147,7 +145,7 @@ class NamespaceLoader(Loader):
         pass
 
 
-class Finder(MetaPathFinder):
+class Finder:
     """Finds `tensorflow` and what lies below it."""
 
     def find_spec(
@@ -159,7 +157,12 @@ class Finder(MetaPathFinder):
         if below and not (is_namespace(below) or _is_alias_of_namespace(below)):
             # Another `name` than `fullname`, so that `from a import b` shows this sentence.
             raise ModuleNotFoundError(missing(below), name=f"tf.{below}")
-        return spec_from_loader(fullname, NamespaceLoader(), origin="anode", is_package=True)
+        return ModuleSpec(
+            fullname,
+            NamespaceLoader(),  # type: ignore[arg-type]
+            origin="anode",
+            is_package=True,
+        )
 
 
 def _is_alias_of_namespace(path: str) -> bool:
@@ -222,6 +225,8 @@ def write() -> list[str]:
 
 
 def _import_all() -> Iterator[str]:
+    from pkgutil import walk_packages
+
     package = import_module(PACKAGE)
     for module in walk_packages(package.__path__, PACKAGE + "."):
         try:

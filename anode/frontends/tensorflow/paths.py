@@ -83,7 +83,7 @@ RULES: dict[str, tuple[str, ...]] = {
     "python.ops.linalg": ("linalg",),
     "python.ops.linalg_ops": ("", "linalg"),
     "python.ops.linalg_ops_impl": ("linalg",),
-    "python.ops.lookup_ops": ("lookup", "contrib.lookup", "tables", ""),
+    "python.ops.lookup_ops": ("lookup", "contrib.lookup", ""),
     "python.ops.losses": ("losses",),
     "python.ops.math_ops": ("", "math", "linalg", "dtypes"),
     "python.ops.metrics": ("metrics",),

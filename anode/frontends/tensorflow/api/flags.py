@@ -443,13 +443,15 @@ _OLD = {"flag_name": "name", "default_value": "default", "docstring": "help"}
 
 def _defines(make: Callable[..., ArgumentParser], takes: Sequence[str] = (), **fixed: Any) -> Any:
     """A DEFINE function of one kind of flag; `takes` are the parser's own options."""
+    positions = (*takes, "flag_values", "module_name")
 
     def define(
         name: str, default: Any, help: str | None = None, *args: Any, **options: Any
     ) -> FlagHolder:
+        if len(args) > len(positions):
+            raise TypeError(f"{len(args) + 3} arguments for --{name}, which takes fewer")
+        options |= dict(zip(positions, args, strict=False))
         own = {key: options.pop(key) for key in takes if key in options}
-        if args:  # the options of bounded flags come by position too
-            own |= dict(zip(takes, args, strict=False))
         return DEFINE(make(**own), name, default, help, **options, **fixed)
 
     return renamed(**_OLD)(define)
@@ -459,13 +461,18 @@ def _enumerated(kind: Callable[..., ArgumentParser], multiple: bool) -> Any:
     """A DEFINE function whose values are listed in its third argument."""
 
     def define(
-        name: str, default: Any, values: Any, help: str | None = None, **options: Any
+        name: str,
+        default: Any,
+        values: Any,
+        help: str | None = None,
+        flag_values: FlagValues = FLAGS,
+        **options: Any,
     ) -> FlagHolder:
         own = (
             {"case_sensitive": options.pop("case_sensitive")} if "case_sensitive" in options else {}
         )
         parser = kind(values, **own)
-        return DEFINE(parser, name, default, help, multiple=multiple, **options)
+        return DEFINE(parser, name, default, help, flag_values, multiple=multiple, **options)
 
     return define
 

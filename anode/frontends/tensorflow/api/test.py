@@ -88,16 +88,14 @@ class TestCase(unittest.TestCase):
         with session.graph.as_default(), session.as_default():
             yield session
 
-    @contextmanager
     def test_session(
         self, graph: Any = None, config: Any = None, use_gpu: bool = False, force_gpu: bool = False
-    ) -> Iterator[Any]:
+    ) -> Any:
         """The session of this test, or a new one where a graph is given."""
         if self.id().endswith(".test_session"):
             self.skipTest("Not a test.")
         kind = self.cached_session if graph is None else self.session
-        with kind(graph, config, use_gpu, force_gpu) as session:
-            yield session
+        return kind(graph, config, use_gpu, force_gpu)
 
     def evaluate(self, tensors: Any) -> Any:
         """The values of tensors in the default session, or in a new one."""
