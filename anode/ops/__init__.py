@@ -20,6 +20,7 @@ from anode.ops.conv import (
     convolution_data,
     convolution_weights,
 )
+from anode.ops.ctc import ctc_log_likelihood, ctc_loss, ctc_occupancy
 from anode.ops.elementwise import (
     abs,
     acos,

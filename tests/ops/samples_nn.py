@@ -167,7 +167,23 @@ def draws(*dtypes: str) -> list[Sample]:
     return [*[Sample([KEY], {"stream": i, "shape": s}) for i, s in enumerate(shapes)], *typed]
 
 
+def alignments(emissions: bool) -> list[Sample]:
+    """Samples of temporal classification: logits, or the emissions of states, and lengths."""
+    times, lengths = np.array([4, 3], np.int32), np.array([1, 2], np.int32)
+    if emissions:
+        skips = np.array([[0, 1, 0, 1, 0], [0, 1, 0, 0, 0]], np.bool_)
+        return [Sample([*real("ctc", (4, 2, 5), high=0), skips, times, lengths])]
+    labels, found = np.array([[1, 0], [2, 2]], np.int32), []
+    for dtype in ("f64", "f32", "bf16"):
+        logits = real("ctc", (4, 2, 3), dtype=dtype)
+        found.append(Sample([*logits, labels, times, lengths], {"blank": 0}))
+    return [*found, Sample([*found[0].args], {"merge_repeated": False})]
+
+
 SAMPLES: dict[str, list[Sample]] = {
+    "ctc_loss": alignments(False),
+    "ctc_log_likelihood": alignments(True),
+    "ctc_occupancy": alignments(True),
     **{n: unary(n) for n in ("relu", "selu", "softplus", "softsign", "silu", "mish")},
     "leaky_relu": [*unary("leaky_relu"), *unary("leaky_relu", slope=0.0)],
     "clipped_relu": [*unary("clipped_relu", cutoff=1.75), *unary("clipped_relu", slope=0.1)],
