@@ -128,9 +128,8 @@ class ExponentialMovingAverage:
         for var in var_list:
             if var.dtype.base_dtype.name not in ("bfloat16", "float16", "float32", "float64"):
                 raise TypeError(f"The variables must be half, float, or double: {var.name}")
-            if var not in self._averages:
-                if self._create(var) and self._zero_debias:
-                    debiased.add(var)
+            if var not in self._averages and self._create(var) and self._zero_debias:
+                debiased.add(var)
         with name_scope(self._name) as scope:
             decay = self._current_decay()
             updates = [

@@ -119,7 +119,7 @@ def polynomial_decay(
     cycle: bool = False,
     name: str | None = None,
 ) -> Any:
-    """From `learning_rate` to `end_learning_rate` in `decay_steps`, again and again with `cycle`."""
+    """From one rate to the other in `decay_steps`, again and again with `cycle`."""
     with name_scope(name, "PolynomialDecay", [learning_rate, global_step]) as scope:
         rate, dtype = _start(learning_rate, global_step)
         step, total = _cast(global_step, dtype), _cast(decay_steps, dtype)

@@ -103,7 +103,7 @@ def report_uninitialized_variables(
     var_list: Any = None, name: str = "report_uninitialized_variables"
 ) -> Tensor:
     """A vector of the names of the variables without a value."""
-    from anode.frontends.tensorflow.api.array_ops import boolean_mask
+    from anode.frontends.tensorflow.api.index_ops import boolean_mask
 
     if var_list is None:
         var_list = global_variables() + local_variables()

@@ -457,7 +457,8 @@ class variable_scope:
             raise ValueError("reuse=True cannot be used without a name_or_scope")
         if not isinstance(auxiliary_name_scope, bool):
             raise TypeError(
-                f"The auxiliary_name_scope must be `True` or `False`, while get {auxiliary_name_scope}"
+                "The auxiliary_name_scope must be `True` or `False`, while get "
+                f"{auxiliary_name_scope}"
             )
         given = locals()
         self._settings = {key: given[key] for key in SETTINGS}
