@@ -78,7 +78,7 @@ def reaching(ys: Sequence[Tensor], xs: Sequence[Tensor]) -> set[Tensor]:
 
 BLOCKING = frozenset(
     {"StopGradient", "ArgMax", "ArgMin", "Equal", "NotEqual", "Less", "LessEqual", "Greater"}
-    | {"GreaterEqual", "Floor", "Ceil", "Round", "Rint", "Sign", "ZerosLike", "OnesLike", "Shape"}
+    | {"GreaterEqual", "Floor", "Ceil", "Round", "Rint", "FloorDiv", "ZerosLike", "OnesLike", "Shape"}
     | {"Size", "Rank", "PyFunc", "OneHot", "Assign", "AssignAdd"}
 )
 

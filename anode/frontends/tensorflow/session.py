@@ -130,6 +130,8 @@ class BaseSession:
                 f"Attempting to use uninitialized value {op.name}\n\t [[node {op.name} (defined at "
                 f"{op.origin}) ]]",
             ) from None
+        except np.linalg.LinAlgError as error:
+            raise errors.InvalidArgumentError(None, None, f"{error}.") from None
 
     def _prepared(self, fetches: Any, feed_dict: Any) -> tuple[Plan, Fetcher, list[Any], Any]:
         tensors: list[Tensor] = []

@@ -21,6 +21,9 @@ def _(a: Node, b: Node, *, transpose_a: bool, transpose_b: bool) -> Node:
     if len(a.shape) != 2 or len(b.shape) != 2:
         raise ShapeError(f"MatMul: both operands must be matrices, not {a.type} and {b.type}")
     contract = ((0 if transpose_a else 1,), (1 if transpose_b else 0,))
+    sizes = a.shape[contract[0][0]], b.shape[contract[1][0]]
+    if sizes[0] != sizes[1]:
+        raise ShapeError(f"Dimensions must be equal, but are {sizes[0]} and {sizes[1]} for MatMul")
     return ops.dot_general(a, b, contract=contract)
 
 
