@@ -323,9 +323,8 @@ class Importer:
             names = own.ancestors([text], inner)
             texts = [text, *(t for name in names for t in own.nodes[name].input)]
             for name in {parsed(t)[0] for t in texts if not t.startswith("^")}:
-                node = own.nodes.get(name)
-                outside = node is not None and own.context[name] == context
-                if outside and f"{name}:0" not in self.values and node.op in SWITCH:
+                outside = own.context.get(name) == context and own.nodes[name].op in SWITCH
+                if outside and f"{name}:0" not in self.values:
                     return False
         return True
 
