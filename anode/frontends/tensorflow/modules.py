@@ -43,7 +43,20 @@ def namespaces() -> frozenset[str]:
 def target(path: str) -> str | None:
     """Where the thing at a public or internal path lies, or None."""
     exported = names()
-    return next((exported[p] for p in candidates(path) if p in exported), None)
+    found = next((exported[p] for p in candidates(path) if p in exported), None)
+    return found or _raw_op(path)
+
+
+def _raw_op(path: str) -> str | None:
+    """The function of one op: raw_ops.ReluGrad, python.ops.gen_nn_ops.relu_grad."""
+    space, _, name = path.rpartition(".")
+    if space != "raw_ops" and not space.startswith("python.ops.gen_"):
+        return None
+    from anode.frontends.tensorflow.names import TABLE
+
+    plain = name.replace("_", "").lower()
+    type = next((type for type in TABLE if type.lower() == plain), None)
+    return None if type is None else f"api.raw_ops:{type}"
 
 
 def is_namespace(path: str) -> bool:

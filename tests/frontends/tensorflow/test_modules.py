@@ -107,6 +107,19 @@ def test_modules_are_found_once(tf):
     assert not hasattr(tf, "__wrapped__")
 
 
+def test_functions_of_single_ops(tf):
+    from tensorflow.python.ops import gen_nn_ops
+
+    with tf.Graph().as_default(), tf.Session() as session:
+        gradient = gen_nn_ops._relu_grad(tf.constant([1.0, 2.0]), tf.constant([-1.0, 1.0]))
+        assert gradient.op.type == "ReluGrad" and gradient.op.name == "ReluGrad"
+        assert session.run(gradient).tolist() == [0.0, 2.0]
+        total = tf.raw_ops.Sum(input=[[1.0, 2.0]], axis=[1], keep_dims=True, name="s")
+        assert total.op.name == "s" and session.run(total).tolist() == [[3.0]]
+    with pytest.raises(AttributeError, match=r"tf\.raw_ops\.NoSuchOp"):
+        _ = tf.raw_ops.NoSuchOp
+
+
 def test_install_refuses_a_real_tensorflow(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow", type(sys)("tensorflow"))
     with pytest.raises(ImportError, match="already imported"):
