@@ -22,6 +22,21 @@ _FLOW = ("If", "While", "Scan")
 BODY = "_anode_body"  # on operations inside a Scan: its name
 BODY_INPUTS, BODY_OUTPUTS = "_anode_inputs", "_anode_outputs"
 
+# Attributes that TensorFlow's op of this type has under another name, or (with _) has not at all:
+# it can read the graph nevertheless, though it cannot run our gradients.
+_NOT_THERE = ("ys", "xs", "weighted", "stops")
+RENAMED = {
+    "SymbolicGradient": {name: f"_{name}" for name in _NOT_THERE},
+    "VarIsInitializedOp": {"dtype": "_dtype"},
+    "VariableShape": {"dtype": "_dtype"},
+    "ResourceStridedSliceAssign": {"dtype": "T"},
+    **{
+        f"ResourceScatterNd{kind}": {"dtype": "T"}
+        for kind in ("Add", "Sub", "Update", "Max", "Min")
+    },
+}
+_GRADIENT = "anode_gradient"  # the function that a SymbolicGradient names, as it must name one
+
 
 # --- attributes ----------------------------------------------------------------------------------
 
@@ -44,7 +59,7 @@ def _list_value(values: Sequence[Any], default: Any) -> dict[str, list[Any]]:
 def _field(value: Any, default: Any) -> tuple[str, Any] | None:
     """The member of AttrValue for a value, and what it takes."""
     if isinstance(value, DType):
-        return "type", value.as_datatype_enum
+        return "type", value.base_dtype.as_datatype_enum  # a reference is of its value's type
     if isinstance(value, TensorShape):
         return "shape", tensors.shape_proto(None if value.ndims is None else value.as_list())
     if isinstance(value, (bool, np.bool_)):
@@ -108,12 +123,37 @@ def _name(tensor: Tensor) -> str:
 
 def _node(op: Operation, inputs: Iterable[str], control: Iterable[str]) -> Any:
     node = proto.NodeDef(name=op.name, op=op.type, device=op.device)
-    node.input.extend([*inputs, *(f"^{name}" for name in dict.fromkeys(control))])
-    for name, value in op._attrs.items():
+    attrs, data = dict(op._attrs), list(inputs)
+    if op.type == "SymbolicGradient":  # TensorFlow takes an output's shape from the input there
+        data = turned(data, attrs["ys"], attrs["xs"])
+        attrs["Tin"] = turned(list(attrs["Tin"]), attrs["ys"], attrs["xs"])
+    node.input.extend([*data, *(f"^{name}" for name in dict.fromkeys(control))])
+    renamed = RENAMED.get(op.type, {})
+    for name, value in attrs.items():
         encoded = attr_value(value, op._definition.attrs.get(name))
         if encoded is not None:
-            node.attr[name].CopyFrom(encoded)
+            node.attr[renamed.get(name, name)].CopyFrom(encoded)
+    if op.type == "SymbolicGradient":
+        node.attr["f"].func.name = _GRADIENT
+    elif op.type == "Const0":
+        node.op = "Const"
+        node.attr["dtype"].type = int32.as_datatype_enum
+        node.attr["value"].tensor.CopyFrom(tensors.from_array(np.array(0, np.int32)))
     return node
+
+
+def turned(items: list[Any], first: int, second: int) -> list[Any]:
+    """The items with the first and second run, of these lengths, in each other's place."""
+    return [*items[first : first + second], *items[:first], *items[first + second :]]
+
+
+def attrs_of(node: Any) -> dict[str, Any]:
+    """What an operation holds for the attributes of a NodeDef."""
+    own = {theirs: ours for ours, theirs in RENAMED.get(node.op, {}).items()}
+    attrs = {own.get(name, name): attr_python(value) for name, value in node.attr.items()}
+    if node.op == "SymbolicGradient":
+        del attrs["f"]
+    return attrs
 
 
 def export(graph: Graph, add_shapes: bool = False, ops: Sequence[Operation] | None = None) -> Any:

@@ -20,8 +20,9 @@ from anode.frontends.tensorflow.graph_def import (
     BODY,
     BODY_INPUTS,
     BODY_OUTPUTS,
-    attr_python,
+    attrs_of,
     shape_of,
+    turned,
 )
 from anode.frontends.tensorflow.graph_structure import (
     ENTER,
@@ -217,7 +218,9 @@ class Importer:
 
     def _add_plain(self, node: Any) -> None:
         inputs = [self.value(text) for text in node.input if not text.startswith("^")]
-        attrs = {name: attr_python(value) for name, value in node.attr.items()}
+        attrs = attrs_of(node)
+        if node.op == "SymbolicGradient":
+            inputs = turned(inputs, attrs["xs"], attrs["ys"])
         shapes = attrs.pop("_output_shapes", None)
         definition = self._definition(node, attrs)
         if node.name in self._bodies:
