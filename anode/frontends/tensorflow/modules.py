@@ -1,6 +1,6 @@
 """The module `tensorflow` as scripts import it: every name is read when it is first used.
 
-`names.py` says where each name lies; `python -m anode.frontends.tensorflow.modules` writes it from
+`names.txt` says where each name lies; `python -m anode.frontends.tensorflow.modules` writes it from
 what the files of this package export.
 """
 
@@ -219,21 +219,16 @@ def _relative(where: str) -> str:
 
 
 def write() -> list[str]:
-    """Write names.py from what the package's files export; gives a line for each that fails."""
+    """Write names.txt from what the package's files export; gives a line for each that fails."""
     failed = list(_import_all())
     from anode.frontends.tensorflow.opdef import OPS
 
     table = {
         type: (definition.lower or definition.host).__module__ for type, definition in OPS.items()
     }
-    text = (
-        '"""Where the names of `tensorflow` and its ops are declared. Written by modules.py."""\n\n'
-        "# ruff: noqa: E501\n\n"
-        + _dictionary("NAMES", dict(exported()))
-        + "\n"
-        + _dictionary("TABLE", table)
-    )
-    Path(__file__).with_name("names.py").write_text(text)
+    rows = dict(exported()) | {f"@{type}": module for type, module in table.items()}
+    text = "".join(f"{key} {rows[key]}\n" for key in sorted(rows))
+    Path(__file__).with_name("names.txt").write_text(text, encoding="utf-8")
     return failed
 
 
@@ -247,11 +242,6 @@ def _import_all() -> Iterator[str]:
                 import_module(module.name)
         except Exception as error:  # one broken file shall not hide the names of the others
             yield f"{module.name}: {type(error).__name__}: {error}"
-
-
-def _dictionary(name: str, values: dict[str, str]) -> str:
-    rows = "".join(f'    "{key}": "{values[key]}",\n' for key in sorted(values))
-    return f"{name}: dict[str, str] = {{\n{rows}}}\n"
 
 
 if __name__ == "__main__":
