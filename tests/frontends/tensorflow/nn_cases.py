@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,21 @@ def unary(name: str, label: str = "", **kwargs: Any) -> None:
     CASES[name + label] = build
 
 
-for _name in (
-    "relu relu6 elu selu softplus softsign sigmoid tanh leaky_relu crelu softmax log_softmax "
-    "l2_loss"
-).split():
+for _name in [
+    "relu",
+    "relu6",
+    "elu",
+    "selu",
+    "softplus",
+    "softsign",
+    "sigmoid",
+    "tanh",
+    "leaky_relu",
+    "crelu",
+    "softmax",
+    "log_softmax",
+    "l2_loss",
+]:
     unary(_name)
 unary("leaky_relu", "_alpha", alpha=0.3)
 unary("softmax", "_axis", axis=0)
@@ -238,10 +250,16 @@ def loss(name: str, label: str = "", columns: int = 1, **kwargs: Any) -> None:
 
 
 _COLUMN = np.array([[1], [0], [2.5], [1]], np.float32)
-for _name in (
-    "absolute_difference hinge_loss huber_loss log_loss mean_pairwise_squared_error "
-    "mean_squared_error sigmoid_cross_entropy softmax_cross_entropy"
-).split():
+for _name in [
+    "absolute_difference",
+    "hinge_loss",
+    "huber_loss",
+    "log_loss",
+    "mean_pairwise_squared_error",
+    "mean_squared_error",
+    "sigmoid_cross_entropy",
+    "softmax_cross_entropy",
+]:
     loss(_name)
     loss(_name, "_weights", weights=_COLUMN[:, 0] if _name.startswith("softmax") else _COLUMN)
 for _kind in ("none", "weighted_sum", "weighted_mean", "weighted_sum_over_batch_size"):
@@ -312,6 +330,43 @@ def sampled_losses(tf: Any) -> Any:
     return [alike, *hits, *with_gradients(tf, nce, x), *with_gradients(tf, soft, x)]
 
 
+# temporal classification
+
+
+def labels_of(tf: Any, *rows: list[int]) -> Any:
+    places = [[i, j] for i, row in enumerate(rows) for j in range(len(row))]
+    values = [label for row in rows for label in row]
+    return tf.SparseTensor(places, tf.constant(values, tf.int32), [len(rows), 5])
+
+
+@case
+def ctc_loss(tf: Any) -> Any:
+    x, short = tf.constant(real(8, 3, 5)), tf.constant(real(4, 3, 5))
+    times = [8, 5, 7]
+    labels = labels_of(tf, [0, 1, 1], [2], [3, 0, 3, 0])
+    long = labels_of(tf, [0, 1, 1], [2], [3, 1, 2, 3, 1])
+    ignored = {"ignore_longer_outputs_than_inputs": True}
+    dense = tf.constant([[1, 2, 2, 0], [3, 0, 0, 0], [4, 1, 4, 1]])
+    return [
+        *with_gradients(tf, tf.nn.ctc_loss(labels, x, times), x),
+        *with_gradients(tf, tf.nn.ctc_loss(labels, x, times, ctc_merge_repeated=False), x),
+        *with_gradients(tf, tf.nn.ctc_loss(long, short, [4, 4, 4], **ignored), short),
+        *with_gradients(tf, tf.nn.ctc_loss_v2(dense, x, [3, 1, 4], times), x),
+    ]
+
+
+@case
+def ctc_decoders(tf: Any) -> Any:
+    x, times = tf.constant(real(8, 3, 5) * 2), [8, 5, 7]
+    (best,), score = tf.nn.ctc_greedy_decoder(x, times)
+    paths, scores = tf.nn.ctc_beam_search_decoder(x, times, beam_width=20, top_paths=2)
+    apart, _ = tf.nn.ctc_beam_search_decoder(x, times, merge_repeated=False)
+    found = [score, scores]
+    for path in (best, *paths, *apart):
+        found += [path.indices, path.values, path.dense_shape]
+    return found
+
+
 # metrics: the value, then the update and the value of two batches
 
 
@@ -340,9 +395,14 @@ for _name in ("mean_squared_error", "mean_absolute_error", "root_mean_squared_er
 metric("mean_relative_error", _ROWS, real(4, 3, seed=2), real(4, 3, seed=3))
 metric("mean_cosine_distance", _ROWS, real(4, 3, seed=2), 1)
 metric("percentage_below", _ROWS, 0.5)
-for _name in (
-    "true_positives false_positives true_negatives false_negatives precision recall"
-).split():
+for _name in [
+    "true_positives",
+    "false_positives",
+    "true_negatives",
+    "false_negatives",
+    "precision",
+    "recall",
+]:
     metric(_name, ids(8, below=2), ids(8, below=2, seed=5), weights=real(8, low=0))
 metric("mean_iou", ids(9), ids(9, seed=1), 4, weights=real(9, low=0))
 metric("mean_per_class_accuracy", ids(9), ids(9, seed=1), 3, weights=real(9, low=0))
@@ -371,7 +431,9 @@ def results(tf: Any, name: str) -> list[list[float]]:
         fetches = CASES[name](tf)
         with tf.Session(graph=graph) as session:
             session.run(tf.local_variables_initializer())
-            found = _rounds(session, *fetches) if isinstance(fetches, tuple) else session.run(fetches)
+            found = (
+                _rounds(session, *fetches) if isinstance(fetches, tuple) else session.run(fetches)
+            )
     return [summary(np.asarray(value, np.float64)) for value in found]
 
 
@@ -387,9 +449,8 @@ def summary(value: np.ndarray) -> list[float]:
 
 
 if __name__ == "__main__":
-    import tensorflow
+    v1 = import_module("tensorflow").compat.v1
 
-    v1 = tensorflow.compat.v1
     v1.disable_eager_execution()
     v1.disable_resource_variables()
     found = {name: results(v1, name) for name in CASES}
