@@ -10,15 +10,7 @@ from pathlib import Path
 _LINES = Path(__file__).with_name("names.txt").read_text(encoding="utf-8").splitlines()
 
 # "nn.relu" -> "api.nn:relu", the module below this package
-NAMES: dict[str, str] = dict(
-    line.split(" ", 1)  # type: ignore[misc]
-    for line in _LINES
-    if line[0] != "@"
-)
+NAMES: dict[str, str] = dict(line.split(" ", 1) for line in _LINES if line[0] != "@")
 
 # "MatMul" -> "anode.frontends.tensorflow.table.math"
-TABLE: dict[str, str] = dict(
-    line[1:].split(" ", 1)  # type: ignore[misc]
-    for line in _LINES
-    if line[0] == "@"
-)
+TABLE: dict[str, str] = dict(line[1:].split(" ", 1) for line in _LINES if line[0] == "@")

@@ -20,7 +20,6 @@ RULES: dict[str, tuple[str, ...]] = {
     "contrib.keras.api": ("",),
     "contrib.keras.python": ("",),
     "contrib.nn.python": ("contrib.nn", "nn"),
-    "contrib.rnn": ("nn.rnn_cell",),
     "contrib.rnn.core_rnn_cell": ("nn.rnn_cell", "contrib.rnn"),
     "contrib.rnn.python.ops.core_rnn": ("contrib.rnn", "nn"),
     "contrib.rnn.python.ops.core_rnn_cell": ("contrib.rnn", "nn.rnn_cell"),
