@@ -48,6 +48,7 @@ class BaseSession:
         self.lock = threading.RLock()
         self._resources: dict[Any, Any] = {}
         self._draws: dict[Operation, int] = {}
+        self._runs: dict[Traced, int] = {}  # a session's numbers do not depend on other sessions
         self._entropy = int.from_bytes(os.urandom(8), "little")
         self._cache: dict[Any, Any] = {}
         self._closed = False
@@ -166,12 +167,12 @@ class BaseSession:
 
     def execute(self, traced: Traced, inputs: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
         """Run a traced stage: the first times by the reference, later compiled."""
-        traced.runs += 1
+        runs = self._runs[traced] = self._runs.get(traced, 0) + 1
         settled = traced.accepted == self.version
         if not settled:
             for op, variable in traced.updates:
                 self._prepare(op, variable)
-        if traced.executable is None and traced.runs <= traced.patience:
+        if runs <= traced.patience:
             results: Sequence[np.ndarray] = self._by_reference(traced, inputs)
         else:
             results = self._compiled(traced, inputs)

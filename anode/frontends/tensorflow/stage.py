@@ -39,7 +39,6 @@ class Traced:
     reads: list[tuple[Operation, Variable]]
     asked: dict[Operation, bool]
     patience: int  # the runs by the reference before it is compiled
-    runs: int = 0
     accepted: int = 0  # the version of a session's variables that was found to fit
     executable: Executable | None = None
     seconds: float = 0.0

@@ -236,7 +236,10 @@ class Trace:
 
     def _folded(self, op: Operation, nodes: Sequence[Node]) -> Sequence[Node]:
         """Small results of constants become constants, so that shapes are known further down."""
-        if all(node.op is CONSTANT for node in nodes) or op._definition.stateful:
+        definition = op._definition
+        if all(node.op is CONSTANT for node in nodes) or definition.stateful:
+            return nodes
+        if definition.lower is not None and definition.takes(definition.lower, "key"):
             return nodes
         if any(t.op.type in VARIABLES or t not in self.values for t in op.inputs):
             return nodes
