@@ -342,7 +342,7 @@ class QueueRunner:
 
     def to_proto(self, export_scope: str | None = None) -> Any:
         """The QueueRunnerDef; None for a runner outside of `export_scope`."""
-        from anode.frontends.tensorflow.formats import tables
+        from anode.frontends.tensorflow.formats import proto
 
         prefix = f"{export_scope}/" if export_scope else ""
         if not self.queue.name.startswith(prefix):
@@ -351,7 +351,7 @@ class QueueRunner:
         def inside(name: str) -> str:
             return name[len(prefix) :]
 
-        definition = tables.QueueRunnerDef()  # type: ignore[attr-defined]
+        definition = proto.QueueRunnerDef()
         definition.queue_name = inside(self.queue.name)
         definition.enqueue_op_name.extend(inside(op.name) for op in self.enqueue_ops)
         definition.close_op_name = inside(self.close_op.name)

@@ -17,6 +17,7 @@ from anode.frontends.tensorflow.api.dataset_structure import (
     flatten,
     from_tensors,
     map_structure,
+    new_name,
     normalized,
     tensors_of,
     traced,
@@ -147,7 +148,7 @@ class Dataset:
             raise TypeError("`generator` must be callable.")
         element = declared(output_types, output_shapes)
         arguments = () if args is None else tuple(convert_to_tensor(value) for value in args)
-        found = _Generator(generator, element)
+        found = _Generator(generator, element, new_name("Generator"))
         tensor = apply("GeneratorDataset", arguments, generator=found, **attributes(element))
         return Dataset(tensor, element)
 
@@ -433,7 +434,7 @@ def _of_tensors(op: str, tensors: Any, change: Callable[[TensorShape], Any]) -> 
 
 
 def _same_length(parts: Any) -> None:
-    lengths = [part.shape[:1] for part in parts if part.shape.ndims]
+    lengths = [part.shape[0] for part in parts if part.shape.ndims]
     for other in lengths[1:]:
         lengths[0] = lengths[0].merge_with(other)
 
@@ -518,11 +519,7 @@ class _Generator:
 
     function: Callable[..., Any]
     element: Any
-
-    @property
-    def name(self) -> str:
-        """What a GraphDef calls it."""
-        return f"Generator_{id(self):x}"
+    name: str  # what a GraphDef calls it
 
     def start(self, *arguments: Any) -> AbstractIterator[Any]:
         """A new iterator."""

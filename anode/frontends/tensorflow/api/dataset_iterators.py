@@ -11,6 +11,7 @@ from anode.frontends.tensorflow.api.dataset_structure import (
     declared,
     flatten,
     map_structure,
+    new_name,
 )
 from anode.frontends.tensorflow.dtypes import string
 from anode.frontends.tensorflow.graph import apply, convert_to_tensor
@@ -111,11 +112,7 @@ class _Factory:
     """The data set that a one-shot iterator goes through, when it is first used."""
 
     tensor: Any
-
-    @property
-    def name(self) -> str:
-        """What a GraphDef calls it."""
-        return f"_make_dataset_{id(self):x}"
+    name: str  # what a GraphDef calls it
 
 
 def _check_one_shot(tensor: Any) -> None:
@@ -141,7 +138,7 @@ def one_shot_iterator(dataset: Dataset) -> Iterator:
     _check_one_shot(dataset._variant_tensor)
     found = apply(
         "OneShotIterator",
-        dataset_factory=_Factory(dataset._variant_tensor),
+        dataset_factory=_Factory(dataset._variant_tensor, new_name("_make_dataset")),
         **attributes(dataset._element),
     )
     return Iterator(found, None, dataset._element)

@@ -9,7 +9,7 @@ from typing import Any
 from anode.frontends.tensorflow.core import Tensor
 from anode.frontends.tensorflow.dtypes import DType, as_dtype, int64, variant
 from anode.frontends.tensorflow.function import Function, function_graph
-from anode.frontends.tensorflow.graph import apply, convert_to_tensor
+from anode.frontends.tensorflow.graph import apply, convert_to_tensor, get_default_graph
 from anode.frontends.tensorflow.tensor_shape import TensorShape
 
 
@@ -205,6 +205,11 @@ def declared(types: Any, shapes: Any = None, classes: Any = None) -> Any:
 # functions of elements
 
 
+def new_name(kind: str) -> str:
+    """A name for what an op holds, by the number of operations made before it."""
+    return f"{kind}_{get_default_graph()._last_id}"
+
+
 @dataclass(frozen=True, eq=False)
 class TracedFunction:
     """A function of an element: its graph, which results are sparse, and what it gives."""
@@ -212,6 +217,7 @@ class TracedFunction:
     function: Function
     sparse: list[bool]
     result: Any
+    name: str  # what a GraphDef calls it
 
     @property
     def captures(self) -> list[Any]:
@@ -220,11 +226,6 @@ class TracedFunction:
             apply("Identity", tensor) if tensor.dtype._is_ref_dtype else tensor
             for tensor in self.function.captures
         ]
-
-    @property
-    def name(self) -> str:
-        """What a GraphDef calls it."""
-        return f"Dataset_{id(self):x}"
 
 
 def traced(function: Callable[..., Any], *elements: Any) -> TracedFunction:
@@ -240,7 +241,8 @@ def traced(function: Callable[..., Any], *elements: Any) -> TracedFunction:
 
     graph = function_graph(flat, *[spec for element in elements for spec in specs(element)])
     result = map_structure(component, returned[0])
-    return TracedFunction(graph, [part.sparse for part in flatten(result)], result)
+    sparse = [part.sparse for part in flatten(result)]
+    return TracedFunction(graph, sparse, result, new_name("Dataset"))
 
 
 def _arguments(elements: Sequence[Any], tensors: Sequence[Any]) -> Iterator[Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from anode.frontends.tensorflow.api.dataset import Dataset
-from anode.frontends.tensorflow.api.dataset_structure import Component, attributes
+from anode.frontends.tensorflow.api.dataset_structure import Component, attributes, new_name
 from anode.frontends.tensorflow.dtypes import as_dtype, string
 from anode.frontends.tensorflow.graph import apply, as_array
 from anode.frontends.tensorflow.opdef import export
@@ -26,11 +26,7 @@ class _Arrays:
     """Columns that stay out of the graph: it would grow by all the data."""
 
     arrays: list[np.ndarray]
-
-    @property
-    def name(self) -> str:
-        """What a GraphDef calls it."""
-        return f"Arrays_{id(self):x}"
+    name: str  # what a GraphDef calls it
 
 
 def _column(values: Any) -> np.ndarray:
@@ -54,7 +50,7 @@ def _batches(
         Component(string if a.dtype == object else as_dtype(a.dtype), TensorShape(a.shape[1:]))
         for a in columns.values()
     )
-    held = _Arrays(list(columns.values()))
+    held = _Arrays(list(columns.values()), new_name("Arrays"))
     rows = Dataset(apply("ArraysDataset", arrays=held, **attributes(element)), element)
     rows = rows.repeat(num_epochs)
     if shuffle:
