@@ -25,7 +25,7 @@ _KINDS = {  # in the order in which TensorFlow makes the variables: predicted, a
 Counts = dict[str, Any]
 
 
-def _counts(
+def counts(
     labels: Any, predictions: Any, thresholds: Sequence[float], weights: Any, *kinds: str
 ) -> tuple[Counts, Counts]:
     """The counts of these kinds at each threshold, and with this batch added."""
@@ -53,7 +53,7 @@ def _counts(
     return values, updates
 
 
-def _spread(num_thresholds: int) -> list[float]:
+def spread(num_thresholds: int) -> list[float]:
     """Thresholds spread evenly over 0 … 1, the outer two just outside."""
     inner = [(i + 1) / (num_thresholds - 1) for i in range(num_thresholds - 2)]
     return [0.0 - _TINY, *inner, 1.0 + _TINY]
@@ -79,10 +79,10 @@ def auc(
         if summation_method not in _SUMS and (curve, summation_method) != ("PR", _CAREFUL):
             raise ValueError(f"Invalid summation_method: {summation_method} for {curve}")
         if thresholds is None:
-            limits = _spread(num_thresholds)
+            limits = spread(num_thresholds)
         else:
             limits = [0.0 - _TINY, *sorted(thresholds), 1.0 + _TINY]
-        values, updates = _counts(labels, predictions, limits, weights, *_KINDS)
+        values, updates = counts(labels, predictions, limits, weights, *_KINDS)
         return collected(
             _area(values, curve, summation_method, "value"),
             _area(updates, curve, summation_method, "update_op"),
@@ -142,7 +142,7 @@ def _at_thresholds(
     name: str | None,
 ) -> Metric:
     with variable_scope(name, kind, (predictions, labels, weights)):
-        values, updates = _counts(labels, predictions, thresholds, weights, kind)
+        values, updates = counts(labels, predictions, thresholds, weights, kind)
         return collected(values[kind], updates[kind], metrics_collections, updates_collections)
 
 
@@ -180,7 +180,7 @@ def _share_at_thresholds(
     name: str | None,
 ) -> Metric:
     with variable_scope(name, f"{kind}_at_thresholds", (predictions, labels, weights)):
-        found = _counts(labels, predictions, thresholds, weights, "true_positives", other)
+        found = counts(labels, predictions, thresholds, weights, "true_positives", other)
         value, update = (
             math_ops.divide(n["true_positives"], _TINY + n["true_positives"] + n[other], name=text)
             for n, text in zip(found, (f"{kind}_value", f"{kind}_update_op"), strict=True)
@@ -245,7 +245,7 @@ def sensitivity_at_specificity(
     _check_share("specificity", specificity)
     values = (predictions, labels, weights)
     with variable_scope(name, "sensitivity_at_specificity", values):
-        found = _counts(labels, predictions, _spread(num_thresholds), weights, *_KINDS)
+        found = counts(labels, predictions, spread(num_thresholds), weights, *_KINDS)
         value, update = (
             array_ops.identity(_sensitivity(n)[_nearest(_specificity(n), specificity)], name=text)
             for n, text in zip(found, ("value", "update_op"), strict=True)
@@ -273,7 +273,7 @@ def specificity_at_sensitivity(
     _check_share("sensitivity", sensitivity)
     values = (predictions, labels, weights)
     with variable_scope(name, "specificity_at_sensitivity", values):
-        found = _counts(labels, predictions, _spread(num_thresholds), weights, *_KINDS)
+        found = counts(labels, predictions, spread(num_thresholds), weights, *_KINDS)
         value, update = (
             array_ops.identity(_specificity(n)[_last_nearest(_sensitivity(n), sensitivity)], text)
             for n, text in zip(found, ("value", "update_op"), strict=True)
