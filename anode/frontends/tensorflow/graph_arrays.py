@@ -13,7 +13,7 @@ from anode.frontends.tensorflow.core import Tensor
 from anode.frontends.tensorflow.dtypes import DType
 from anode.frontends.tensorflow.graph import apply
 from anode.frontends.tensorflow.graph_def import shape_of
-from anode.frontends.tensorflow.graph_structure import parsed
+from anode.frontends.tensorflow.graph_structure import Unraised, parsed
 from anode.frontends.tensorflow.tensor_shape import TensorShape
 
 if TYPE_CHECKING:
@@ -33,7 +33,14 @@ class _Array:
         self.grows = origin.attr["dynamic_size"].b
         self.shape = shape_of(shape.shape) if shape.HasField("shape") else TensorShape(None)
         joined = (other for other in nodes.values() if other.op in _JOINED)
-        self.ragged = any(_origin(nodes, other) is origin for other in joined)
+        self.ragged = any(_is_of(nodes, other, origin) for other in joined)
+
+
+def _is_of(nodes: Mapping[str, Any], node: Any, origin: Any) -> bool:
+    try:
+        return _origin(nodes, node) is origin
+    except Unraised:
+        return False
 
 
 def _origin(nodes: Mapping[str, Any], node: Any) -> Any:
@@ -41,7 +48,7 @@ def _origin(nodes: Mapping[str, Any], node: Any) -> Any:
     while node.op != "TensorArrayV3":
         node = nodes[parsed(node.input[0])[0]]
         if node.op not in ("TensorArrayV3", *_PASSING):
-            raise ValueError(f"cannot import the graph: {node.name} gives no TensorArray")
+            raise Unraised(f"{node.name} gives no TensorArray that anode imports")
     return node
 
 
@@ -100,7 +107,7 @@ def _scattered(
     array: _Array, name: str, handle: Tensor, indices: Tensor, value: Tensor, flow: Tensor
 ) -> tuple[Tensor, ...]:
     if array.ragged:
-        raise ValueError(f"cannot import the graph: {name} fills an array that is joined elsewhere")
+        raise Unraised(f"{name} fills a TensorArray that is joined elsewhere")
     if indices.op.type == "Range":  # all of it, as TensorArray.unstack does
         return (apply("TensorListFromTensor", value, name=name),)
     return (apply("TensorListScatterIntoExistingList", flow, value, indices, name=name),)

@@ -32,6 +32,7 @@ from anode.frontends.tensorflow.graph_structure import (
     SWITCH,
     Context,
     Structure,
+    Unraised,
     parsed,
     reference,
 )
@@ -169,6 +170,20 @@ class Importer:
                 self.add(node)
 
     def add(self, node: Any) -> None:
+        """Make a node; where what it needs cannot be raised, one that says so when it is run."""
+        try:
+            self._add(node)
+        except Unraised as error:
+            message = f"TensorFlow's graph cannot be run here: {error}"
+            definition = _unknown(
+                node, attrs_of(node), self._outputs_used.get(node.name, 1), message
+            )
+            attrs = {"_types": []}
+            types = [arg.type for arg in definition.outputs]
+            name = self.free_name(node.name)
+            self._note(node.name, create(definition, [], attrs, name, types, (), self.graph))
+
+    def _add(self, node: Any) -> None:
         own = self.structure
         if node.op in SWITCH:
             if node.name not in own.loop_switches:
@@ -178,7 +193,8 @@ class Importer:
             if f"{node.name}:0" not in self.values:
                 self._add_cond(node)
         elif node.op in EXIT:
-            self._add_loop(own.edge_context(node.input[0]))
+            if f"{node.name}:0" not in self.values:
+                self._add_loop(own.edge_context(node.input[0]))
         elif node.op in (*MERGE, *ENTER, *NEXT, "LoopCond"):
             return  # parts of a loop
         elif node.op in ARRAY_NODES:
@@ -197,7 +213,7 @@ class Importer:
             name, index = parsed(text)
             op = self.ops.get(name)
             what = f"has no output {index}" if op else "lies in a branch or loop that is not left"
-            raise ValueError(f"cannot import the graph: the input {text!r}: {name} {what}")
+            raise Unraised(f"the input {text!r}: {name} {what}")
         return self.values[key]
 
     def _control(self, node: Any) -> list[Operation]:
@@ -290,9 +306,7 @@ class Importer:
         own = self.structure
         context, pred = own.context[merge.name], own.predicate(merge)
         if pred is None:
-            raise ValueError(
-                f"cannot import the graph: no condition rules the Merge {merge.name!r}"
-            )
+            raise Unraised(f"no condition rules the Merge {merge.name!r}")
         group = [
             node
             for node in own.order
@@ -370,7 +384,7 @@ class Importer:
     def _add_loop(self, context: Context) -> None:
         """The While of a frame."""
         if context in self.loops:
-            return
+            raise Unraised(f"the loop {context[-1][1]!r} was not raised")
         self.loops.add(context)
         own = self.structure
         nodes = [node for node in own.order if own.context[node.name] == context]
@@ -380,14 +394,20 @@ class Importer:
         merges = [node for node in nodes if node.name in own.loop_merges]
         loop_cond: Any = next((node for node in nodes if node.op == "LoopCond"), None)
         if loop_cond is None:
-            raise ValueError(
-                f"cannot import the graph: the loop {context[-1][1]!r} has no LoopCond"
-            )
+            raise Unraised(f"the loop {context[-1][1]!r} has no LoopCond")
         backs = [own.nodes[parsed(_of(own, merge, True))[0]].input[0] for merge in merges]
         starts = [self.value(_of(own, merge, False)) for merge in merges]
         switches = {
             parsed(node.input[0])[0]: node.name for node in nodes if node.name in own.loop_switches
         }
+
+        exits = [
+            node
+            for node in own.order
+            if node.op in EXIT and own.edge_context(node.input[0]) == context
+        ]
+        if any(parsed(node.input[0])[0] not in switches.values() for node in exits):
+            raise Unraised(f"the loop {context[-1][1]!r} is one of TensorFlow's gradients")
 
         def cond(*variables: Tensor) -> Tensor:
             with self._scope():
@@ -402,15 +422,20 @@ class Importer:
                 return [self.value(text) for text in backs]
 
         name = f"{self.prefix}{context[-1][1].removeprefix(self.prefix)}/While"
-        found = self._while(cond, body, starts, name)
+        before = _Snapshot(self.graph)
+        try:
+            found = self._while(cond, body, starts, name)
+        except (TypeError, ValueError) as error:
+            before.restore()
+            self._forget_dropped()
+            raise Unraised(f"the loop {context[-1][1]!r}: {error}") from None
         results = {
             switches[merge.name]: tensor
             for merge, tensor in zip(merges, found, strict=True)
             if merge.name in switches
         }
-        for node in own.order:
-            if node.op in EXIT and own.edge_context(node.input[0]) == context:
-                self._named(node.name, results[parsed(node.input[0])[0]])
+        for node in exits:
+            self._named(node.name, results[parsed(node.input[0])[0]])
 
     def _enter(
         self, merges: Sequence[Any], variables: Sequence[Tensor], switches: Mapping[str, str]
@@ -419,6 +444,10 @@ class Importer:
             self.values[f"{merge.name}:0"] = variable
             if merge.name in switches:
                 self.values[f"{switches[merge.name]}:1"] = variable
+
+    def _forget_dropped(self) -> None:
+        known = self.graph._by_name
+        self.ops = {k: op for k, op in self.ops.items() if known.get(op.name) is op}
 
     def _while(self, cond: Any, body: Any, starts: list[Tensor], name: str) -> list[Tensor]:
         """The loop; where a shape changes from step to step it is built again without it."""
@@ -436,14 +465,11 @@ class Importer:
             before = _Snapshot(self.graph)
             found = while_op(cond, watched, starts, shapes, name=name)
             relaxed = [common(a, b) for a, b in zip(shapes, changed, strict=True)]
-            same = all(
-                a.as_list() == b.as_list() if a.ndims is not None else b.ndims is None
-                for a, b in zip(shapes, relaxed, strict=True)
-            )
+            same = [str(shape) for shape in relaxed] == [str(shape) for shape in shapes]
             if same:
                 return found
             before.restore()
-            self.ops = {k: op for k, op in self.ops.items() if op.name in self.graph._by_name}
+            self._forget_dropped()
             shapes = relaxed
         return while_op(cond, watched, starts, [TensorShape(None)] * len(starts), name=name)
 

@@ -17,6 +17,10 @@ ENTER, EXIT = ("Enter", "RefEnter"), ("Exit", "RefExit")
 NEXT = ("NextIteration", "RefNextIteration")
 
 
+class Unraised(ValueError):
+    """Control flow or arrays of a form that cannot be raised; what needs them fails when run."""
+
+
 def parsed(text: str) -> tuple[str, int]:
     """The node and output that an input names; output -1 is control."""
     if text.startswith("^"):
