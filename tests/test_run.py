@@ -23,7 +23,7 @@ def anode(tmp_path):
     def run(script, *arguments, options=(), environment=None, **files):
         for name, text in files.items():
             (tmp_path / name.replace("__", ".")).write_text(dedent(text))
-        command = [sys.executable, "-m", "anode.cli", "run", *options, script, *arguments]
+        command = [sys.executable, "-P", "-m", "anode.cli", "run", *options, script, *arguments]
         env = {**PLAIN, **(environment or {})}
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=env)
 
