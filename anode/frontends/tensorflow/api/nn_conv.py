@@ -349,6 +349,26 @@ def spatial_rank(x: Tensor, what: str) -> int:
     return int(rank) - 2
 
 
+@export("nn.conv_transpose")
+def conv_transpose(
+    input: Any,
+    filters: Any,
+    output_shape: Any,
+    strides: Any,
+    padding: Any = "SAME",
+    data_format: str | None = None,
+    dilations: Any = None,
+    name: str | None = None,
+) -> Tensor:
+    """The gradient of `convolution` by its input, as a layer, by the rank of `filters`."""
+    filters = convert_to_tensor(filters, name="filters")
+    n = spatial_rank(filters, "filters")
+    with name_scope(name, "conv_transpose", [input, filters, output_shape]) as scope:
+        call: Any = (conv1d_transpose, conv2d_transpose, conv3d_transpose)[n - 1]
+        how = {"data_format": checked_format(data_format, n), "dilations": dilations}
+        return call(input, filters, output_shape, strides, padding, name=scope, **how)
+
+
 @export("nn.atrous_conv2d")
 def atrous_conv2d(
     value: Any, filters: Any, rate: int, padding: str, name: str | None = None

@@ -169,6 +169,52 @@ def avg_pool3d(
     return _pool3d("AvgPool3D", input, ksize, strides, padding, data_format, name)
 
 
+def _pool_any(
+    calls: Sequence[Any],
+    input: Any,
+    ksize: Any,
+    strides: Any,
+    padding: Any,
+    data_format: str | None,
+    name: str | None,
+) -> Tensor:
+    """The pooling of sequences, images or volumes, by the rank of `input`."""
+    input = convert_to_tensor(input, name="input")
+    n = spatial_rank(input, "input")
+    pooled: Tensor = calls[n - 1](
+        input, ksize, strides, padding, checked_format(data_format, n), name
+    )
+    return pooled
+
+
+@export("nn.max_pool_v2")
+def max_pool_v2(
+    input: Any,
+    ksize: Any,
+    strides: Any,
+    padding: Any,
+    data_format: str | None = None,
+    name: str | None = None,
+) -> Tensor:
+    """The largest element of each window of sequences, images or volumes."""
+    calls = (max_pool1d, max_pool, max_pool3d)
+    return _pool_any(calls, input, ksize, strides, padding, data_format, name)
+
+
+@export("nn.avg_pool_v2")
+def avg_pool_v2(
+    input: Any,
+    ksize: Any,
+    strides: Any,
+    padding: Any,
+    data_format: str | None = None,
+    name: str | None = None,
+) -> Tensor:
+    """The mean of each window of sequences, images or volumes."""
+    calls = (avg_pool1d, avg_pool, avg_pool3d)
+    return _pool_any(calls, input, ksize, strides, padding, data_format, name)
+
+
 @export("nn.max_pool_with_argmax")
 def max_pool_with_argmax(
     input: Any,
@@ -215,15 +261,12 @@ def pool(
         raise UnsupportedOp(f"tf.nn.pool: dilation_rate {rates} is not supported, only 1")
     if pooling_type not in ("MAX", "AVG"):
         raise ValueError(f"pooling_type must be 'MAX' or 'AVG', not {pooling_type!r}")
-    input = convert_to_tensor(input, name="input")
-    n = spatial_rank(input, "input")
-    calls = {1: (max_pool1d, avg_pool1d), 2: (max_pool, avg_pool), 3: (max_pool3d, avg_pool3d)}
-    call = calls[n][pooling_type == "AVG"]
-    data_format = checked_format(data_format, n)
+    calls = (max_pool1d, max_pool, max_pool3d)
+    if pooling_type == "AVG":
+        calls = (avg_pool1d, avg_pool, avg_pool3d)
     with name_scope(name, f"{pooling_type.lower()}_pool", [input]) as scope:
-        return call(  # type: ignore[operator]
-            input, list(window_shape), strides or [1] * n, padding, data_format, scope
-        )
+        steps = strides or [1] * len(window_shape)
+        return _pool_any(calls, input, list(window_shape), steps, padding, data_format, scope)
 
 
 # morphology
