@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from anode.errors import UnsupportedOp
+from anode.errors import GraphError, UnsupportedOp
 from anode.frontends.tensorflow.control import BODIES, bodies_of, references, writes
 from anode.frontends.tensorflow.core import Graph, Operation, Tensor
 from anode.frontends.tensorflow.gradient import source
@@ -162,6 +162,10 @@ class Plan:
                 stage.static.add(tensor)
                 return
             first = ancestors(stage.own, tensor.op)
+            if not first or len(first) == len(stage.own):
+                raise GraphError(
+                    f"{tensor.name} must be known before what needs it is compiled, and cannot be"
+                )
             rest = [op for op in stage.own if op not in first]
             parts = [([op for op in stage.own if op in first], False), (rest, False)]
         new = [Stage(self, ops, host) for ops, host in parts if ops]

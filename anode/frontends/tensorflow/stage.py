@@ -363,6 +363,7 @@ def _between(plan: Plan, gradient: Operation) -> set[Operation]:
             plan.alias(t).op
             for t in op.inputs
             if t not in targets and t not in plan.fed and variable_of(t) is None
+            if plan.alias(t) not in plan.static and t.dtype.base_dtype.is_floating
         ]
     depending: set[Operation] = set()
     for op in sorted(order, key=lambda op: op._id):

@@ -18,11 +18,23 @@ from anode.frontends.tensorflow.infer import SMALL, folded, grouped
 from anode.frontends.tensorflow.opdef import NotStatic
 from anode.ir.dtypes import u32
 from anode.ir.graph import fresh_inputs
-from anode.ir.node import CONSTANT, LARGEST_CONSTANT, Node, at, constant, read, substitute
+from anode.ir.node import (
+    CONSTANT,
+    INPUT,
+    LARGEST_CONSTANT,
+    READ,
+    Node,
+    at,
+    constant,
+    read,
+    substitute,
+    topological,
+)
 from anode.ir.types import TensorType
 from anode.ir.variable import Variable
 
 VARIABLES = ("VariableV2", "Variable", "VarHandleOp", "TemporaryVariable")
+LOOPS = ("While", "Scan")
 NOTHING = ("NoOp", *VARIABLES)  # operations that compute nothing when they run
 
 
@@ -218,6 +230,8 @@ class Trace:
                 if variable is None:
                     raise GraphError(f"{op.name}: {tensor.name} is not a variable")
                 nodes.append(Ref(self, variable))
+            elif op.type == "If" and nodes and variable_of(tensor) is not None:
+                nodes.append(None)  # the branch that runs reads it, if any does
             else:
                 nodes.append(self.value(tensor))
         return grouped(op._definition, op._attrs, nodes)
@@ -236,19 +250,15 @@ class Trace:
 
     def _folded(self, op: Operation, nodes: Sequence[Node]) -> Sequence[Node]:
         """Small results of constants become constants, so that shapes are known further down."""
-        definition = op._definition
-        if all(node.op is CONSTANT for node in nodes) or definition.stateful:
+        if op._definition.stateful or op.type in LOOPS:
             return nodes
-        if definition.lower is not None and definition.takes(definition.lower, "key"):
+        if any(node.tensor.size.__index__() > SMALL for node in nodes):
             return nodes
-        if any(t.op.type in VARIABLES or t not in self.values for t in op.inputs):
+        given = [self.values.get(t) for t in op.inputs]
+        if not given or any(node is None or node.op is not CONSTANT for node in given):
             return nodes
-        if any(self.values[t].op is not CONSTANT for t in op.inputs):
-            return nodes
-        if not op.inputs or any(node.tensor.size.__index__() > SMALL for node in nodes):
-            return nodes
-        if any(n.op.name == "input" for n in nodes):
-            return nodes
+        if any(node.op in (INPUT, READ) for node in topological(nodes)):
+            return nodes  # a draw
         return [
             constant(value, node.dtype) for value, node in zip(folded(nodes), nodes, strict=True)
         ]
