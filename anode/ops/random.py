@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 
 from anode.errors import ShapeError
-from anode.ir.dims import product
 from anode.ir.dtypes import DType, dtype_of, f32, f64, u32, u64
 from anode.ir.node import Node, constant
 from anode.ir.types import Shape, TensorType
-from anode.ops.declare import Composite, composite, primitive
+from anode.ops.declare import DeclaredOp, composite, narrow, primitive
 from anode.ops.elementwise import (
     convert,
     erf_inv,
@@ -53,21 +52,16 @@ def philox(counter: list[np.ndarray], key: tuple[int, int]) -> list[np.ndarray]:
 
 
 @primitive
-def random_bits(
-    key: TensorType, *, stream: int, shape: Shape, dtype: DType = u32, pitch: int | None = None
-) -> TensorType:
+def random_bits(key: TensorType, *, stream: int, shape: Shape, dtype: DType = u32) -> TensorType:
     """Independent uniform bits of an unsigned type.
 
     Element i, in row-major order, is word i mod 4 of Philox4x32-10 with key (seed low, seed high)
     on the counter (i div 4, stream, step low, step high); the first block of a long key is added to
     the first two words as one number. Of u64, element i is words 2i (low) and 2i + 1; u8 and u16
-    are the low bits of one word. Rows, of the last dim, are `pitch` elements apart: by default its
-    size, so that every word is used.
+    are the low bits of one word.
     """
     if key not in (KEY, LONG_KEY):
         raise ShapeError(f"random_bits: a key is {KEY} or {LONG_KEY}, not {key}")
-    if pitch is not None:
-        _check_pitch(shape, dtype, pitch)
     if dtype.kind != "unsigned":
         raise ShapeError(f"random_bits gives unsigned types, not {dtype}")
     if not 0 <= stream <= FOLD_STREAM:
@@ -78,47 +72,20 @@ def random_bits(
 random_bits.differentiable = False
 
 
-def _check_pitch(shape: Shape, dtype: DType, pitch: int) -> None:
-    if not shape or not shape[-1] <= pitch:
-        raise ShapeError(f"random_bits: rows of {shape} do not fit into a pitch of {pitch}")
-    words = product(shape[:-1]) * (pitch * (2 if dtype is u64 else 1))
-    if isinstance(words, int) and words > 1 << 34:
-        raise ShapeError(f"random_bits: {shape} at a pitch of {pitch} needs more than 2^34 words")
-
-
 @random_bits.canonical
-def _(
-    key: TensorType, *, stream: int, shape: Any, dtype: object, pitch: int | None
-) -> Mapping[str, Any]:
-    whole = isinstance(shape, tuple) and shape[-1:] == (pitch,)
-    return {"dtype": dtype_of(dtype), "pitch": None if whole else pitch}
+def _(key: TensorType, *, stream: int, shape: Any, dtype: object) -> Mapping[str, Any]:
+    return {"dtype": dtype_of(dtype)}
 
 
 @random_bits.evaluate
-def _(
-    key: np.ndarray, *, stream: int, shape: tuple[int, ...], dtype: DType, pitch: int | None
-) -> np.ndarray:
-    each = 2 if dtype is u64 else 1  # words of an element
-    if pitch is not None:
-        return _rows(key, stream, shape, dtype, pitch * each)
-    count = math.prod(shape) * each
+def _(key: np.ndarray, *, stream: int, shape: tuple[int, ...], dtype: DType) -> np.ndarray:
+    count = math.prod(shape) * (2 if dtype is u64 else 1)
     if count > 1 << 34:
         raise ShapeError(f"random_bits: {shape} needs more than the 2^34 words of one stream")
     flat = _blocks(key, stream, np.arange(-(-count // 4), dtype=np.uint64)).reshape(-1)[:count]
-    return _elements(flat, dtype).reshape(shape)
-
-
-def _rows(
-    key: np.ndarray, stream: int, shape: tuple[int, ...], dtype: DType, pitch: int
-) -> np.ndarray:
-    """Rows that begin `pitch` words apart, of which only the blocks they use are computed."""
-    used = shape[-1] * (2 if dtype is u64 else 1)
-    first = np.arange(math.prod(shape[:-1]), dtype=np.uint64)[:, None] * np.uint64(pitch)
-    word = first + np.arange(used, dtype=np.uint64)
-    block = (first >> np.uint64(2)) + np.arange(used // 4 + 2, dtype=np.uint64)
-    words = _blocks(key, stream, block).reshape(len(first), -1)
-    place = word - (first & ~np.uint64(3))
-    return _elements(np.take_along_axis(words, place.astype(np.int64), 1), dtype).reshape(shape)
+    if dtype is u64:
+        return (flat[0::2] | flat[1::2] << np.uint64(32)).reshape(shape)
+    return flat.astype(dtype.numpy).reshape(shape)  # keeps the low bits
 
 
 def _blocks(key: np.ndarray, stream: int, block: np.ndarray) -> np.ndarray:
@@ -128,12 +95,6 @@ def _blocks(key: np.ndarray, stream: int, block: np.ndarray) -> np.ndarray:
     rest = [np.full_like(block, int(word)) for word in key[2:4]]
     counter = [block & _LOW, block >> np.uint64(32), *rest]
     return np.stack(philox(counter, (int(key[0]), int(key[1]))), axis=-1)
-
-
-def _elements(words: np.ndarray, dtype: DType) -> np.ndarray:
-    if dtype is u64:
-        return words[..., 0::2] | words[..., 1::2] << np.uint64(32)
-    return words.astype(dtype.numpy)  # keeps the low bits
 
 
 @composite
@@ -185,6 +146,62 @@ def truncated_normal(key: Node, *, stream: int, shape: Shape, dtype: DType = f32
     return convert(erf_inv(middle) * math.sqrt(2), dtype=dtype)
 
 
+@primitive
+def truncated_normal_by_rejection(
+    key: TensorType, *, shape: Shape, dtype: DType = f32
+) -> TensorType:
+    """Normal numbers, drawn again while |x| ≥ 2: TensorFlow's own, to rounding.
+
+    Each 4 of them (f64: 2), in row-major order, are the first to lie inside of a stream of words
+    that begins 64 blocks for each number further on, taken in pairs by Box and Muller's method.
+    """
+    if key not in (KEY, LONG_KEY):
+        raise ShapeError(f"truncated_normal_by_rejection: a key is {KEY} or {LONG_KEY}, not {key}")
+    return TensorType(dtype, shape)
+
+
+@truncated_normal_by_rejection.evaluate
+def _(key: np.ndarray, *, shape: tuple[int, ...], dtype: DType) -> np.ndarray:
+    count, kept = math.prod(shape), 2 if dtype is f64 else 4
+    groups = np.arange(-(-count // kept), dtype=np.uint64)
+    parts = np.split(groups, range(_AT_ONCE, len(groups), _AT_ONCE))
+    numbers = np.concatenate([_accepted(key, part, kept, dtype.compute) for part in parts])
+    return narrow(numbers.reshape(-1)[:count].reshape(shape), dtype)
+
+
+_AT_ONCE = 1 << 13  # groups whose numbers stay in the processor's cache
+
+
+def _accepted(key: np.ndarray, groups: np.ndarray, kept: int, dtype: DType) -> np.ndarray:
+    """The first `kept` numbers inside of each group's stream."""
+    found, have = np.empty((len(groups), kept), dtype.numpy), np.zeros(len(groups), np.int64)
+    rows, turn = np.arange(len(groups)), 0
+    while rows.size:
+        block = groups[rows] * np.uint64(64 * kept) + np.uint64(turn)
+        numbers = _box_muller(_blocks(key, 0, block), dtype)
+        inside = np.abs(numbers) < 2
+        place = have[rows, None] + np.cumsum(inside, 1) - 1
+        row, column = np.nonzero(inside & (place < kept))
+        found[rows[row], place[row, column]] = numbers[row, column]
+        have[rows] += inside.sum(1)
+        rows, turn = rows[have[rows] < kept], turn + 1
+    return found
+
+
+def _box_muller(words: np.ndarray, dtype: DType) -> np.ndarray:
+    """Normal numbers of the words of blocks: 4 of each block in f32, 2 in f64."""
+    if dtype is f64:
+        bits = (words[:, 0::2] & np.uint64(0xFFFFF)) << np.uint64(32) | words[:, 1::2]
+        uniform = (bits | np.uint64(0x3FF << 52)).view(np.float64) - 1
+    else:
+        bits = words.astype(np.uint32) & np.uint32(0x7FFFFF)
+        uniform = (bits | np.uint32(0x3F800000)).view(np.float32) - np.float32(1)
+    radius = np.sqrt(-2 * np.log(np.maximum(uniform[:, 0::2], dtype.numpy.type(1e-7))))
+    angle = dtype.numpy.type(2 * math.pi) * uniform[:, 1::2]
+    pairs = np.stack([np.sin(angle) * radius, np.cos(angle) * radius], axis=-1)
+    return pairs.reshape(len(words), -1)
+
+
 @composite
 def random_bernoulli(key: Node, p: Node, *, stream: int, shape: Shape) -> Node:
     """bool, true with probability `p`, a float tensor that broadcasts to `shape`."""
@@ -230,7 +247,7 @@ def _float_dtype(key: TensorType, *, dtype: object, **_: Any) -> Mapping[str, An
     return {"dtype": found}
 
 
-def _declare(*ops: Composite) -> None:
+def _declare(*ops: DeclaredOp) -> None:
     for op in ops:
         op.differentiable = False
         if "dtype" in op.attributes:
@@ -238,3 +255,4 @@ def _declare(*ops: Composite) -> None:
 
 
 _declare(random_fold, uniform, normal, truncated_normal, random_bernoulli, stochastic_round)
+_declare(truncated_normal_by_rejection)

@@ -212,14 +212,16 @@ SAMPLES: dict[str, list[Sample]] = {
     "random_bits": [
         *draws("u32", "u64", "u16", "u8"),
         Sample([LONG_KEY], {"stream": 3, "shape": (70,)}),
-        *[
-            Sample([LONG_KEY], {"stream": 3, "shape": (5, 9), "dtype": d, "pitch": p})
-            for d, p in (("u32", 64), ("u64", 11), ("u16", 9))
-        ],
+        Sample([LONG_KEY], {"stream": 3, "shape": (5, 9), "dtype": "u64"}),
     ],
     "uniform": draws("f64", "f16", "bf16"),
     "normal": draws("f64", "f16", "bf16"),
     "truncated_normal": draws("f64", "f16", "bf16"),
+    "truncated_normal_by_rejection": [
+        *[Sample([KEY], {"shape": shape}) for shape in ((), (0,), (3, 5))],
+        Sample([KEY], {"shape": (7,), "dtype": "f64"}),
+        Sample([LONG_KEY], {"shape": (41,), "dtype": "bf16"}),
+    ],
     "stochastic_round": [
         Sample([real("stochastic_round", (7, 5), dtype="f32")[0], KEY], {"stream": 1, "bits": bits})
         for bits in (0, 7, 22)

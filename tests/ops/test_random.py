@@ -76,8 +76,6 @@ def test_a_long_key_begins_at_a_later_block() -> None:
     words = draw("random_bits", KEY, stream=0, shape=(40,))
     later = np.concatenate([KEY, np.array([3, 0], np.uint32)])
     np.testing.assert_array_equal(draw("random_bits", later, stream=0, shape=(28,)), words[12:])
-    rows = draw("random_bits", later, stream=0, shape=(2, 3), pitch=10)
-    np.testing.assert_array_equal(rows, [words[12:15], words[22:25]])
 
 
 @pytest.mark.parametrize("dtype", ["f32", "f64", "f16"])
@@ -117,6 +115,14 @@ def test_bernoulli(p: float) -> None:
     assert abs(x.mean() - p) <= 5 * np.sqrt(p * (1 - p) / COUNT)
 
 
+def test_truncated_normal_by_rejection() -> None:
+    x = draw("truncated_normal_by_rejection", KEY, shape=(COUNT,)).astype(np.float64)
+    assert np.abs(x).max() < 2
+    np.testing.assert_allclose([x.mean(), x.var()], [0, 0.7737], atol=0.02)
+    parts = draw("truncated_normal_by_rejection", KEY, shape=(COUNT // 2,))
+    np.testing.assert_array_equal(parts, x[: COUNT // 2].astype(np.float32))
+
+
 def test_errors() -> None:
     key = constant(KEY)
     with pytest.raises(ShapeError, match="a key is"):
@@ -125,10 +131,6 @@ def test_errors() -> None:
         ops.random_bits(key, stream=0, shape=(1,), dtype="f32")
     with pytest.raises(ShapeError, match="stream"):
         ops.random_bits(key, stream=-1, shape=(1,))
-    with pytest.raises(ShapeError, match="pitch of 2"):
-        ops.random_bits(key, stream=0, shape=(4, 3), pitch=2)
-    with pytest.raises(ShapeError, match="more than 2"):
-        ops.random_bits(key, stream=0, shape=(1 << 25, 3), pitch=1024)
     with pytest.raises(ShapeError, match="float type"):
         ops.normal(key, stream=0, shape=(1,), dtype="i32")
     with pytest.raises(ShapeError, match="integer scalar"):

@@ -284,9 +284,8 @@ def vector_at(indices: Node, batch: Sequence[Index], component: int, dim: int) -
 
 
 def _random_bits(pull: Puller, node: Node, at: Indices) -> Element:
-    shape, pitch = node.tensor.static, node.attrs["pitch"]
-    apart = shape if pitch is None else (*shape[:-1], pitch)
-    flat = _flat(pull, list(zip(reversed(apart), reversed(at), strict=True)))
+    shape = node.tensor.static
+    flat = _flat(pull, list(zip(reversed(shape), reversed(at), strict=True)))
     words = node.args[0].tensor.static[0]
     key = [pull.element(node.args[0], (Position(i),)) for i in range(words)]
     return random_words(pull.index, flat, key, node.attrs["stream"], node.tensor.dtype)

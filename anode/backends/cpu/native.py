@@ -30,7 +30,7 @@ from anode.program.program import Program, Step
 
 HOST = (  # what runs the NumPy reference, through the callback
     *("sort", "top_k", "cholesky", "triangular_solve", "solve", "inverse"),
-    *("determinant", "slogdet", "eigh", "svd", "qr"),
+    *("determinant", "slogdet", "eigh", "svd", "qr", "truncated_normal_by_rejection"),
 )
 
 

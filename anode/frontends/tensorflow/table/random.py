@@ -27,31 +27,15 @@ from anode.ops.evaluate import evaluate
 Shape = Sequence[int]
 
 _LEAST = 1e-7  # what Box-Muller's first uniform number is raised to
-_BOUND = 2.0  # of the truncated normal
-_TRIED = 12  # candidates for 4 truncated numbers: too few fit in 1 group of 5e9, which gives 0
-_KEPT_WORDS = 256  # that TensorFlow sets aside for each truncated number
 _RESERVED = 256  # blocks that TensorFlow goes on by for each number drawn
-_MOST_GROUPS = 1 << 22  # of truncated numbers drawn at once
 
 
 def _shape(shape: Any) -> tuple[int, ...]:
     return tuple(int(size) for size in static(shape).reshape(-1))
 
 
-def _words(key: Node, *shape: int, dtype: DType = u32, pitch: int | None = None) -> Node:
-    return ops.random_bits(key, stream=0, shape=shape, dtype=dtype, pitch=pitch)
-
-
-def _later(key: Node, blocks: int) -> Node:
-    """The key that begins `blocks` further on."""
-    if blocks == 0:
-        return key
-    if key.shape != (6,):
-        key = ops.concatenate(key, constant(np.zeros(2, np.uint32)), axis=0)
-    first = ops.convert(key[4:], dtype=u64)
-    start = first[:1] + ops.shift_left(first[1:], 32) + blocks
-    halves = ops.concatenate(start, ops.shift_right_logical(start, 32), axis=0)
-    return ops.concatenate(key[:4], ops.convert(halves, dtype=u32), axis=0)
+def _words(key: Node, *shape: int, dtype: DType = u32) -> Node:
+    return ops.random_bits(key, stream=0, shape=shape, dtype=dtype)
 
 
 def _drawn(key: Node, numbers: int) -> Node:
@@ -99,31 +83,7 @@ def _normal(key: Node, shape: Shape, dtype: DType) -> Node:
 
 
 def _truncated(key: Node, shape: Shape, dtype: DType) -> Node:
-    """The first of each group's candidates that lie within the bound, 4 (f64: 2) of a group."""
-    wide, count = dtype.compute, math.prod(shape)
-    kept = 2 if wide is f64 else 4
-    groups, blocks = -(-count // kept), kept * _KEPT_WORDS // 4
-    parts = [
-        _truncated_groups(
-            _later(key, first * blocks), min(groups - first, _MOST_GROUPS), kept, wide
-        )
-        for first in range(0, max(groups, 1), _MOST_GROUPS)
-    ]
-    numbers = ops.reshape(ops.concatenate(*parts, axis=0), shape=(-1,))[:count]
-    return ops.convert(ops.reshape(numbers, shape=tuple(shape)), dtype=dtype)
-
-
-def _truncated_groups(key: Node, groups: int, kept: int, dtype: DType) -> Node:
-    pitch = kept * _KEPT_WORDS * 32 // dtype.bits
-    bits = _words(key, groups, _TRIED, dtype=_bits_of(dtype), pitch=pitch)
-    pairs = _box_muller(ops.reshape(bits, shape=(groups, _TRIED // 2, 2)), dtype)
-    found = ops.reshape(pairs, shape=(groups, _TRIED))
-    inside = ops.less(ops.abs(found), _BOUND)
-    place = ops.cumsum(ops.convert(inside, dtype=i32), 1)
-    chosen = [
-        ops.sum(ops.select(inside & ops.equal(place, i + 1), found, 0), 1) for i in range(kept)
-    ]
-    return ops.stack(chosen, axis=1)
+    return ops.truncated_normal_by_rejection(key, shape=shape, dtype=dtype)
 
 
 DRAWS: dict[str, Callable[[Node, Shape, DType], Node]] = {
