@@ -363,8 +363,8 @@ def _begin_scope(source: str, target: str, path: str, shapes: Mapping[str, Any])
         tensor = prefix + name[len(inside) :]
         if tensor not in shapes:
             raise ValueError(
-                f"Tensor {name[len(inside) :]} ({tensor} in {prefix or '/'}) is not found in {path} "
-                "checkpoint"
+                f"Tensor {name[len(inside) :]} ({tensor} in {prefix or '/'}) is not found in "
+                f"{path} checkpoint"
             )
         _begin(_by_name(name), path, tensor, shapes)
 

@@ -55,8 +55,8 @@ def gradients(
 ) -> list[Any]:
     """The derivatives of the sum of `ys` by each of `xs`; None where nothing connects them.
 
-    A variable that is only looked up in has IndexedSlices as its derivative. TypeError for `ys`
-    that are not floating.
+    A variable that is only looked up in has IndexedSlices as its derivative; one of `ys` that is
+    not floating has none.
     """
     if unconnected_gradients not in ("none", "zero"):
         raise ValueError(
@@ -64,7 +64,7 @@ def gradients(
         )
     targets, sources = _listed(ys), _listed(xs)
     with name_scope(name, "gradients", targets) as scope:
-        outputs = [_differentiable(y) for y in targets]
+        outputs = [convert_to_tensor(y) for y in targets]
         inputs = [_tensor(x) for x in sources]
         weights = _weights(outputs, grad_ys)
         stops = [_tensor(x) for x in _listed(stop_gradients or [])]
@@ -90,16 +90,6 @@ def _tensor(x: Any) -> Tensor:
     if isinstance(x, IndexedSlices):
         return convert_to_tensor(x)
     return x._ref() if isinstance(x, Variable) else convert_to_tensor(x)
-
-
-def _differentiable(y: Any) -> Tensor:
-    tensor = convert_to_tensor(y)
-    if not tensor.dtype.base_dtype.is_floating:
-        raise TypeError(
-            f"Gradients of {tensor!s} cannot be taken: its type is "
-            f"{tensor.dtype.base_dtype.name}, not a floating one"
-        )
-    return tensor
 
 
 def _weights(ys: Sequence[Tensor], grad_ys: Any) -> list[Tensor | None]:

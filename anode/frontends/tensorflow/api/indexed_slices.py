@@ -79,6 +79,11 @@ class IndexedSlices:
         parts = [self._values, self._indices, self._dense_shape]
         return [part for part in parts if part is not None]
 
+    def _from_components(self, values: Any) -> Any:
+        """What a fetch gives: arrays in the places of the tensors."""
+        parts = list(values)
+        return IndexedSlicesValue(parts[0], parts[1], parts[2] if len(parts) > 2 else None)
+
     def consumers(self) -> list[Operation]:
         return [op for part in self._components for op in part.consumers()]
 
@@ -102,8 +107,9 @@ def _dense(
         raise ValueError(
             f"Tensor conversion requested for IndexedSlices without dense_shape: {slices!s}"
         )
-    count = apply("GatherV2", slices.dense_shape, 0, 0)
-    dense: Tensor = apply("UnsortedSegmentSum", slices.values, slices.indices, count, name=name)
+    shape = apply("Cast", slices.dense_shape, DstT=slices.indices.dtype.base_dtype)
+    places = apply("ExpandDims", slices.indices, -1)
+    dense: Tensor = apply("ScatterNd", places, slices.values, shape, name=name)
     dense.set_shape(slices.shape)
     return dense
 

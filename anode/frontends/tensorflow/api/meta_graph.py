@@ -162,8 +162,8 @@ def _add_collection(meta: Any, graph: Graph, key: str, scope: str | None) -> Non
     except (TypeError, ValueError, AttributeError) as error:
         log.warning(
             "Issue encountered when serializing %s.\nType is unsupported, or the types of the "
-            "items don't match field type in CollectionDef. Note this is a warning and probably safe to "
-            "ignore.\n%s",
+            "items don't match field type in CollectionDef. Note this is a warning and "
+            "probably safe to ignore.\n%s",
             key,
             error,
         )

@@ -30,6 +30,8 @@ CLEAN = (errors.OutOfRangeError, StopIteration)  # what ends a session without b
 class Scaffold:
     """The operations that a complete training graph has: to initialise, check, save, summarise."""
 
+    _saver: Any
+
     def __init__(
         self,
         init_op: Any = None,
@@ -77,8 +79,8 @@ class Scaffold:
         self._default("local_init_op", GraphKeys.LOCAL_INIT_OP, self.default_local_init_op)
         self._default("summary_op", GraphKeys.SUMMARY_OP, merge_all)
         self._default("saver", GraphKeys.SAVERS, lambda: Saver(sharded=True, allow_empty=True))
-        if isinstance(self.saver, Saver):
-            self.saver.build()
+        if isinstance(self._saver, Saver):
+            self._saver.build()
         get_default_graph().finalize()
         log.info("Graph was finalized.")
         return self

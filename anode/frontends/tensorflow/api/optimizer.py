@@ -284,8 +284,9 @@ def _gradient(gradient: Any) -> Any:
 def _summed(values: Any, indices: Any) -> tuple[Any, Any]:
     """The distinct indices, and the sums of the rows that have them."""
     unique, positions = apply("Unique", indices)
-    count = apply("Size", unique)
-    return apply("UnsortedSegmentSum", values, positions, count), unique
+    rows = apply("Shape", values)
+    shape = apply("ConcatV2", [apply("Shape", unique), apply("Slice", rows, [1], [-1])], 0)
+    return apply("ScatterNd", apply("ExpandDims", positions, -1), values, shape), unique
 
 
 __all__ = ["Optimizer", "Variable", "Zeros"]

@@ -218,7 +218,7 @@ class ScipyOptimizerInterface:
         **run_kwargs: Any,
     ) -> None:
         """Run the method to its end and leave the variables at the minimum."""
-        from scipy.optimize import minimize
+        from scipy.optimize import minimize  # type: ignore[import-untyped]
 
         from anode.frontends.tensorflow.core import get_default_session
 

@@ -104,7 +104,7 @@ def get_partitioned(
                 f"Partitioned variable with name {name} already exists. Did you mean to set "
                 "reuse=True or reuse=tf.AUTO_REUSE in VarScope?"
             )
-        return found  # type: ignore[no-any-return]
+        return found
     if reuse is True:
         raise ValueError(
             f"PartitionedVariable {name} does not exist, or was not created with "

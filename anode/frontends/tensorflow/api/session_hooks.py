@@ -26,9 +26,7 @@ export("train.SessionRunValues", "estimator.SessionRunValues", RUN + "SessionRun
 )
 
 
-class SessionRunArgs(
-    namedtuple("SessionRunArgs", ["fetches", "feed_dict", "options"])  # type: ignore[misc]
-):
+class SessionRunArgs(namedtuple("SessionRunArgs", ["fetches", "feed_dict", "options"])):
     """What a hook adds to a run: fetches, feeds, options."""
 
     __slots__ = ()

@@ -14,7 +14,6 @@ from anode.frontends.tensorflow.graph import (
     get_default_graph,
     group,
     name_scope,
-    no_op,
 )
 from anode.frontends.tensorflow.opdef import EXPORTS, export
 
@@ -124,5 +123,5 @@ def assert_variables_initialized(var_list: Any = None) -> Any:
         var_list = global_variables() + local_variables()
     if not var_list:
         return None
-    with get_default_graph().control_dependencies([v.value() for v in var_list]):
-        return no_op("assert_variables_initialized")
+    ranks = [apply("Rank", v.value()) for v in var_list]
+    return ranks[0] if len(ranks) == 1 else apply("Pack", ranks, name="stack")

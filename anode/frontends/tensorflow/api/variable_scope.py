@@ -366,9 +366,9 @@ def get_variable(
 @export("get_local_variable", SCOPE + "get_local_variable")
 def get_local_variable(name: str, *args: Any, collections: Any = None, **kwargs: Any) -> Any:
     """As tf.get_variable, in the local variables and not trainable."""
-    kwargs["trainable"] = False
     lists = [*(collections or []), GraphKeys.LOCAL_VARIABLES]
-    return get_variable(name, *args, collections=lists, **kwargs)
+    kwargs |= {"trainable": False, "collections": lists}
+    return get_variable(name, *args, **kwargs)
 
 
 @export(SCOPE + "variable")
@@ -492,8 +492,8 @@ class variable_scope:
         if not isinstance(name, (VariableScope, str)):
             raise TypeError("VariableScope: name_or_scope must be a string or VariableScope.")
         last = name if isinstance(name, str) else name.name.split("/")[-1]
-        names = self._names(stack, last) if last or not self._auxiliary else None
-        entered = pure_variable_scope(name, self._reuse, names, **self._settings)
+        inner = self._names(stack, last) if last or not self._auxiliary else None
+        entered = pure_variable_scope(name, self._reuse, inner, **self._settings)
         return stack.enter_context(entered)
 
     def _names(self, stack: ExitStack, name: str | None) -> str:

@@ -98,7 +98,8 @@ class Variable:
         aggregation: Any = VariableAggregation.NONE,
         shape: Any = None,
     ) -> None:
-        self._caching_device, self._save_slice_info = caching_device, None
+        self._caching_device = caching_device
+        self._save_slice_info: SaveSliceInfo | None = None
         if variable_def is not None:
             if initial_value is not None:
                 raise ValueError("variable_def and initial_value are mutually exclusive.")

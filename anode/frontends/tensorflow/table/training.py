@@ -353,6 +353,7 @@ def _declare(name: str, rule: Rule, refs: str, operands: str, attrs: dict[str, A
         handles = op(
             f"Resource{prefix}{name}",
             f"{signature} -> ",
+            shape="unknown",
             stateful=True,
             use_locking=False,
             **attrs,

@@ -5,6 +5,7 @@ A handle (`VarHandleOp`) is a reference too, so each op on references has its tw
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -86,7 +87,7 @@ def _declare_pair(
     op(type, f"ref:&T {inputs} -> &T", shape=shape, stateful=True, **attrs)(lower)
     attrs.pop("use_locking", None)
     handles = inputs.replace(":T", ":dtype").replace(":dtypei", ":Ti")
-    op(resource, f"resource:&dtype {handles} -> ", stateful=True, **attrs)(lower)
+    op(resource, f"resource:&dtype {handles} -> ", shape="unknown", stateful=True, **attrs)(lower)
 
 
 def _assign(ref: Any, value: Node, *, validate_shape: bool) -> None:
@@ -170,7 +171,7 @@ def scattered(x: Node, indices: Node, updates: Node, body: Body) -> Node:
 
 def scatter_rows(x: Node, indices: Node, updates: Node, body: Body) -> Node:
     """`x` with `updates`, of shape indices + row or a scalar, combined into its rows."""
-    count, row = int(np.prod(indices.shape, dtype=np.int64)), tuple(x.shape[1:])
+    count, row = math.prod(indices.tensor.static), tuple(x.shape[1:])
     if not updates.shape:
         updates = ops.broadcast_to(updates, shape=(*indices.shape, *row))
     flat = ops.reshape(updates, shape=(count, *row))
@@ -179,7 +180,7 @@ def scatter_rows(x: Node, indices: Node, updates: Node, body: Body) -> Node:
 
 def _scatter_nd(x: Node, indices: Node, updates: Node, body: Body) -> Node:
     depth = indices.shape[-1]
-    count = int(np.prod(indices.shape[:-1], dtype=np.int64))
+    count = math.prod(indices.tensor.static[:-1])
     vectors = ops.reshape(indices, shape=(count, depth))
     rows = ops.reshape(updates, shape=(count, *x.shape[depth:]))
     return scattered(x, vectors, rows, body)
