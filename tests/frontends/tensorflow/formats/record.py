@@ -1,12 +1,14 @@
 """Writes data/ with TensorFlow: `python record.py` in an environment that has it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import tensorflow
 
 tf = tensorflow.compat.v1
+tf.disable_v2_behavior()
 FOLDER = Path(__file__).parent / "data"
 
 
@@ -81,6 +83,78 @@ def events():
         path.rename(FOLDER / "events")
 
 
+def flow():
+    """Control flow of version 1: branches, loops, each in the other, and arrays."""
+    x = tf.placeholder(tf.float32, [None, 3], name="x")
+    flag = tf.placeholder(tf.bool, [], name="flag")
+    y = tf.matmul(x, tf.constant(np.arange(6, dtype=np.float32).reshape(3, 2) / 5), name="y")
+    branch = tf.cond(flag, lambda: tf.nn.relu(y) + 1.0, lambda: y * 2.0)
+    tf.identity(branch, name="branch")
+    start = [tf.constant(0), branch]
+    loop = tf.while_loop(
+        lambda i, _: i < 5, lambda i, a: (i + 1, a * 1.5 + tf.reduce_sum(y)), start
+    )
+    tf.identity(loop[1], name="loop")
+
+    def step(i, a):
+        return i + 1, tf.cond(a[0, 0] > 0, lambda: a + 1.0, lambda: a - 1.0)
+
+    def inner():
+        return tf.while_loop(lambda i, _: i < 3, step, [tf.constant(0), y])[1]
+
+    tf.identity(tf.cond(flag, inner, lambda: y), name="nested")
+    rows = tf.TensorArray(tf.float32, 0, dynamic_size=True).unstack(y)
+    sums = tf.TensorArray(tf.float32, tf.shape(y)[0])
+
+    def add(i, total, out):
+        total += rows.read(i)
+        return i + 1, total, out.write(i, total)
+
+    zero = [tf.constant(0), tf.zeros([2]), sums]
+    stacked = tf.while_loop(lambda i, *_: i < tf.shape(y)[0], add, zero)[2].stack()
+    tf.identity(stacked, name="stacked")
+    pieces = tf.TensorArray(tf.float32, 3, infer_shape=False)
+    cut = [tf.constant(0), pieces]
+    joined = tf.while_loop(lambda i, _: i < 3, lambda i, p: (i + 1, p.write(i, y[:i])), cut)[1]
+    tf.identity(joined.concat(), name="joined")
+    growing = tf.while_loop(
+        lambda i, _: i < 3,
+        lambda i, a: (i + 1, tf.concat([a, y[:1]], 0)),
+        [tf.constant(0), y],
+        shape_invariants=[tf.TensorShape([]), tf.TensorShape([None, 2])],
+    )
+    tf.identity(growing[1], name="growing")
+    names = ["branch", "loop", "nested", "stacked", "joined", "growing"]
+    value, results = np.array([[1, 2, 3], [-4, 5, -6.0]], np.float32), {}
+    with tf.Session() as session:
+        for choice in (True, False):
+            found = session.run([f"{n}:0" for n in names], {"x:0": value, "flag:0": choice})
+            arrays = dict(zip(names, (array.tolist() for array in found), strict=True))
+            results[str(choice)] = arrays
+    (FOLDER / "flow.pb").write_bytes(tf.get_default_graph().as_graph_def().SerializeToString())
+    (FOLDER / "flow.json").write_text(json.dumps(results))
+
+
+def saved_model():
+    """A small model, trained a step and saved each way."""
+    x = tf.placeholder(tf.float32, [None, 3], name="x")
+    weights = tf.Variable(
+        np.arange(6, dtype=np.float32).reshape(3, 2), name="W", use_resource=False
+    )
+    y = tf.nn.relu(tf.matmul(x, weights), name="y")
+    loss = tf.reduce_mean(tf.square(y - 1.0), name="loss")
+    train = tf.train.MomentumOptimizer(0.1, 0.9).minimize(loss, name="train")
+    value = np.array([[1, 2, 3], [-4, 5, -6.0]], np.float32)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        session.run(train, {x: value})
+        tf.saved_model.simple_save(session, f"{FOLDER}/model", {"x": x}, {"y": y})
+        results = {"before": session.run(y, {x: value}).tolist()}
+        session.run(train, {x: value})
+        results["after"] = session.run(y, {x: value}).tolist()
+    (FOLDER / "model/results.json").write_text(json.dumps(results))
+
+
 def records():
     for kind in ("", "ZLIB", "GZIP"):
         with tf.python_io.TFRecordWriter(f"{FOLDER}/records{kind}", kind or None) as writer:
@@ -89,7 +163,8 @@ def records():
 
 
 if __name__ == "__main__":
-    for part in (checkpoints, summaries, events, records):
+    shutil.rmtree(FOLDER / "model", ignore_errors=True)
+    for part in (checkpoints, summaries, events, records, flow, saved_model):
         with tf.Graph().as_default():
             part()
     for name in ("checkpoint", "v2.meta"):
