@@ -193,6 +193,7 @@ from anode.ops.random import (
     random_fold,
     stochastic_round,
     truncated_normal,
+    truncated_normal_by_rejection,
     uniform,
 )
 from anode.ops.reduce import (
