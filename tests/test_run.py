@@ -135,6 +135,17 @@ def test_cells_that_should_raise(anode):
     assert "ZeroDivisionError" in done.stderr
 
 
+def test_ipython_is_there_for_cells_only(anode):
+    cells = [
+        "from IPython import get_ipython\nfrom IPython.display import HTML, clear_output\nimport lib",
+        "clear_output(wait=True)\ndisplay(HTML('x'), 'text')\nget_ipython() is not None, lib.found",
+    ]
+    library = "import IPython\nfound = IPython.get_ipython()\n"
+    done = anode("n.ipynb", n__ipynb=notebook(*cells), lib__py=library)
+    shown = "<IPython.core.display.HTML object>\ntext\n(True, None)\n"
+    assert done.stdout == shown, done.stderr
+
+
 def test_unknown_magics_are_named(anode):
     done = anode("n.ipynb", n__ipynb=notebook("x = 1\n%frobnicate x"))
     assert done.returncode == 1 and "the magic %frobnicate is not implemented" in done.stderr

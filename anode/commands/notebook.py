@@ -299,7 +299,12 @@ def display(*values: Any, **options: Any) -> None:
 def stand_ins(shell: Shell) -> dict[str, ModuleType]:
     """The modules IPython and IPython.display, for notebooks where IPython is not installed."""
     package, shown = ModuleType("IPython"), ModuleType("IPython.display")
-    vars(package).update(display=shown, get_ipython=lambda: shell, __path__=[])
+
+    def get_ipython() -> Shell | None:
+        """The shell for the notebook's own cells; libraries are told that there is none."""
+        return shell if sys._getframe(1).f_globals is shell.user_ns else None
+
+    vars(package).update(display=shown, get_ipython=get_ipython, __path__=[])
     vars(shown).update(display=display, clear_output=lambda wait=False: None)
     for name in ("Audio", "HTML", "Image", "Javascript", "Latex", "Markdown", "Math", "SVG"):
         vars(shown)[name] = type(name, (_Picture,), {})
