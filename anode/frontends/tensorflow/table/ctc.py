@@ -171,7 +171,7 @@ def _beam(log_p: Array, width: int) -> list[tuple[Prefix, float]]:
                 before = by_blank if prefix and label == prefix[-1] else total
                 longer = grown.setdefault((*prefix, label), [-np.inf, -np.inf])
                 longer[1] = np.logaddexp(longer[1], before + row[label])
-        best = sorted(grown.items(), key=lambda item: -np.logaddexp(*item[1]))[:width]
+        best = sorted(grown.items(), key=lambda item: -np.logaddexp(item[1][0], item[1][1]))[:width]
         beams = {prefix: (ends[0], ends[1]) for prefix, ends in best}
     ranked = [(prefix, float(np.logaddexp(*ends))) for prefix, ends in beams.items()]
     return sorted(ranked, key=lambda item: -item[1])
