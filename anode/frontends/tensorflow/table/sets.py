@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,8 @@ def _of_dense(x: Array) -> Sets:
     return {place: set(x[place].tolist()) for place in np.ndindex(*x.shape[:-1])}
 
 
-def _of_sparse(indices: Array, values: Array, shape: Array, validate: bool) -> Sets:
+def _of_sparse(parts: Sequence[Array], validate: bool) -> Sets:
+    indices, values, shape = parts
     ordered = [tuple(row) for row in indices.tolist()]
     if validate and (ordered != sorted(ordered) or (indices < 0).any() or (indices >= shape).any()):
         raise InvalidArgumentError(None, None, "the indices of a set are out of order or bounds")
@@ -64,7 +65,7 @@ def _(a: Array, b: Array, *, set_operation: Any, validate_indices: bool) -> Any:
 
 @host("DenseToSparseSetOperation", f"set1:T {SPARSE.format(2)} -> int64 T int64", **ATTRS)
 def _(a: Array, *b: Array, set_operation: Any, validate_indices: bool) -> Any:
-    return _combined(_of_dense(a), _of_sparse(*b, validate_indices), set_operation, a.dtype)
+    return _combined(_of_dense(a), _of_sparse(b, validate_indices), set_operation, a.dtype)
 
 
 @host(
@@ -73,13 +74,13 @@ def _(a: Array, *b: Array, set_operation: Any, validate_indices: bool) -> Any:
     **ATTRS,
 )
 def _(*ab: Array, set_operation: Any, validate_indices: bool) -> Any:
-    a, b = (_of_sparse(*part, validate_indices) for part in (ab[:3], ab[3:]))
+    a, b = (_of_sparse(part, validate_indices) for part in (ab[:3], ab[3:]))
     return _combined(a, b, set_operation, ab[1].dtype)
 
 
 @host("SetSize", f"{SPARSE.format('')} -> int32", validate_indices=True)
 def _(indices: Array, values: Array, shape: Array, *, validate_indices: bool) -> Array:
-    found = _of_sparse(indices, values, shape, validate_indices)
+    found = _of_sparse((indices, values, shape), validate_indices)
     sizes = np.zeros(shape[:-1], np.int32)
     for place, items in found.items():
         sizes[place] = len(items)
