@@ -137,8 +137,8 @@ def test_cells_that_should_raise(anode):
 
 def test_ipython_is_there_for_cells_only(anode):
     cells = [
-        "from IPython import get_ipython\nfrom IPython.display import HTML, clear_output\nimport lib",
-        "clear_output(wait=True)\ndisplay(HTML('x'), 'text')\nget_ipython() is not None, lib.found",
+        "from IPython import get_ipython\nfrom IPython.display import HTML\nimport lib",
+        "display(HTML('x'), 'text')\nget_ipython() is not None, lib.found",
     ]
     library = "import IPython\nfound = IPython.get_ipython()\n"
     done = anode("n.ipynb", n__ipynb=notebook(*cells), lib__py=library)

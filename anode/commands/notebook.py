@@ -304,7 +304,9 @@ def stand_ins(shell: Shell) -> dict[str, ModuleType]:
         """The shell for the notebook's own cells; libraries are told that there is none."""
         return shell if sys._getframe(1).f_globals is shell.user_ns else None
 
-    vars(package).update(display=shown, get_ipython=get_ipython, __path__=[])
+    # Since 8.24 matplotlib asks IPython for nothing but these.
+    vars(package).update(__version__="8.24.0", version_info=(8, 24, 0), __path__=[])
+    vars(package).update(display=shown, get_ipython=get_ipython)
     vars(shown).update(display=display, clear_output=lambda wait=False: None)
     for name in ("Audio", "HTML", "Image", "Javascript", "Latex", "Markdown", "Math", "SVG"):
         vars(shown)[name] = type(name, (_Picture,), {})
