@@ -239,39 +239,56 @@ def slice_key(begin: Any, end: Any, strides: Any, **masks: int) -> tuple[Any, ..
     shape=shapes.strided,
     **MASKS,
 )
-def _(input: Node, begin: Node, end: Node, strides: Node, **masks: int) -> Node:
+def _(input: Node, begin: Node, end: Node, strides: Node, *, op: Any, **masks: int) -> Node:
     try:
         return ops.getitem(input, slice_key(static(begin), static(end), static(strides), **masks))
     except NotStatic:
-        whole = masks["begin_mask"] & masks["end_mask"]
-        chosen = whole | masks["ellipsis_mask"] | masks["new_axis_mask"] | masks["shrink_axis_mask"]
-        if chosen + 1 != 1 << len(static(strides)):
+        bounds = [shapes.numbers(t) for t in op.inputs[1:]]
+        if None in bounds or not _takes_elements(*bounds, masks):  # type: ignore[arg-type]
             raise
-        return _elements(input, begin, static(strides), masks)
+        return _elements(input, begin, *bounds, masks)  # type: ignore[arg-type]
 
 
-def _elements(x: Node, begin: Node, strides: Array, masks: dict[str, int]) -> Node:
-    """A strided slice whose run-time indices each take one element of a dim."""
-    kept = {**masks, "shrink_axis_mask": 0, "begin_mask": -1, "end_mask": -1}
-    steps = np.where([masks["shrink_axis_mask"] >> i & 1 for i in range(len(strides))], 1, strides)
-    whole = slice_key(steps, steps, steps, **kept)
-    indices, axis = {}, 0
-    for i, part in enumerate(whole):
+def _takes_elements(
+    begin: shapes.Sizes, end: shapes.Sizes, strides: shapes.Sizes, masks: dict[str, int]
+) -> bool:
+    """Whether every bound that is not known is that of a single element, or does not count."""
+    free = masks["ellipsis_mask"] | masks["new_axis_mask"]
+    one = free | masks["shrink_axis_mask"]
+    counts = ((begin, one | masks["begin_mask"]), (end, one | masks["end_mask"]), (strides, one))
+    return all(
+        value is not None or mask >> i & 1
+        for values, mask in counts
+        for i, value in enumerate(values)
+    )
+
+
+def _elements(
+    x: Node,
+    places: Node,
+    begin: shapes.Sizes,
+    end: shapes.Sizes,
+    strides: shapes.Sizes,
+    masks: dict[str, int],
+) -> Node:
+    """A strided slice some of whose single elements lie at run-time places."""
+    unknown = {i for i, n in enumerate(begin) if n is None and masks["shrink_axis_mask"] >> i & 1}
+    filled = [[0 if n is None else n for n in bound] for bound in (begin, end, strides)]
+    key = slice_key(*filled, **masks)
+    chosen, axis = {}, 0
+    for i, part in enumerate(key):
         if part is Ellipsis:
-            axis = len(x.shape) - sum(p is not None for p in whole[i + 1 :])
+            axis = len(x.shape) - sum(p is not None for p in key[i + 1 :])
         elif part is not None:
-            if masks["shrink_axis_mask"] >> i & 1:
-                indices[axis] = begin[i]
+            if i in unknown:
+                chosen[axis] = places[i]
             axis += 1
-    sizes = [1 if d in indices else n for d, n in enumerate(x.shape)]
     starts = [
-        _counted(indices[d], n) if d in indices else constant(0, begin.dtype)
+        _counted(chosen[d], n) if d in chosen else constant(0, places.dtype)
         for d, n in enumerate(x.shape)
     ]
-    picked = ops.dynamic_slice(x, *starts, sizes=sizes)
-    shrunk = masks["shrink_axis_mask"]
-    key = tuple(0 if shrunk >> i & 1 else part for i, part in enumerate(whole))
-    return ops.getitem(picked, key)
+    sizes = [1 if d in chosen else n for d, n in enumerate(x.shape)]
+    return ops.getitem(ops.dynamic_slice(x, *starts, sizes=sizes), key)
 
 
 def _counted(index: Node, size: Any) -> Node:

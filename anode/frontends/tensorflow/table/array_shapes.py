@@ -67,6 +67,11 @@ def tiled(op: Any) -> list[Any]:
         return [None if repeats is None else [None] * len(repeats)]
     if repeats is None:
         return [[None] * len(sizes)]
+    if len(sizes) != len(repeats):
+        raise ValueError(
+            f"Shape must be rank {len(sizes)} but is rank {len(repeats)} for '{op.name}' (op: "
+            f"'Tile') with input shapes: {op.inputs[0].shape}, {op.inputs[1].shape}."
+        )
     pairs = zip(sizes, repeats, strict=True)
     return [[None if n is None or r is None else n * r for n, r in pairs]]
 
@@ -121,7 +126,7 @@ def _strided(op: Any, sizes: Sizes, begin: Sizes, end: Sizes, strides: Sizes, ma
         elif has("new_axis_mask", i):
             result.append(1)
         elif has("shrink_axis_mask", i):
-            _check_index(op, begin[i], rest.pop(0))
+            _check_index(op, begin[i], len(sizes) - len(rest), rest.pop(0))
         else:
             low = (begin[i], has("begin_mask", i))
             high = (end[i], has("end_mask", i))
@@ -129,11 +134,11 @@ def _strided(op: Any, sizes: Sizes, begin: Sizes, end: Sizes, strides: Sizes, ma
     return result + rest
 
 
-def _check_index(op: Any, index: int | None, size: int | None) -> None:
+def _check_index(op: Any, index: int | None, axis: int, size: int | None) -> None:
     if index is not None and size is not None and not -size <= index < size:
         raise ValueError(
-            f"slice index {index} of dimension is out of bounds: the size is {size}, "
-            f"for '{op.name}' (op: 'StridedSlice')"
+            f"slice index {index} of dimension {axis} out of bounds. for '{op.name}' (op: "
+            f"'StridedSlice') with input shapes: {op.inputs[0].shape}."
         )
 
 
