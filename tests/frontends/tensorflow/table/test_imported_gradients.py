@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,7 @@ from anode.frontends.tensorflow.modules import namespace
 
 tf: Any = namespace("")
 RANDOM = np.random.default_rng(0)
+DATA = Path(__file__).parent / "data"
 
 
 def real(*shape: int) -> np.ndarray:
@@ -122,3 +126,15 @@ def test_broadcast_gradient_args() -> None:
     with tf.Graph().as_default(), tf.Session() as session:
         found = session.run(list(apply("BroadcastGradientArgs", [2, 1, 5], [3, 5])))
     assert [axes.tolist() for axes in found] == [[1], [0]]
+
+
+def test_a_graph_with_tensorflows_own_gradients_trains_as_there() -> None:
+    record = json.loads((DATA / "trained.json").read_text())
+    message = tf.GraphDef.FromString(gzip.decompress((DATA / "trained.pb.gz").read_bytes()))
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.import_graph_def(message, name="")
+        session.run("init")
+        feeds = {"x:0": record["x"], "y:0": record["y"]}
+        losses = [session.run(["loss:0", "train"], feeds)[0] for _ in range(4)]
+    np.testing.assert_allclose(losses, record["losses"], rtol=1e-5)
+    assert losses[3] < losses[0]
