@@ -44,7 +44,6 @@ class Queue:
     padded = False
 
     def __init__(self, op: Any, shapes: Sequence[Any], capacity: int) -> None:
-        self._op = op
         self._name = op.name
         self._shapes = [TensorShape(shape) for shape in shapes]
         self._capacity = capacity if capacity >= 0 else 2**31 - 1
@@ -72,14 +71,14 @@ class Queue:
     # waiting
 
     @contextmanager
-    def _turn(self, line: deque[Ticket], what: str) -> Iterator[Wait]:
+    def _turn(self, line: deque[Ticket], what: str, op: Any) -> Iterator[Wait]:
         """The head of the line; gives a function that waits until a condition holds."""
         ticket = Ticket()
 
         def wait(condition: Callable[[], Any]) -> None:
             self._changed.wait_for(lambda: ticket.cancelled or condition())
             if ticket.cancelled:
-                raise CancelledError(None, self._op, f"{what} operation was cancelled")
+                raise CancelledError(None, op, f"{what} operation was cancelled")
 
         with self._changed:
             line.append(ticket)
@@ -93,20 +92,20 @@ class Queue:
     def _title(self) -> str:
         return f"{self.kind} '_0_{self._name}'"
 
-    def put(self, elements: Sequence[Element]) -> None:
+    def put(self, elements: Sequence[Element], op: Any) -> None:
         """Put the elements in, one after the other, as there is room; CancelledError if closed."""
-        with self._turn(self._putting, "Enqueue") as wait:
+        with self._turn(self._putting, "Enqueue", op) as wait:
             if self._closed:
-                raise CancelledError(None, self._op, f"{self._title()} is closed.")
+                raise CancelledError(None, op, f"{self._title()} is closed.")
             for element in elements:
                 wait(lambda: len(self._elements) < self._capacity)
                 self._push(element)
                 self._changed.notify_all()
 
-    def take(self, number: int, fewer: bool = False) -> list[Element]:
+    def take(self, number: int, op: Any, fewer: bool = False) -> list[Element]:
         """The next elements; OutOfRangeError if a closed queue lacks them (with `fewer`: all)."""
         taken: list[Element] = []
-        with self._turn(self._taking, "Dequeue") as wait:
+        with self._turn(self._taking, "Dequeue", op) as wait:
             try:
                 while len(taken) < number:
                     wait(lambda: self._ready() or self._closed)
@@ -122,12 +121,12 @@ class Queue:
             self._give_back(taken)
             raise OutOfRangeError(
                 None,
-                self._op,
+                op,
                 f"{self._title()} is closed and has insufficient elements "
                 f"(requested {number}, current size {len(self._elements)})",
             )
 
-    def close(self, cancel_pending: bool) -> None:
+    def close(self, cancel_pending: bool, op: Any) -> None:
         """Let nothing more in; with `cancel_pending` neither what waits already."""
         with self._changed:
             if cancel_pending:
@@ -136,7 +135,7 @@ class Queue:
                     ticket.cancelled = True
                 self._changed.notify_all()
                 return
-        with self._turn(self._putting, "Enqueue"):
+        with self._turn(self._putting, "Enqueue", op):
             self._closed = True
 
     def cancel(self) -> None:
@@ -155,36 +154,38 @@ class Queue:
 
     # what goes in and comes out
 
-    def check(self, element: Element) -> None:
+    def check(self, element: Element, op: Any) -> None:
         """InvalidArgumentError where the sizes of a component are not those declared."""
         for index, (shape, part) in enumerate(zip(self._shapes, element, strict=False)):
             if not shape.is_compatible_with(part.shape):
                 got = list(part.shape)
                 raise InvalidArgumentError(
                     None,
-                    self._op,
+                    op,
                     f"Shape mismatch in tuple component {index}. Expected {shape}, got {got}",
                 )
 
-    def rows(self, columns: Sequence[np.ndarray]) -> list[Element]:
+    def rows(self, columns: Sequence[np.ndarray], op: Any) -> list[Element]:
         """The elements that the rows of the components are."""
         length = len(columns[0]) if columns[0].ndim else 0
         for index, column in enumerate(columns):
             if not column.ndim or len(column) != length:
                 raise InvalidArgumentError(
                     None,
-                    self._op,
+                    op,
                     "All input tensors must have the same size in the 0th dimension. Component "
                     f"{index} has {len(column) if column.ndim else 0}, and should have {length}",
                 )
         return [tuple(column[row, ...] for column in columns) for row in range(length)]
 
-    def batch(self, elements: Sequence[Element], types: Sequence[Any]) -> tuple[np.ndarray, ...]:
+    def batch(
+        self, elements: Sequence[Element], types: Sequence[Any], op: Any
+    ) -> tuple[np.ndarray, ...]:
         """The components of several elements, each stacked."""
         if not self._shapes:
             raise InvalidArgumentError(
                 None,
-                self._op,
+                op,
                 f"{self.kind}'s DequeueMany and DequeueUpTo require the components to have "
                 "specified shapes.",
             )
@@ -320,11 +321,11 @@ def _forever(timeout_ms: int) -> None:
 @host(
     "QueueEnqueueV2", "handle:resource components:[Tcomponents] -> ", timeout_ms=-1, stateful=True
 )
-def _(handle: Queue, components: list[np.ndarray], *, timeout_ms: int) -> tuple[()]:
+def _(handle: Queue, components: list[np.ndarray], *, run: Any, timeout_ms: int) -> tuple[()]:
     _forever(timeout_ms)
     copies = tuple(np.array(part) for part in components)  # a fed array may change later
-    handle.check(copies)
-    handle.put([copies])
+    handle.check(copies, run.op)
+    handle.put([copies], run.op)
     return ()
 
 
@@ -334,12 +335,12 @@ def _(handle: Queue, components: list[np.ndarray], *, timeout_ms: int) -> tuple[
     timeout_ms=-1,
     stateful=True,
 )
-def _(handle: Queue, components: list[np.ndarray], *, timeout_ms: int) -> tuple[()]:
+def _(handle: Queue, components: list[np.ndarray], *, run: Any, timeout_ms: int) -> tuple[()]:
     _forever(timeout_ms)
-    elements = handle.rows([np.array(part) for part in components])
+    elements = handle.rows([np.array(part) for part in components], run.op)
     for element in elements[:1]:
-        handle.check(element)
-    handle.put(elements)
+        handle.check(element, run.op)
+    handle.put(elements, run.op)
     return ()
 
 
@@ -350,9 +351,9 @@ def _(handle: Queue, components: list[np.ndarray], *, timeout_ms: int) -> tuple[
     timeout_ms=-1,
     stateful=True,
 )
-def _(handle: Queue, *, timeout_ms: int) -> Element:
+def _(handle: Queue, *, run: Any, timeout_ms: int) -> Element:
     _forever(timeout_ms)
-    [element] = handle.take(1)
+    [element] = handle.take(1, run.op)
     return element
 
 
@@ -364,10 +365,10 @@ def _(handle: Queue, *, timeout_ms: int) -> Element:
     stateful=True,
 )
 def _(
-    handle: Queue, n: np.ndarray, *, component_types: Any, timeout_ms: int
+    handle: Queue, n: np.ndarray, *, component_types: Any, run: Any, timeout_ms: int
 ) -> tuple[np.ndarray, ...]:
     _forever(timeout_ms)
-    return handle.batch(handle.take(int(n)), component_types)
+    return handle.batch(handle.take(int(n), run.op), component_types, run.op)
 
 
 @host(
@@ -378,15 +379,15 @@ def _(
     stateful=True,
 )
 def _(
-    handle: Queue, n: np.ndarray, *, component_types: Any, timeout_ms: int
+    handle: Queue, n: np.ndarray, *, component_types: Any, run: Any, timeout_ms: int
 ) -> tuple[np.ndarray, ...]:
     _forever(timeout_ms)
-    return handle.batch(handle.take(int(n), fewer=True), component_types)
+    return handle.batch(handle.take(int(n), run.op, fewer=True), component_types, run.op)
 
 
 @host("QueueCloseV2", "handle:resource -> ", cancel_pending_enqueues=False, stateful=True)
-def _(handle: Queue, *, cancel_pending_enqueues: bool) -> tuple[()]:
-    handle.close(cancel_pending_enqueues)
+def _(handle: Queue, *, run: Any, cancel_pending_enqueues: bool) -> tuple[()]:
+    handle.close(cancel_pending_enqueues, run.op)
     return ()
 
 

@@ -38,15 +38,15 @@ class Reader:
         """The records of one file."""
         raise NotImplementedError
 
-    def read(self, queue: Any) -> Record:
+    def read(self, queue: Any, op: Any) -> Record:
         """The next record; the queue's OutOfRangeError when there are no more files."""
         with self._lock:
-            return self._read(queue)
+            return self._read(queue, op)
 
-    def _read(self, queue: Any) -> Record:
+    def _read(self, queue: Any, op: Any) -> Record:
         while True:
             if self._records is None:
-                [[name]] = queue.take(1)
+                [[name]] = queue.take(1, op)
                 self._records = self.records(name[()])
             for record in self._records:
                 self.produced += 1
@@ -54,12 +54,12 @@ class Reader:
             self._records = None
             self.completed += 1
 
-    def read_up_to(self, queue: Any, number: int) -> list[Record]:
+    def read_up_to(self, queue: Any, number: int, op: Any) -> list[Record]:
         """The next records, as many as there are up to `number`; at least one."""
         found: list[Record] = []
         while len(found) < number:
             try:
-                found.append(self.read(queue))
+                found.append(self.read(queue, op))
             except OutOfRangeError:
                 if not found:
                     raise
@@ -198,8 +198,8 @@ def _(*, run: Any, shared_name: str, container: str) -> Any:
     shape="scalar",
     stateful=True,
 )
-def _(reader_handle: Reader, queue_handle: Any) -> Record:
-    return reader_handle.read(queue_handle)
+def _(reader_handle: Reader, queue_handle: Any, *, run: Any) -> Record:
+    return reader_handle.read(queue_handle, run.op)
 
 
 def _vectors(op: Any) -> list[Any]:
@@ -212,8 +212,10 @@ def _vectors(op: Any) -> list[Any]:
     shape=_vectors,
     stateful=True,
 )
-def _(reader_handle: Reader, queue_handle: Any, num_records: np.ndarray) -> tuple[np.ndarray, ...]:
-    found = reader_handle.read_up_to(queue_handle, int(num_records))
+def _(
+    reader_handle: Reader, queue_handle: Any, num_records: np.ndarray, *, run: Any
+) -> tuple[np.ndarray, ...]:
+    found = reader_handle.read_up_to(queue_handle, int(num_records), run.op)
     return object_array([key for key, _ in found]), object_array([value for _, value in found])
 
 
