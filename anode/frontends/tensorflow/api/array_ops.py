@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
         """What the table defines."""
+
+
 reshape: Any = globals()["reshape"]
 
 
@@ -371,7 +373,7 @@ class _Spec:
         self.begin: list[Any] = []
         self.end: list[Any] = []
         self.strides: list[Any] = []
-        self.masks = dict.fromkeys(
+        self.masks: dict[str, Any] = dict.fromkeys(
             ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask"), 0
         )
 
@@ -420,10 +422,11 @@ def getitem(tensor: Any, key: Any, var: Any = None) -> Any:
     for part in key if isinstance(key, (list, tuple)) else (key,):
         spec.add(part)
     with name_scope(None, "strided_slice", [tensor]) as scope:
-        operands = [_packed(part) for part in (spec.begin, spec.end, spec.strides)]
+        operands: list[Any] = [_packed(part) for part in (spec.begin, spec.end, spec.strides)]
         if any(operand.dtype == int64 for operand in operands):
             operands = [cast(operand, int64) for operand in operands]
-        return strided_slice(tensor, *operands, var=var, name=scope, **spec.masks)
+        begin, end, strides = operands
+        return strided_slice(tensor, begin, end, strides, var=var, name=scope, **spec.masks)
 
 
 def _packed(values: Sequence[Any]) -> Tensor:

@@ -280,7 +280,7 @@ def _similarity(
     kernel = constant(np.tile(_gaussian(size, sigma), (1, 1, channels, 1)))
 
     def smooth(x: Any) -> Any:
-        attrs = {"strides": [1, 1, 1, 1], "padding": "VALID"}
+        attrs: dict[str, Any] = {"strides": [1, 1, 1, 1], "padding": "VALID"}
         return apply("DepthwiseConv2dNative", x, kernel, **attrs)
 
     c1, c2 = (k1 * top) ** 2, (k2 * top) ** 2
@@ -290,7 +290,7 @@ def _similarity(
     both = smooth(a * b) * 2.0
     apart = smooth(apply("Square", a) + apply("Square", b))
     contrast = (both - products + c2) / (apart - squares + c2)
-    return tuple(_spatial_mean(x) for x in (luminance * contrast, contrast))  # type: ignore[return-value]
+    return tuple(_spatial_mean(x) for x in (luminance * contrast, contrast))
 
 
 def _spatial_mean(x: Any) -> Any:

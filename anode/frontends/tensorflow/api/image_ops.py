@@ -105,7 +105,7 @@ class Batch:
         if None not in known:
             return known[0], known[1]
         sizes = shape(self.images)
-        return tuple(sizes[i + 1] if n is None else n for i, n in enumerate(known))  # type: ignore[return-value]
+        return tuple(sizes[i + 1] if n is None else n for i, n in enumerate(known))
 
 
 def _target(size: Any) -> tuple[Tensor, list[int | None]]:
@@ -136,7 +136,7 @@ def resize_images(
             tensor, wanted = _within(batch, tensor, wanted)
         if None not in wanted and tuple(wanted) == batch.sides():
             return batch.given
-        attrs = {"align_corners": align_corners}
+        attrs: dict[str, Any] = {"align_corners": align_corners}
         return batch.like_given(apply(_METHODS[method], batch.images, tensor, **attrs))
 
 
@@ -389,7 +389,7 @@ def non_max_suppression_padded(
     """`non_max_suppression`, filled up to the size with zeros, and how many are no filling."""
     with name_scope(name, "non_max_suppression_padded"):
         operands = (boxes, scores, max_output_size, iou_threshold, score_threshold)
-        attrs = {"pad_to_max_output_size": pad_to_max_output_size}
+        attrs: dict[str, Any] = {"pad_to_max_output_size": pad_to_max_output_size}
         return apply("NonMaxSuppressionV4", *operands, **attrs)
 
 

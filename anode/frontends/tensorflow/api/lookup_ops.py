@@ -193,7 +193,7 @@ class _Table(LookupInterface):
         self, key_dtype: Any, value_dtype: Any, default_value: Any, name: str, shared_name: str
     ) -> None:
         super().__init__(key_dtype, value_dtype)
-        kinds = {"key_dtype": self._key_dtype, "value_dtype": self._value_dtype}
+        kinds: dict[str, Any] = {"key_dtype": self._key_dtype, "value_dtype": self._value_dtype}
         with name_scope(name) as scope:
             self.resource_handle = apply(self.type, name=scope, shared_name=shared_name, **kinds)
             self._default_value = convert_to_tensor(default_value, self._value_dtype)
@@ -230,7 +230,7 @@ class _Table(LookupInterface):
     def export(self, name: str | None = None) -> Any:
         """All keys, and all values."""
         with name_scope(name, f"{self.name}_Export"):
-            kinds = {"Tkeys": self._key_dtype, "Tvalues": self._value_dtype}
+            kinds: dict[str, Any] = {"Tkeys": self._key_dtype, "Tvalues": self._value_dtype}
             return apply("LookupTableExportV2", self.resource_handle, **kinds)
 
 

@@ -18,6 +18,8 @@ from anode.frontends.tensorflow.graph import (
     convert_to_tensor,
     get_default_session,
     name_scope,
+    placeholder,
+    placeholder_with_default,
 )
 from anode.frontends.tensorflow.opdef import export, renamed
 from anode.frontends.tensorflow.tensor_shape import TensorShape
@@ -135,6 +137,27 @@ def convert_to_tensor_or_sparse_tensor(
     return convert_to_tensor(value, dtype, name)
 
 
+@export("sparse.placeholder", "sparse_placeholder")
+def sparse_placeholder(dtype: Any, shape: Any = None, name: str | None = None) -> SparseTensor:
+    """A sparse tensor that is fed a SparseTensorValue, or its three arrays."""
+
+    def named(part: str) -> str | None:
+        return None if name is None else f"{name}/{part}"
+
+    if shape is None:
+        rank, sizes = None, placeholder(int64, [None], named("shape"))
+    else:
+        dims = list(TensorShape(shape).as_list()) if not isinstance(shape, Tensor) else None
+        if dims is not None:
+            shape = constant([-1 if n is None else n for n in dims], int64)
+        rank, sizes = (
+            shape.shape.as_list()[0],
+            placeholder_with_default(shape, shape.shape, named("shape")),
+        )
+    values = placeholder(dtype, [None], named("values"))
+    return SparseTensor(placeholder(int64, [None, rank], named("indices")), values, sizes)
+
+
 # to and from dense tensors
 
 
@@ -196,7 +219,7 @@ def sparse_tensor_dense_matmul(
     """A sparse matrix times a dense one."""
     with name_scope(name, "SparseTensorDenseMatMul", [b]):
         parts = sparse_of(sp_a)._components
-        attrs = {"adjoint_a": adjoint_a, "adjoint_b": adjoint_b}
+        attrs: dict[str, Any] = {"adjoint_a": adjoint_a, "adjoint_b": adjoint_b}
         return apply("SparseTensorDenseMatMul", *parts, b, **attrs)
 
 
@@ -237,7 +260,8 @@ def sparse_reduce_sum(sp_input: Any, axis: Any = None, keepdims: bool | None = N
 def sparse_reorder(sp_input: Any, name: str | None = None) -> SparseTensor:
     """With the elements in row-major order."""
     sp = sparse_of(sp_input)
-    return SparseTensor(*apply("SparseReorder", *sp._components, name=name), sp.dense_shape)
+    indices, values = apply("SparseReorder", *sp._components, name=name)
+    return SparseTensor(indices, values, sp.dense_shape)
 
 
 @export("sparse.reshape", "sparse_reshape")
@@ -273,8 +297,8 @@ def sparse_retain(sp_input: Any, to_retain: Any) -> SparseTensor:
     """Only the elements where the mask holds."""
     sp = sparse_of(sp_input)
     places = apply("Reshape", apply("Where", convert_to_tensor(to_retain)), [-1])
-    kept = [apply("GatherV2", part, places, 0) for part in (sp.indices, sp.values)]
-    return SparseTensor(*kept, sp.dense_shape)
+    indices, values = (apply("GatherV2", part, places, 0) for part in (sp.indices, sp.values))
+    return SparseTensor(indices, values, sp.dense_shape)
 
 
 @export("sparse.concat", "sparse_concat")

@@ -79,7 +79,7 @@ def reduce_join(
         if rank is None:
             raise ValueError("reduce_join: give axis where the rank of the inputs is not known")
         axis = list(range(rank))[::-1]
-    attrs = {"keep_dims": bool(keepdims), "separator": separator}
+    attrs: dict[str, Any] = {"keep_dims": bool(keepdims), "separator": separator}
     with name_scope(name, "ReduceJoin", [tensor]):
         return apply("ReduceJoin", tensor, axis, **attrs)
 
@@ -93,7 +93,11 @@ def regex_replace(
         return apply(
             "RegexReplace", input, pattern, rewrite, replace_global=replace_global, name=name
         )
-    attrs = {"pattern": pattern, "rewrite": rewrite, "replace_global": replace_global}
+    attrs: dict[str, Any] = {
+        "pattern": pattern,
+        "rewrite": rewrite,
+        "replace_global": replace_global,
+    }
     return apply("StaticRegexReplace", input, name=name, **attrs)
 
 

@@ -15,7 +15,7 @@ from anode.ir.dtypes import DType, dtype_of
 from anode.ir.node import Node, constant
 
 Array = np.ndarray
-MASKS = dict.fromkeys(
+MASKS: dict[str, Any] = dict.fromkeys(
     ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask"), 0
 )
 
@@ -243,38 +243,30 @@ def _(input: Node, begin: Node, end: Node, strides: Node, *, op: Any, **masks: i
     try:
         return ops.getitem(input, slice_key(static(begin), static(end), static(strides), **masks))
     except NotStatic:
-        bounds = [shapes.numbers(t) for t in op.inputs[1:]]
-        if None in bounds or not _takes_elements(*bounds, masks):  # type: ignore[arg-type]
+        bounds = [numbers for t in op.inputs[1:] if (numbers := shapes.numbers(t)) is not None]
+        if len(bounds) < 3 or not _takes_elements(bounds, masks):
             raise
-        return _elements(input, begin, *bounds, masks)  # type: ignore[arg-type]
+        return _elements(input, begin, bounds, masks)
 
 
-def _takes_elements(
-    begin: shapes.Sizes, end: shapes.Sizes, strides: shapes.Sizes, masks: dict[str, int]
-) -> bool:
+def _takes_elements(bounds: Sequence[shapes.Sizes], masks: dict[str, int]) -> bool:
     """Whether every bound that is not known is that of a single element, or does not count."""
     free = masks["ellipsis_mask"] | masks["new_axis_mask"]
     one = free | masks["shrink_axis_mask"]
-    counts = ((begin, one | masks["begin_mask"]), (end, one | masks["end_mask"]), (strides, one))
+    free_of = (one | masks["begin_mask"], one | masks["end_mask"], one)
     return all(
         value is not None or mask >> i & 1
-        for values, mask in counts
+        for values, mask in zip(bounds, free_of, strict=True)
         for i, value in enumerate(values)
     )
 
 
-def _elements(
-    x: Node,
-    places: Node,
-    begin: shapes.Sizes,
-    end: shapes.Sizes,
-    strides: shapes.Sizes,
-    masks: dict[str, int],
-) -> Node:
+def _elements(x: Node, places: Node, bounds: Sequence[shapes.Sizes], masks: dict[str, int]) -> Node:
     """A strided slice some of whose single elements lie at run-time places."""
-    unknown = {i for i, n in enumerate(begin) if n is None and masks["shrink_axis_mask"] >> i & 1}
-    filled = [[0 if n is None else n for n in bound] for bound in (begin, end, strides)]
-    key = slice_key(*filled, **masks)
+    shrunk = masks["shrink_axis_mask"]
+    unknown = {i for i, n in enumerate(bounds[0]) if n is None and shrunk >> i & 1}
+    begin, end, strides = ([0 if n is None else n for n in bound] for bound in bounds)
+    key = slice_key(begin, end, strides, **masks)
     chosen, axis = {}, 0
     for i, part in enumerate(key):
         if part is Ellipsis:

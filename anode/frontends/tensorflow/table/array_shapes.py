@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -146,5 +146,5 @@ def _length(size: int | None, low: Bound, high: Bound, stride: int | None) -> in
     if size is None or stride is None or any(v is None and not open for v, open in (low, high)):
         whole = low[1] and high[1] and stride in (1, -1)
         return size if whole else None
-    bounds: Sequence[Any] = [None if open else value for value, open in (low, high)]
-    return len(range(*slice(*bounds, stride).indices(size)))
+    start, stop = (None if open else value for value, open in (low, high))
+    return len(range(*slice(start, stop, stride).indices(size)))

@@ -104,7 +104,7 @@ def _sampled(low: Node, high: Node, length: int, count: int) -> Node:
     shape = (int(low.shape[0]), count)
     if count == 1:
         return ops.reshape((low + high) * (0.5 * (length - 1)), shape=shape)
-    step = (high - low) * ((length - 1) / (count - 1))
+    step = (high - low) * (length - 1) / (count - 1)  # rounded as TensorFlow rounds
     first, step = (ops.broadcast_in_dim(n, shape=shape, axes=(0,)) for n in (low, step))
     return first * (length - 1) + step * ops.iota(shape=shape, dtype="f32", axis=1)
 

@@ -13,6 +13,7 @@ from anode.frontends.tensorflow import dtypes as tf
 from anode.frontends.tensorflow.infer import known_value
 from anode.frontends.tensorflow.opdef import REQUIRED, host, host_kernel, op, static
 from anode.frontends.tensorflow.table.array import axis_of, ints, number
+from anode.ir.dims import product
 from anode.ir.graph import Graph
 from anode.ir.node import Node, constant
 from anode.ops.reduce import monoid
@@ -28,7 +29,7 @@ def take(params: Node, indices: Node, axis: int, batch_dims: int = 0) -> Node:
     if b == 0:
         return ops.take(params, indices, axis=axis)
     lead, between, after = params.shape[:b], params.shape[b:axis], params.shape[axis + 1 :]
-    count, m, k = (int(np.prod(dims)) for dims in (lead, between, after))
+    count, m, k = (product(dims) for dims in (lead, between, after))
     rows = ops.reshape(indices, shape=(count, -1 if indices.tensor.size else 0))
     places = ops.concatenate(
         *[ops.expand_dims(x, -1) for x in (ops.iota(shape=rows.shape, dtype=rows.dtype), rows)],
@@ -150,7 +151,7 @@ def _(diagonal: Node) -> Node:
 @op("DiagPart", "input:T -> T")
 def _(input: Node) -> Node:
     shape = input.shape[: len(input.shape) // 2]
-    size = int(np.prod(shape))
+    size = product(shape)
     return ops.reshape(diagonal(ops.reshape(input, shape=(size, size))), shape=shape)
 
 

@@ -84,7 +84,8 @@ def _found_shape(op: Any) -> list[Any]:
     stateful=True,
 )
 def _(table_handle: Any, keys: Array, default_value: Array) -> Array:
-    return table_handle.find(keys, default_value)  # type: ignore[no-any-return]
+    found: Array = table_handle.find(keys, default_value)
+    return found
 
 
 @host("LookupTableSizeV2", "table_handle:resource -> int64", shape="scalar", stateful=True)

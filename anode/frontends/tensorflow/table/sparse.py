@@ -9,6 +9,7 @@ import numpy as np
 
 from anode import ops
 from anode.frontends.tensorflow.errors import InvalidArgumentError
+from anode.frontends.tensorflow.infer import known_sizes
 from anode.frontends.tensorflow.opdef import REQUIRED, host, host_kernel, op
 from anode.frontends.tensorflow.table.array import ints
 from anode.frontends.tensorflow.table.array_shapes import sizes_at
@@ -24,9 +25,17 @@ def _add(x: Node, indices: Node, values: Node) -> Node:
     return scatter(x, indices, values, monoid("add", x.dtype))
 
 
+def _product_shape(op: Any) -> list[Any]:
+    rows = (known_sizes(op.inputs[2]) or [None, None])[int(op.get_attr("adjoint_a"))]
+    b = op.inputs[3].shape
+    columns = None if b.ndims is None else b.as_list()[not op.get_attr("adjoint_b")]
+    return [[rows, columns]]
+
+
 @op(
     "SparseTensorDenseMatMul",
     "a_indices:Tindices a_values:T a_shape:int64 b:T -> T",
+    shape=_product_shape,
     adjoint_a=False,
     adjoint_b=False,
 )
@@ -131,7 +140,8 @@ def _(a_indices: Node, a_values: Node, a_shape: Node, b: Node) -> Node:
 
 def _dense_at(indices: Node, shape: Node, dense: Node) -> Node:
     """The elements of a dense tensor, broadcast to the shape, at the indices."""
-    from anode.frontends.tensorflow.opdef import find
+    from anode.frontends.tensorflow.infer import known_sizes
+from anode.frontends.tensorflow.opdef import find
 
     gather: Any = find("GatherNd").lower
     found: Node = gather(ops.broadcast_to(dense, ints(shape)), indices)

@@ -370,7 +370,7 @@ def _(
     select_cols: Sequence[int],
     OUT_TYPE: Sequence[Any],
 ) -> tuple[Array, ...]:
-    quoting = csv.QUOTE_MINIMAL if use_quote_delim else csv.QUOTE_NONE
+    quoting: Any = csv.QUOTE_MINIMAL if use_quote_delim else csv.QUOTE_NONE
     lines = [s.decode("latin-1") for s in records.reshape(-1).tolist()]
     rows = []
     for at, line in enumerate(lines):
