@@ -148,14 +148,19 @@ def _taken(x: Node, places: Array, axis: int) -> Node:
 def _taps(
     length: int, out: int, coordinates: str, antialias: bool, cubic: float | None
 ) -> tuple[Array, Array]:
-    """The places and the weights (out, taps) of what each result is the sum of."""
-    radius, scale = 1 if cubic is None else 2, length / out
-    o = np.arange(out)
-    source = (o + 0.5) * scale - 0.5
+    """The places and the weights (out, taps) of what each result is the sum of.
+
+    Without `antialias` positions are float32, as TensorFlow and PyTorch have them: in a wide image
+    the rounding shows in the weights.
+    """
+    kind: Any = np.float64 if antialias else np.float32
+    radius, scale = 1 if cubic is None else 2, kind(length) / kind(out)
+    o = np.arange(out, dtype=kind)
+    source = (o + kind(0.5)) * scale - kind(0.5)
     if coordinates == "asymmetric":
         source = o * scale
     elif coordinates == "align_corners":
-        source = o * ((length - 1) / max(out - 1, 1))
+        source = o * (kind(length - 1) / kind(max(out - 1, 1)))
     if not antialias:
         places = np.floor(source).astype(int)[:, None] + np.arange(1 - radius, radius + 1)
         weights = _kernel(np.abs(source[:, None] - places), cubic)
