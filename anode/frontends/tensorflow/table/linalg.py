@@ -9,6 +9,7 @@ from typing import Any
 from anode import ops
 from anode.errors import ShapeError, UnsupportedOp
 from anode.frontends.tensorflow.opdef import REQUIRED, op
+from anode.frontends.tensorflow.table.math_shapes import product, product_of_stacks
 from anode.ir.node import Node
 
 
@@ -16,14 +17,11 @@ def _turned(x: Node, turn: bool) -> Node:
     return ops.swapaxes(x, -1, -2) if turn else x
 
 
-@op("MatMul", "a:T b:T -> T", transpose_a=False, transpose_b=False)
+@op("MatMul", "a:T b:T -> T", shape=product, transpose_a=False, transpose_b=False)
 def _(a: Node, b: Node, *, transpose_a: bool, transpose_b: bool) -> Node:
-    if len(a.shape) != 2 or len(b.shape) != 2:
+    if len(a.shape) != 2 or len(b.shape) != 2:  # which was not known before
         raise ShapeError(f"MatMul: both operands must be matrices, not {a.type} and {b.type}")
     contract = ((0 if transpose_a else 1,), (1 if transpose_b else 0,))
-    sizes = a.shape[contract[0][0]], b.shape[contract[1][0]]
-    if sizes[0] != sizes[1]:
-        raise ShapeError(f"Dimensions must be equal, but are {sizes[0]} and {sizes[1]} for MatMul")
     return ops.dot_general(a, b, contract=contract)
 
 
@@ -32,7 +30,7 @@ def _batch_matmul(x: Node, y: Node, *, adj_x: bool, adj_y: bool) -> Node:
 
 
 for _type in ("BatchMatMul", "BatchMatMulV2"):
-    op(_type, "x:T y:T -> T", adj_x=False, adj_y=False)(_batch_matmul)
+    op(_type, "x:T y:T -> T", shape=product_of_stacks, adj_x=False, adj_y=False)(_batch_matmul)
 
 
 @op(

@@ -10,6 +10,7 @@ import numpy as np
 from anode import ops
 from anode.errors import UnsupportedOp
 from anode.frontends.tensorflow.opdef import REQUIRED, host, host_kernel, op
+from anode.frontends.tensorflow.table.math_shapes import chosen
 from anode.ir.dtypes import DType, f32, f64, i32, u8
 from anode.ir.node import Node, constant
 
@@ -233,7 +234,7 @@ def _(x: Node, *, DstT: DType, Truncate: bool) -> Node:
 # choices
 
 
-@op("Select", "condition:bool t:T e:T -> T")
+@op("Select", "condition:bool t:T e:T -> T", shape=chosen)
 def _(condition: Node, t: Node, e: Node) -> Node:
     """A vector of conditions chooses whole rows."""
     if len(condition.shape) == 1 < len(t.shape):

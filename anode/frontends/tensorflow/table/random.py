@@ -19,6 +19,7 @@ from anode.errors import UnsupportedOp
 from anode.frontends.tensorflow import dtypes as tf
 from anode.frontends.tensorflow.infer import known_sizes
 from anode.frontends.tensorflow.opdef import REQUIRED, host, op, static
+from anode.frontends.tensorflow.table.array_shapes import sizes_at
 from anode.ir.dtypes import DType, f64, i32, i64, u16, u32, u64
 from anode.ir.graph import Graph
 from anode.ir.node import Node, constant
@@ -125,9 +126,12 @@ def _mixed(seed: Node) -> Node:
 
 
 for _type, _draw in DRAWS.items():
-    op(_type, "shape:T -> dtype", seed=0, seed2=0, dtype=REQUIRED, stateful=True)(_drawing(_draw))
+    _attrs: dict[str, Any] = {"seed": 0, "seed2": 0, "dtype": REQUIRED, "stateful": True}
+    op(_type, "shape:T -> dtype", shape=sizes_at(0), **_attrs)(_drawing(_draw))
 for _type, _draw in STATELESS.items():
-    op(_type, "shape:T seed:Tseed -> dtype", dtype=tf.float32)(_drawing_stateless(_draw))
+    op(_type, "shape:T seed:Tseed -> dtype", shape=sizes_at(0), dtype=tf.float32)(
+        _drawing_stateless(_draw)
+    )
 
 
 def _uniform_int(key: Node, shape: Shape, low: Node, high: Node) -> Node:
@@ -138,7 +142,14 @@ def _uniform_int(key: Node, shape: Shape, low: Node, high: Node) -> Node:
     return low + ops.bitcast(drawn, dtype=low.dtype)
 
 
-@op("RandomUniformInt", "shape:T minval:Tout maxval:Tout -> Tout", seed=0, seed2=0, stateful=True)
+@op(
+    "RandomUniformInt",
+    "shape:T minval:Tout maxval:Tout -> Tout",
+    shape=sizes_at(0),
+    seed=0,
+    seed2=0,
+    stateful=True,
+)
 def _(shape: Any, minval: Node, maxval: Node, *, key: Node, **_: int) -> Node:
     sizes = _shape(shape)
     return _uniform_int(_drawn(key, math.prod(sizes)), sizes, minval, maxval)

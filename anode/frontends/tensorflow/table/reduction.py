@@ -10,6 +10,7 @@ from anode import ops
 from anode.errors import ShapeError
 from anode.frontends.tensorflow import dtypes as tf
 from anode.frontends.tensorflow.opdef import op, static
+from anode.frontends.tensorflow.table.math_shapes import reduced, without_axis
 from anode.ir.dtypes import DType
 from anode.ir.node import Node
 
@@ -52,9 +53,13 @@ def _reduction(reduce: Lowering) -> Lowering:
 
 
 for _type, _reduce in REDUCTIONS.items():
-    op(_type, "input:T reduction_indices:Tidx -> T", keep_dims=False)(_reduction(_reduce))
+    op(_type, "input:T reduction_indices:Tidx -> T", shape=reduced, keep_dims=False)(
+        _reduction(_reduce)
+    )
 for _type, _reduce in {"All": ops.all, "Any": ops.any}.items():
-    op(_type, "input:bool reduction_indices:Tidx -> bool", keep_dims=False)(_reduction(_reduce))
+    op(_type, "input:bool reduction_indices:Tidx -> bool", shape=reduced, keep_dims=False)(
+        _reduction(_reduce)
+    )
 
 
 def _arg_reduction(reduce: Lowering) -> Lowering:
@@ -66,7 +71,7 @@ def _arg_reduction(reduce: Lowering) -> Lowering:
 
 
 for _type, _reduce in {"ArgMax": ops.argmax, "ArgMin": ops.argmin}.items():
-    op(_type, "input:T dimension:Tidx -> output_type", output_type=tf.int64)(
+    op(_type, "input:T dimension:Tidx -> output_type", shape=without_axis, output_type=tf.int64)(
         _arg_reduction(_reduce)
     )
 

@@ -112,3 +112,27 @@ def test_moments_of_gamma_and_poisson(tf: Any) -> None:
     np.testing.assert_allclose(gamma.mean(0), [1.0, 2.5], rtol=0.1)
     poisson = run(tf, tf.random_poisson(3.0, [4000], seed=1))
     np.testing.assert_allclose([poisson.mean(), poisson.var()], 3.0, rtol=0.1)
+
+
+def test_static_shapes(tf: Any) -> None:
+    x, axis = tf.placeholder(tf.float32, [None, 3, 4]), tf.placeholder(tf.int32, [])
+    y = tf.placeholder(tf.float32)
+    shapes = {
+        tf.reduce_sum(x, 1): [None, 4],
+        tf.reduce_max(x, [0, -1], keepdims=True): [1, 3, 1],
+        tf.reduce_mean(x, axis, keepdims=True): [None, None, None],
+        tf.argmax(x, -1): [None, 3],
+        tf.argmax(x, axis): [None, None],
+        tf.matmul(x, x, transpose_b=True): [None, 3, 3],
+        tf.matmul(x, tf.ones([1, 4, 7])): [None, 3, 7],
+        tf.matmul(tf.ones([3, 2]), tf.placeholder(tf.float32, [3, None]), True): [2, None],
+        tf.where(x > 0, x, tf.ones([5, 3, 4])): [5, 3, 4],
+        tf.truncated_normal(tf.stack([tf.shape(x)[0], 2])): [None, 2],
+    }
+    assert [t.get_shape().as_list() for t in shapes] == list(shapes.values())
+    assert tf.reduce_sum(x, axis).get_shape().ndims is None
+    assert tf.matmul(y, x).get_shape().ndims is None
+    with pytest.raises(ValueError, match="Invalid reduction dimension 3"):
+        tf.reduce_sum(x, 3)
+    with pytest.raises(ValueError, match="rank 2 but is rank 1"):
+        tf.matmul(tf.ones([3]), tf.ones([3, 2]))
