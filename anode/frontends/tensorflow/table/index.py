@@ -58,7 +58,8 @@ def _(params: Node, indices: Node, *, validate_indices: bool) -> Node:
 
 
 @op("GatherNd", "params:Tparams indices:Tindices -> Tparams")
-def _(params: Node, indices: Node) -> Node:
+def gather_nd(params: Node, indices: Node) -> Node:
+    """The slices of `params` at the index vectors along the last dim of `indices`."""
     depth, rank = int(indices.shape[-1]), len(indices.shape) - 1
     rest = params.shape[depth:]
     return ops.gather(

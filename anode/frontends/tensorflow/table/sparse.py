@@ -13,7 +13,7 @@ from anode.frontends.tensorflow.infer import known_sizes
 from anode.frontends.tensorflow.opdef import REQUIRED, host, host_kernel, op
 from anode.frontends.tensorflow.table.array import ints
 from anode.frontends.tensorflow.table.array_shapes import sizes_at
-from anode.frontends.tensorflow.table.index import scatter
+from anode.frontends.tensorflow.table.index import gather_nd, scatter
 from anode.ir.node import Node, constant, constant_value
 from anode.ops.reduce import monoid
 
@@ -140,12 +140,7 @@ def _(a_indices: Node, a_values: Node, a_shape: Node, b: Node) -> Node:
 
 def _dense_at(indices: Node, shape: Node, dense: Node) -> Node:
     """The elements of a dense tensor, broadcast to the shape, at the indices."""
-    from anode.frontends.tensorflow.infer import known_sizes
-from anode.frontends.tensorflow.opdef import find
-
-    gather: Any = find("GatherNd").lower
-    found: Node = gather(ops.broadcast_to(dense, ints(shape)), indices)
-    return found
+    return gather_nd(ops.broadcast_to(dense, ints(shape)), indices)
 
 
 for _name, _combine in (("Mul", ops.multiply), ("Div", ops.divide), ("Add", ops.add)):
