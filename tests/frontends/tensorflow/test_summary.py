@@ -161,3 +161,34 @@ def test_projector(tf, tmp_path):
     written = (tmp_path / "projector_config.pbtxt").read_text()
     assert text.Merge(written, proto.ProjectorConfig()) == config
     assert written.startswith('embeddings {\n  tensor_name: "W:0"\n')
+
+
+def test_contrib_summary(tf, tmp_path):
+    summary = tf.contrib.summary
+    step = tf.train.get_or_create_global_step()
+    advance = tf.assign_add(step, 1)
+    assert summary.scalar("no_writer", 1.0).type == "NoOp"
+    writer = summary.create_file_writer(str(tmp_path), flush_millis=10000)
+    with writer.as_default(), summary.always_record_summaries():
+        summary.scalar("loss", tf.cast(step, tf.float32) / 2.0)
+        summary.histogram("h", [1.0, 2.0], step=7)
+    with writer.as_default(), summary.record_summaries_every_n_global_steps(2):
+        summary.scalar("seldom", 3.0)
+        with summary.never_record_summaries():
+            assert summary.scalar("never", 1.0).type == "NoOp"
+    assert len(summary.all_summary_ops()) == 3
+    with tf.Session() as session, writer.as_default():
+        session.run(tf.global_variables_initializer())
+        summary.initialize(graph=tf.get_default_graph(), session=session)
+        for _ in range(3):
+            session.run(summary.all_summary_ops())
+            session.run(advance)
+    events = list(read_run(tmp_path))
+    assert [e.WhichOneof("what") for e in events[:2]] == ["file_version", "graph_def"]
+    found = sorted((v.tag, e.step, v.simple_value) for e in events[2:] for v in e.summary.value)
+    assert found == [
+        *[("h", 7, 0.0)] * 3,
+        *[("loss", i, i / 2) for i in range(3)],
+        ("seldom", 0, 3.0),
+        ("seldom", 2, 3.0),
+    ]

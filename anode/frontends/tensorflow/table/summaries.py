@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -102,3 +103,24 @@ def _merged(inputs: list[np.ndarray]) -> Any:
 @host("MergeSummary", "inputs:N*string -> string", shape="scalar")
 def _(inputs: list[np.ndarray], *, run: Any) -> np.ndarray:
     return _serialized(_merged, run, inputs)
+
+
+# tf.contrib.summary: events written by the graph
+
+
+@host("WriteSummaryEvent", "step:int64 summary:string -> ", writer="", stateful=True)
+def _(step: Any, summary: Any, *, writer: str, run: Any) -> None:
+    event = proto.Event(wall_time=time.time(), step=int(np.asarray(step)))
+    event.summary.MergeFromString(np.asarray(summary, object).item())
+    run.op.graph._summary_writers[writer].write(event)
+
+
+@host("ImportEvent", "event:string -> ", writer="", stateful=True)
+def _(event: Any, *, writer: str, run: Any) -> None:
+    for data in np.asarray(event, object).reshape(-1):
+        run.op.graph._summary_writers[writer].write(proto.Event.FromString(data))
+
+
+@host("FlushEvents", " -> ", writer="", stateful=True)
+def _(*, writer: str, run: Any) -> None:
+    run.op.graph._summary_writers[writer].flush()
