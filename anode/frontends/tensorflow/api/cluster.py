@@ -75,7 +75,7 @@ def _tasks(cluster: Any) -> dict[str, dict[int, str]]:
     if isinstance(cluster, ClusterSpec):
         return cluster._tasks
     if isinstance(cluster, Mapping):
-        jobs = {job: tasks for job, tasks in cluster.items()}
+        jobs = dict(cluster)
     elif hasattr(cluster, "job"):
         jobs = {job.name: dict(job.tasks) for job in cluster.job}
     else:
