@@ -85,6 +85,8 @@ def _rows(x: Tensor) -> Tensor:
     rank = array_ops.rank(x)
     last = array_ops.slice_(array_ops.shape(x), [math_ops.subtract(rank, 1)], [1])
     rows: Tensor = array_ops.reshape(x, array_ops.concat([[-1], last], 0))
+    if x.shape.ndims is not None:
+        rows.set_shape(x.shape if x.shape.ndims == 2 else [None, x.shape[-1]])
     return rows
 
 

@@ -11,6 +11,7 @@ from anode.errors import UnsupportedOp
 from anode.frontends.tensorflow.dtypes import int64
 from anode.frontends.tensorflow.graph import constant_value_as_shape
 from anode.frontends.tensorflow.opdef import REQUIRED, op, static
+from anode.frontends.tensorflow.table import conv_shapes
 from anode.frontends.tensorflow.table.nn import channel_axis
 from anode.ir.dtypes import DType
 from anode.ir.node import Node
@@ -83,12 +84,12 @@ def _conv(name: str, x: Node, w: Node, data_format: str, attrs: dict[str, Any]) 
     return in_format(ops.convolution(x, w, groups=groups, **how), data_format)
 
 
-@op("Conv2D", "input:T filter:T -> T", **_attrs(4, **_CUDNN))
+@op("Conv2D", "input:T filter:T -> T", shape=conv_shapes.convolved, **_attrs(4, **_CUDNN))
 def _(x: Node, w: Node, *, data_format: str, **attrs: Any) -> Node:
     return _conv("Conv2D", x, w, data_format, attrs)
 
 
-@op("Conv3D", "input:T filter:T -> T", **_attrs(5))
+@op("Conv3D", "input:T filter:T -> T", shape=conv_shapes.convolved, **_attrs(5))
 def _(x: Node, w: Node, *, data_format: str, **attrs: Any) -> Node:
     return _conv("Conv3D", x, w, data_format, attrs)
 
@@ -164,7 +165,7 @@ def _depthwise(w: Node) -> Node:
 _DEPTHWISE = _attrs(4, explicit_paddings=[])
 
 
-@op("DepthwiseConv2dNative", "input:T filter:T -> T", **_DEPTHWISE)
+@op("DepthwiseConv2dNative", "input:T filter:T -> T", shape=conv_shapes.convolved, **_DEPTHWISE)
 def _(x: Node, w: Node, *, data_format: str, **attrs: Any) -> Node:
     return _conv("DepthwiseConv2dNative", x, _depthwise(w), data_format, attrs)
 
@@ -244,7 +245,7 @@ def _pool_channels(
 _POOL = {"ksize": REQUIRED, "strides": REQUIRED, "padding": REQUIRED}
 
 
-@op("MaxPool", "input:T -> T", data_format="NHWC", **_POOL)
+@op("MaxPool", "input:T -> T", shape=conv_shapes.pooled, data_format="NHWC", **_POOL)
 def _(x: Node, **attrs: Any) -> Node:
     return pooled("max", x, **attrs)
 
@@ -255,17 +256,17 @@ def _(x: Node, ksize: Node, strides: Node, **attrs: Any) -> Node:
     return pooled("max", x, ksize=sizes, strides=steps, **attrs)
 
 
-@op("AvgPool", "value:T -> T", data_format="NHWC", **_POOL)
+@op("AvgPool", "value:T -> T", shape=conv_shapes.pooled, data_format="NHWC", **_POOL)
 def _(x: Node, **attrs: Any) -> Node:
     return pooled("average", x, **attrs)
 
 
-@op("MaxPool3D", "input:T -> T", data_format="NDHWC", **_POOL)
+@op("MaxPool3D", "input:T -> T", shape=conv_shapes.pooled, data_format="NDHWC", **_POOL)
 def _(x: Node, **attrs: Any) -> Node:
     return pooled("max", x, **attrs)
 
 
-@op("AvgPool3D", "input:T -> T", data_format="NDHWC", **_POOL)
+@op("AvgPool3D", "input:T -> T", shape=conv_shapes.pooled, data_format="NDHWC", **_POOL)
 def _(x: Node, **attrs: Any) -> Node:
     return pooled("average", x, **attrs)
 
@@ -273,6 +274,7 @@ def _(x: Node, **attrs: Any) -> Node:
 @op(
     "MaxPoolWithArgmax",
     "input:T -> T Targmax",
+    shape=conv_shapes.pooled,
     include_batch_in_index=False,
     Targmax=int64,
     **_POOL,

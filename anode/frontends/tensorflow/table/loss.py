@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from anode import ops
+from anode.frontends.tensorflow.infer import broadcast_shapes
 from anode.frontends.tensorflow.opdef import op
 from anode.ir.node import Node
 from anode.ops.precision import as_dtype
 
 
-def _first(op: object) -> list[object]:
+def _first(op: Any) -> list[Any]:
     """The shapes of a loss for each row, and of the gradient."""
-    shape = op.inputs[0].shape  # type: ignore[attr-defined]
+    shape = op.inputs[0].shape
     return [shape[:1], shape]
 
 
-@op("SoftmaxCrossEntropyWithLogits", "features:T labels:T -> T T")
+def _common(op: Any) -> list[Any]:
+    """As `_first`, of features and labels that broadcast."""
+    shape = broadcast_shapes(op.inputs[0].shape, op.inputs[1].shape, op)
+    return [shape[:1], shape]
+
+
+@op("SoftmaxCrossEntropyWithLogits", "features:T labels:T -> T T", shape=_common)
 def _(features: Node, labels: Node) -> tuple[Node, Node]:
     shape = ops.maximum(features, labels).shape
     logits, targets = (ops.broadcast_to(x, shape) for x in (features, labels))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from anode import ops
 from anode.errors import UnsupportedOp
@@ -56,7 +57,23 @@ def channel_axis(data_format: str, rank: int) -> int:
     raise UnsupportedOp(f"there is no data format {data_format!r}; use 'NHWC' or 'NCHW'")
 
 
-@op("BiasAdd", "value:T bias:T -> T", shape="same", data_format="NHWC")
+def _bias_shape(op: Any) -> list[Any]:
+    """The shape of the value, whose channels must be as many as the biases."""
+    value, bias = (t.shape for t in op.inputs)
+    if bias.ndims not in (None, 1):
+        raise ValueError(f"Shape must be rank 1 but is rank {bias.ndims} for '{op.name}'")
+    if value.ndims is None or bias.ndims is None:
+        return [value]
+    axis = channel_axis(op.get_attr("data_format"), value.ndims)
+    if not value[axis].is_compatible_with(bias[0]):
+        raise ValueError(
+            f"Dimensions must be equal, but are {value[axis]} and {bias[0]} for '{op.name}' "
+            f"(op: '{op.type}') with input shapes: {value}, {bias}."
+        )
+    return [value]
+
+
+@op("BiasAdd", "value:T bias:T -> T", shape=_bias_shape, data_format="NHWC")
 def _(value: Node, bias: Node, *, data_format: str) -> Node:
     return value + along_channels(bias, value, data_format)
 

@@ -138,6 +138,32 @@ def test_shapes_of_unknown_batches_and_images() -> None:
         assert session.run(up, {z: np.ones((3, 4, 4, 3))}).shape == (3, 8, 8, 2)
 
 
+def test_the_rank_of_results_is_known_where_that_of_images_is_not() -> None:
+    y = tf.nn.conv2d(tf.placeholder(tf.float32), real(3, 3, 3, 5), 1, "VALID")
+    assert y.shape.as_list() == [None, None, None, 5]
+    assert tf.nn.max_pool(tf.placeholder(tf.float32), 2, 2, "SAME").shape.ndims == 4
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: tf.nn.conv2d(x, tf.ones([3, 3, 4, 5]), 1, "SAME"), "but are 3 and 4"),
+        (lambda x: tf.nn.conv2d(x, tf.ones([9, 3, 3, 5]), 1, "VALID"), "subtracting 9 from 8"),
+        (lambda x: tf.nn.conv2d(x[0], tf.ones([3, 3, 3, 5]), 1, "SAME"), "must be rank 4"),
+        (lambda x: tf.nn.max_pool(x, 9, 1, "VALID"), "subtracting 9 from 8"),
+        (lambda x: tf.nn.depthwise_conv2d(x, tf.ones([3, 3, 1, 2]), [1] * 4, "SAME"), "3 and 1"),
+        (lambda x: tf.nn.bias_add(x, tf.ones([5])), "but are 3 and 5"),
+        (
+            lambda x: tf.nn.softmax_cross_entropy_with_logits(labels=x[..., :2], logits=x),
+            "Dimensions must be equal",
+        ),
+    ],
+)
+def test_images_that_do_not_fit_raise_while_the_graph_is_built(call: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call(tf.placeholder(tf.float32, [None, 8, 8, 3]))
+
+
 # names
 
 
