@@ -175,12 +175,10 @@ class Importer:
             self._add(node)
         except Unraised as error:
             message = f"TensorFlow's graph cannot be run here: {error}"
-            definition = _unknown(
-                node, attrs_of(node), self._outputs_used.get(node.name, 1), message
-            )
-            attrs = {"_types": []}
-            types = [arg.type for arg in definition.outputs]
-            name = self.free_name(node.name)
+            outputs = self._outputs_used.get(node.name, 1)
+            definition = _unknown(node, attrs_of(node), outputs, message)
+            types = _output_dtypes(definition.outputs[0], {}) * outputs
+            name, attrs = self.free_name(node.name), {"_types": list[DType]()}
             self._note(node.name, create(definition, [], attrs, name, types, (), self.graph))
 
     def _add(self, node: Any) -> None:
