@@ -1,4 +1,4 @@
-"""A seeded training: TensorFlow's own losses, from its initial weights, dropout masks and updates."""
+"""A seeded training: TensorFlow's losses, from its weights, dropout masks and updates."""
 
 from __future__ import annotations
 
