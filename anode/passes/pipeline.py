@@ -16,6 +16,7 @@ from anode.ir.graph import Graph
 from anode.ir.node import Node, remake
 from anode.ops.control import COND, SCAN, WHILE
 from anode.passes.cover import Library, cover
+from anode.passes.fission import split_scans
 from anode.passes.fuse import fuse
 from anode.passes.layout import layout
 from anode.passes.legalize import legalize
@@ -32,6 +33,7 @@ def pipeline(library: Library | None = None) -> tuple[Pass, ...]:
     return (
         merge_scans,
         simplify,
+        split_scans,
         layout,
         cover(library),
         legalize,
