@@ -118,7 +118,7 @@ def _agreed(a: Sizes, b: Sizes) -> Sizes | None:
 
 def _trial(tensor: Tensor, size: int) -> Node:
     value = known_value(tensor)
-    if value is not None and value.dtype != object:
+    if value is not None and value.dtype != object and value.size <= SMALL:
         return constant(value, tensor.dtype.base_dtype.anode)
     dims = [size if d is None else d for d in tensor.shape.as_list()]
     dtype = tensor.dtype.base_dtype
