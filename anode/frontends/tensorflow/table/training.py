@@ -221,23 +221,8 @@ def _ftrl(
     )
 
 
-def _sign_step(
-    var: Node, m: Node, lr: Node, alpha: Node, sign_decay: Node, beta: Node, grad: Node
-) -> Sequence[Node]:
-    m = m * beta + grad * (1.0 - beta)
-    return var - lr * (alpha + sign_decay * ops.sign(grad) * ops.sign(m)) * grad, m
-
-
-def _power_sign_step(
-    var: Node, m: Node, lr: Node, logbase: Node, sign_decay: Node, beta: Node, grad: Node
-) -> Sequence[Node]:
-    m = m * beta + grad * (1.0 - beta)
-    factor = ops.exp(logbase * sign_decay * ops.sign(grad) * ops.sign(m))
-    return var - lr * factor * grad, m
-
-
-# The operands of each op: references first, the gradient as "grad", then attributes. `sparse` says
-# after which operand TensorFlow puts the indices of the rows.
+# The operands of each op: references, then the others with the gradient as "grad", behind
+# which the sparse form has the indices of the rows; then attributes.
 RULES: dict[str, tuple[Rule, str, str, dict[str, Any]]] = {
     "ApplyGradientDescent": (_gradient_descent, "var", "alpha grad", {}),
     "ApplyProximalGradientDescent": (_proximal_gradient_descent, "var", "alpha l1 l2 grad", {}),
@@ -284,10 +269,8 @@ RULES: dict[str, tuple[Rule, str, str, dict[str, Any]]] = {
         "grad lr l1 l2 l2_shrinkage lr_power",
         {"multiply_linear_by_lr": False},
     ),
-    "ApplyAddSign": (_sign_step, "var m", "lr alpha sign_decay beta grad", {}),
-    "ApplyPowerSign": (_power_sign_step, "var m", "lr logbase sign_decay beta grad", {}),
 }
-DENSE_ONLY = ("ApplyAdam", "ApplyAdaMax", "ApplyKerasMomentum", "ApplyAddSign", "ApplyPowerSign")
+DENSE_ONLY = ("ApplyAdam", "ApplyAdaMax", "ApplyKerasMomentum")
 
 
 def _signature(refs: str, operands: str, type: str, indices: bool) -> str:
