@@ -195,11 +195,18 @@ def test_a_missing_script_is_one_sentence(capsys):
 def test_report(anode):
     script = """
         import tensorflow as tf
-        print(tf.Session().run(tf.constant([1.0, 2.0]) * 2))
+        x = tf.placeholder(tf.float32, [2], name="x")
+        y = tf.py_func(lambda a: a + 1, [x * 2], tf.float32, name="plus")
+        def main():
+            session = tf.Session()
+            for _ in range(3):
+                print(session.run(y, {x: [1, 2]}))
+        main()
     """
     done = anode("a.py", options=["--report"], a__py=script)
-    assert done.returncode == 0 and done.stdout == "[2. 4.]\n", done.stderr
-    assert done.stderr.strip()
+    assert done.returncode == 0 and done.stdout == "[3. 5.]\n" * 3, done.stderr
+    assert "what sessions ran: host" in done.stderr and "PyFunc 3x" in done.stderr
+    assert [line.split()[2] for line in done.stderr.splitlines() if line.endswith("mul")] == ["3"]
     idle = anode("b.py", options=["--report"], b__py="print(1)")
     assert idle.stderr == "anode: no session ran\n"
 

@@ -21,10 +21,14 @@ _PYTHON_2 = ("Missing parentheses in call to", "multiple exception types must be
 
 def main(arguments: Sequence[str]) -> int:
     """Run a script with its arguments, and give its exit code."""
-    report, script, rest = parse(arguments)
+    wanted, script, rest = parse(arguments)
+    if not wanted:
+        return run(script, rest)
+    from anode.frontends.tensorflow.report import report, start
+
+    start()
     code = run(script, rest)
-    if report:
-        print(_report(), file=sys.stderr)
+    print(report(), file=sys.stderr)
     return code
 
 
@@ -141,11 +145,3 @@ def _hide(shown: Any) -> None:
 
 def _is_own(filename: str) -> bool:
     return filename.startswith((_PACKAGE, "<frozen importlib"))
-
-
-def _report() -> str:
-    if "anode.frontends.tensorflow.session" not in sys.modules:
-        return "anode: no session ran"
-    from anode.frontends.tensorflow import session
-
-    return str(session.report())

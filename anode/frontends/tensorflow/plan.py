@@ -8,7 +8,7 @@ that must be known for tracing (a shape that depends on data) ends a stage of it
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -25,6 +25,8 @@ HOST, DEVICE, NONE, CONST = "host", "device", "none", "const"
 class Plan:
     """How to compute `fetches` and run `targets` of a graph, given values for `feeds`."""
 
+    kept: ClassVar[list[Plan] | None] = None  # every plan of this process, where a report is wanted
+
     def __init__(
         self,
         graph: Graph,
@@ -39,6 +41,8 @@ class Plan:
         self.ops = self._closure([*(t.op for t in fetches if source(t) not in self.fed), *targets])
         self.stages = self._stages(self.ops)
         self._copied = [self.alias(t) for t in self.fetches]
+        if Plan.kept is not None:
+            Plan.kept.append(self)
 
     # what runs
 

@@ -62,6 +62,7 @@ class Stage:
     static: set[Tensor] = field(default_factory=set)
     traced: dict[Any, list[Traced]] = field(default_factory=dict)
     seconds: float = 0.0
+    runs: int = 0
     last: tuple[float, float] = (0.0, 0.0)  # start and end of the last run, by perf_counter
 
     def gather(self) -> None:
@@ -103,6 +104,7 @@ class Stage:
                 self._run_on_device(session, values, keys)
         self.last = start, time.perf_counter()
         self.seconds += self.last[1] - start
+        self.runs += 1
 
     # host
 
