@@ -209,6 +209,8 @@ def _filled(array: np.ndarray, shape: list[int], verify: bool) -> np.ndarray:
     size = int(np.prod(shape))
     if verify and list(array.shape) != shape:
         raise TypeError(f"Expected Tensor's shape: {tuple(shape)}, got {tuple(array.shape)}.")
+    if not size:
+        return np.empty(shape, array.dtype)
     if array.size > size:
         raise ValueError(
             f"Too many elements provided. Needed at most {size}, but received {array.size}"

@@ -62,6 +62,11 @@ class TensorArray:
             new._element = element
         return new
 
+    def sized(self, size: Any) -> TensorArray:
+        """An array of the same elements with a size of its own, for a loop of known length."""
+        shape = self._element if self._element.rank is not None else None
+        return TensorArray(self._dtype, size, infer_shape=self._infer, element_shape=shape)
+
     # as a loop variable
 
     def composite_parts(self) -> list[Tensor]:

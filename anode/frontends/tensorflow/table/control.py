@@ -132,10 +132,14 @@ def _(
     def step(*xs: Node) -> tuple[Node, ...]:
         return tuple(entered(body, xs))
 
-    carry = _with_items(step, carry)
-    trips = _trips(trace, op, test, step, carry) if op in trace.differentiated else None
     try:
+        carry = _with_items(step, carry)
+        trips = _trips(trace, op, test, step, carry) if op in trace.differentiated else None
         found = ops.while_loop(test, step, tuple(carry), max_trips=trips)
+    except NotKnown as error:
+        if cond.within(error.tensor.op) or body.within(error.tensor.op):  # new in each iteration
+            raise NotTraced(op, f"{error.tensor.name} decides about a shape") from None
+        raise
     except (ShapeError, GraphError) as error:
         raise NotTraced(op, str(error)) from None
     for variable, node in zip(written, found[N + 1 :], strict=True):
@@ -242,6 +246,7 @@ def _(
 ) -> list[Node]:
     from anode import ops
     from anode.frontends.tensorflow.opdef import static
+    from anode.ir.graph import fresh_inputs
 
     given = carries + sequences
     length = int(static(inputs[given])) if counted else inputs[carries].tensor.static[0]
@@ -263,9 +268,14 @@ def _(
         count = len(results) - len(written)
         return (*results[:carries], *results[count:]), tuple(results[carries:count])
 
+    def after(*carry: Node) -> Sequence[Node]:
+        rows = [x.tensor.with_shape(x.tensor.shape[1:]) for x in (*inputs[carries:given], indices)]
+        return step(carry, tuple(fresh_inputs(*rows)))[0]  # type: ignore[no-any-return]
+
     if not length:
         return _no_steps(trace, body, inputs, carries, sequences)
     try:
+        init = _with_items(after, init)
         last, ys = ops.scan(step, tuple(init), (*inputs[carries:given], indices), length, reverse)
     except (ShapeError, GraphError) as error:
         raise NotTraced(op, str(error)) from None
