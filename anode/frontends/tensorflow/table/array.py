@@ -195,17 +195,17 @@ def _sizes(sizes: Sequence[int], total: int) -> list[int]:
 
 
 @op("Slice", "input:T begin:Index size:Index -> T", shape=shapes.boxed)
-def _(input: Node, begin: Node, size: Node) -> Node:
-    sizes = ints(size)
-    if -1 not in sizes:
-        try:
-            starts = ints(begin)
-        except NotStatic:  # a box of known size at a run-time place
-            places = [begin[i] for i in range(len(sizes))]
-            return ops.dynamic_slice(input, *places, sizes=sizes)
-    starts = ints(begin)
-    ends = _ends(input.shape, starts, sizes)
-    return ops.slice(input, start=starts, limit=ends)
+def _(input: Node, begin: Node, size: Node, *, op: Any) -> Node:
+    try:
+        starts, sizes = ints(begin), ints(size)
+    except NotStatic:
+        lengths = shapes.numbers(op.inputs[2]) or [None]
+        if None in lengths or -1 in lengths:
+            _leave_to_host(op)
+            raise
+        places = [begin[i] for i in range(len(lengths))]  # a box of known size: any place will do
+        return ops.dynamic_slice(input, *places, sizes=lengths)
+    return ops.slice(input, start=starts, limit=_ends(input.shape, starts, sizes))
 
 
 def _ends(shape: Sequence[Any], begin: Sequence[int], size: Sequence[int]) -> tuple[int, ...]:
@@ -245,8 +245,21 @@ def _(input: Node, begin: Node, end: Node, strides: Node, *, op: Any, **masks: i
     except NotStatic:
         bounds = [numbers for t in op.inputs[1:] if (numbers := shapes.numbers(t)) is not None]
         if len(bounds) < 3 or not _takes_elements(bounds, masks):
+            _leave_to_host(op)
             raise
         return _elements(input, begin, bounds, masks)
+
+
+def _leave_to_host(op: Any) -> None:
+    """Slices of data at run-time bounds are cut by the host: no gradient passes through data, and
+    what is computed of the slice need not be compiled for each place of it."""
+    from anode.frontends.tensorflow.trace import NotTraced
+
+    source = op.inputs[0]
+    while source.op.type == "Identity":
+        source = source.op.inputs[0]
+    if source.op.type == "Const" or not source.dtype.base_dtype.is_floating:
+        raise NotTraced(op, "its bounds are only known when it runs")
 
 
 def _takes_elements(bounds: Sequence[shapes.Sizes], masks: dict[str, int]) -> bool:
