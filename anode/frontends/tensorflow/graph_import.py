@@ -553,7 +553,8 @@ def _set_shapes(op: Operation, shapes: Any, attrs: Mapping[str, Any]) -> None:
         op.outputs[0].set_shape(attrs["value"].shape)
     if isinstance(shapes, list) and len(shapes) == len(op.outputs):
         for tensor, shape in zip(op.outputs, shapes, strict=True):
-            tensor.set_shape(shape)
+            if tensor.shape.is_compatible_with(shape):  # older versions noted some wrong
+                tensor.set_shape(shape)
 
 
 __all__ = ["Importer", "import_graph_def", "shape_of"]
