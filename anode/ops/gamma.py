@@ -1,4 +1,8 @@
-"""The gamma function's family, composed of `Scalars` and computed in f64 whatever the type."""
+"""The gamma function's family, composed of `Scalars` and computed in f64 whatever the type.
+
+In f64 lgamma and digamma are within a few ulp of the larger of 1 and their size: near their zeros
+the last digits cancel.
+"""
 
 from __future__ import annotations
 

@@ -88,6 +88,19 @@ CASES: dict[str, tuple[Any, Any, float]] = {
     "erf": (mpmath.erf, lambda d: both(spread(d, 1e-20, 10)), 1),
     "erfc": (mpmath.erfc, lambda d: both(spread(d, 1e-6, 9)), 5),
     "erf_inv": (mpmath.erfinv, lambda d: both(spread(d, 1e-12, 1 - 2.0**-22)), 3),
+    "lgamma": (
+        lambda x: mpmath.log(abs(mpmath.gamma(x))) if x < 100 else mpmath.loggamma(x),
+        lambda d: np.concatenate(
+            [spread(d, 1e-20, 0.9), spread(d, 3.5, 1e35), -1 - spread(d, 0.1, 0.9)]
+        ),
+        8,
+    ),
+    "digamma": (
+        mpmath.digamma,
+        lambda d: np.concatenate([spread(d, 1e-15, 1.3), spread(d, 2.5, 1e30)]),
+        8,
+    ),
+    "polygamma": (lambda x: mpmath.polygamma(1, x), lambda d: spread(d, 1e-10, 1e20), 8),
 }
 
 
@@ -150,7 +163,7 @@ INTEGER_ORACLE: dict[str, Callable[..., Any]] = {
     "stop_gradient": lambda x: x,
     "xor": np.bitwise_xor,
 }
-ELSEWHERE = {"erf_inv", "convert"}  # above, and in test_conversions
+ELSEWHERE = {"erf_inv", "lgamma", "digamma", "polygamma", "convert"}  # above; test_conversions
 ORACLE_CALLS = [
     pytest.param(op, sample, id=f"{name}-{i}")
     for name, op in ELEMENTWISE.items()
