@@ -160,7 +160,7 @@ class Plan:
             self.forced.add(error.op)
             parts = self._around(stage, error.op)
         else:
-            tensor = self.alias(error.tensor)
+            tensor = self._outside(stage, self.alias(error.tensor))
             self.static.add(tensor)
             if tensor in stage.inputs:
                 stage.static.add(tensor)
@@ -177,6 +177,20 @@ class Plan:
         self._connect(self.stages)
         for part in new:
             part.static |= self.static & set(part.inputs)
+
+    def _outside(self, stage: Stage, tensor: Tensor) -> Tensor:
+        """The tensor itself, or for one inside a body the next outside that it is computed from."""
+        seen: set[Tensor] = set()
+        stack = [tensor]
+        while stack:
+            found = self.alias(stack.pop())
+            if found in stage.inputs or found.op in stage.own:
+                if found not in self.static:
+                    return found
+            elif found not in seen:
+                seen.add(found)
+                stack += found.op.inputs
+        return tensor
 
     def _around(self, stage: Stage, op: Operation) -> list[tuple[list[Operation], bool]]:
         top = op
