@@ -12,11 +12,49 @@ from anode.errors import UnsupportedOp
 from anode.frontends.tensorflow.dtypes import float32
 from anode.frontends.tensorflow.errors import InvalidArgumentError
 from anode.frontends.tensorflow.opdef import REQUIRED, host
+from anode.ops.random import philox
 
 _ATTRS = {"num_true": REQUIRED, "num_sampled": REQUIRED, "unique": REQUIRED, "seed": 0, "seed2": 0}
 _SIGNATURE = "true_classes:int64 -> int64 float32 float32"
 
-Draw = Callable[[np.random.Generator, int], np.ndarray]
+
+class Words:
+    """The 32-bit words that TensorFlow's samplers draw from: one run's part of Philox's stream."""
+
+    def __init__(self, run: Any, num_sampled: int) -> None:
+        seed, seed2, draw = run.session.random_key(run.op).view(np.uint64).tolist()
+        self._key = seed & 0xFFFFFFFF, seed >> 32
+        self._counter = seed2 & 0xFFFFFFFF, seed2 >> 32
+        # each run has 2048 words for every sample, whether it needs them or not
+        self._block = (draw >> 32) * 512 * num_sampled
+        self._left = np.empty(0, np.uint64)
+
+    def take(self, count: int) -> np.ndarray:
+        """The next `count` words, as u64."""
+        missing = count - len(self._left)
+        if missing > 0:
+            blocks = np.arange(self._block, self._block - (-missing // 4), dtype=np.uint64)
+            self._block += len(blocks)
+            rest = [np.full(len(blocks), word, np.uint64) for word in self._counter]
+            low, high = blocks & np.uint64(0xFFFFFFFF), blocks >> np.uint64(32)
+            drawn = np.stack(philox([low, high, *rest], self._key), 1).reshape(-1)
+            self._left = np.concatenate([self._left, drawn])
+        taken, self._left = self._left[:count], self._left[count:]
+        return taken
+
+    def integers(self, count: int, below: int) -> np.ndarray:
+        """Uniform integers; that a rest of 2^64 / `below` favours the low ones is not seen."""
+        low, high = self.take(2 * count).reshape(count, 2).T
+        return (low | high << np.uint64(32)) % np.uint64(below)
+
+    def doubles(self, count: int) -> np.ndarray:
+        """Uniform numbers in [0, 1) of 52 bits."""
+        high, low = self.take(2 * count).reshape(count, 2).T
+        mantissa = (high & np.uint64(0xFFFFF)) << np.uint64(32) | low
+        return mantissa.astype(np.float64) * 2.0**-52
+
+
+Draw = Callable[[Words, int], np.ndarray]
 
 
 def _shapes(op: Any) -> list[Any]:
@@ -33,8 +71,8 @@ def _sampled(
     attrs: dict[str, Any],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Classes that `draw` gives, and how often a batch of draws is expected to have each."""
-    random = run.session.random_generator(run.op)
     count = attrs["num_sampled"]
+    random = Words(run, count)
     if true_classes.ndim != 2 or true_classes.shape[1] != attrs["num_true"]:
         raise InvalidArgumentError(None, run.op, "true_classes must have num_true columns")
     if attrs["unique"]:
@@ -51,7 +89,7 @@ def _sampled(
     return sampled, expected(true_classes), expected(sampled)
 
 
-def _distinct(random: np.random.Generator, draw: Draw, count: int) -> tuple[np.ndarray, int]:
+def _distinct(random: Words, draw: Draw, count: int) -> tuple[np.ndarray, int]:
     """The first `count` different draws, and how many draws it took."""
     drawn = draw(random, 2 * count)
     while True:
@@ -84,7 +122,7 @@ def _(true_classes: np.ndarray, *, run: Any, range_max: int, **attrs: Any) -> An
     return _sampled(
         run,
         true_classes,
-        lambda random, n: random.integers(0, range_max, n),
+        lambda random, n: random.integers(n, range_max).astype(np.int64),
         lambda classes: np.full(classes.shape, 1 / range_max),
         attrs,
     )
@@ -103,8 +141,8 @@ def _(true_classes: np.ndarray, *, run: Any, range_max: int, **attrs: Any) -> An
     _check_range(run, attrs, range_max)
     scale = np.log(range_max + 1)
 
-    def draw(random: np.random.Generator, n: int) -> np.ndarray:
-        classes = np.floor(np.exp(random.random(n) * scale)).astype(np.int64) - 1
+    def draw(random: Words, n: int) -> np.ndarray:
+        classes = np.floor(np.exp(random.doubles(n) * scale)).astype(np.int64) - 1
         return classes % range_max
 
     return _sampled(run, true_classes, draw, lambda c: np.log((c + 2.0) / (c + 1.0)) / scale, attrs)
@@ -150,8 +188,8 @@ def _(
     running = np.cumsum(p)
     running[-1] = 1.0
 
-    def draw(random: np.random.Generator, n: int) -> np.ndarray:
-        return np.searchsorted(running, random.random(n), side="right")
+    def draw(random: Words, n: int) -> np.ndarray:
+        return np.searchsorted(running, random.doubles(n), side="right")
 
     return _sampled(run, true_classes, draw, p, attrs)
 

@@ -253,6 +253,21 @@ def test_unique_samples_and_their_expected_counts(name: str) -> None:
     np.testing.assert_array_equal(sampled, again)
 
 
+RECORDED = {  # by TensorFlow 2.21: two runs
+    "uniform": [[7, 4, 9, 10, 3], [1, 10, 8, 9, 11]],
+    "log_uniform": [[0, 1, 5, 7, 2], [0, 5, 3, 1, 4]],
+}
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_seeded_samples_are_those_of_tensorflow(name: str) -> None:
+    tf.set_random_seed(3)
+    call = getattr(tf.nn, f"{name}_candidate_sampler")
+    sampled, _, _ = call(tf.constant([[0]], tf.int64), 1, 5, True, 12, seed=5)
+    with tf.Session() as session:
+        assert [session.run(sampled).tolist() for _ in range(2)] == RECORDED[name]
+
+
 def test_the_frequencies_of_sampled_classes() -> None:
     labels = tf.constant([[0], [3]], tf.int64)
     fixed = {"unigrams": [1.0, 2.0, 3.0, 4.0], "distortion": 2.0, "seed": 1}
