@@ -91,7 +91,7 @@ CASES: dict[str, tuple[Any, Any, float]] = {
     "lgamma": (
         lambda x: mpmath.log(abs(mpmath.gamma(x))) if x < 100 else mpmath.loggamma(x),
         lambda d: np.concatenate(
-            [spread(d, 1e-20, 0.9), spread(d, 3.5, 1e35), -1 - spread(d, 0.1, 0.9)]
+            [spread(d, 1e-20, 0.7), spread(d, 3.5, 1e35), -1 - spread(d, 0.1, 0.9)]
         ),
         8,
     ),
