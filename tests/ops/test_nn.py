@@ -156,6 +156,20 @@ def test_the_gradient_of_the_loss_is_softmax_minus_targets() -> None:
     np.testing.assert_allclose(run(slope, logits, targets)[0], expected, atol=1e-15)
 
 
+def test_normalized_targets_count_as_summing_to_one() -> None:
+    logits, targets = RANDOM.normal(size=(2, 3)), RANDOM.uniform(size=(2, 3))
+
+    def both(x: Node, t: Node) -> tuple[Node, ...]:
+        y = ops.softmax_cross_entropy(x, t, axis=1, normalized=True)
+        return y, *gradients([ops.sum(y)], [x, t])
+
+    loss, slope, by_targets = run(both, logits, targets)
+    p = np_softmax(logits, 1)
+    np.testing.assert_allclose(loss, -(targets * np.log(p)).sum(1))
+    np.testing.assert_allclose(slope, p - targets, atol=1e-15)
+    np.testing.assert_allclose(by_targets, -np.log(p), atol=1e-12)
+
+
 def test_dropout_scales_what_it_keeps() -> None:
     key = np.array([1, 2, 3, 4], np.uint32)
     x = np.ones((100, 100), np.float32)
