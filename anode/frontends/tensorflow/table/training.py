@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from anode import ops
@@ -302,18 +303,29 @@ def _sparse(rule: Rule, count: int, grad: int) -> Callable[..., None]:
     def apply(*args: Any, use_locking: bool = False, **attrs: Any) -> None:
         refs, operands = args[:count], list(args[count:])
         rows, indices = operands[grad], operands.pop(grad + 1)
+        size = math.prod(indices.tensor.static)
+        indices = ops.reshape(indices, shape=(size,))
         old = [ref.read() for ref in refs]
-        zeros = ops.zeros_like(old[0])
-        operands[grad] = scatter_rows(zeros, indices, rows, lambda dtype: monoid("add", dtype))
-        new = rule(*old, *operands, **attrs)
-        ones = ops.ones(shape=(math.prod(indices.shape),), dtype="bool")
-        none = ops.zeros(shape=old[0].shape[:1], dtype="bool")
-        touched = scatter_rows(none, ops.reshape(indices, shape=ones.shape), ones, second)
-        shape = (*touched.shape, *[1] * (old[0].tensor.rank - 1))
-        mask = ops.broadcast_to(ops.reshape(touched, shape=shape), shape=old[0].shape)
-        _write(refs, [ops.select(mask, n, o) for n, o in zip(new, old, strict=True)])
+        rows = ops.reshape(rows, shape=(size, *old[0].tensor.static[1:]))
+        operands[grad] = _summed(rows, indices, old[0].tensor.static[0])
+        new = rule(*[ops.take(x, indices, axis=0) for x in old], *operands, **attrs)
+        pairs = zip(old, new, strict=True)
+        _write(refs, [scatter_rows(x, indices, rows, second) for x, rows in pairs])
 
     return apply
+
+
+def _summed(rows: Node, indices: Node, bound: int) -> Node:
+    """In place of each row the sum of all rows with its index, an integer below `bound`.
+
+    Of the positions that share an index the last one stands for them.
+    """
+    count = indices.tensor.static[0]
+    positions = ops.iota(shape=(count,), dtype="i32", axis=0)
+    last = scatter_rows(ops.zeros(shape=(bound,), dtype="i32"), indices, positions, second)
+    place = ops.take(last, indices, axis=0)
+    add = partial(monoid, "add")
+    return ops.take(scatter_rows(ops.zeros_like(rows), place, rows, add), place, axis=0)
 
 
 def _declare(name: str, rule: Rule, refs: str, operands: str, attrs: dict[str, Any]) -> None:
