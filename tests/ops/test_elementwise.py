@@ -93,7 +93,7 @@ CASES: dict[str, tuple[Any, Any, float]] = {
         lambda d: np.concatenate(
             [spread(d, 1e-20, 0.7), spread(d, 3.5, 1e35), -1 - spread(d, 0.1, 0.9)]
         ),
-        8,
+        12,
     ),
     "digamma": (
         mpmath.digamma,
