@@ -122,3 +122,23 @@ def test_keras_data_sets_say_where_they_belong(tf, tmp_path, monkeypatch):
     )
     (texts, marks), _ = tf.keras.datasets.imdb.load_data(num_words=12)
     assert {int(m): t for m, t in zip(marks, texts, strict=True)} == {1: [1, 8, 2], 0: [1, 10]}
+
+
+def test_the_tutorials_network_learns(tf):
+    from tensorflow.examples.tutorials.mnist import mnist
+
+    tf.set_random_seed(1)
+    images = np.random.default_rng(0).random((8, mnist.IMAGE_PIXELS), np.float32)
+    labels = np.arange(8) % mnist.NUM_CLASSES
+    logits = mnist.inference(tf.constant(images), 16, 8)
+    loss = mnist.loss(logits, tf.constant(labels))
+    step, right = mnist.training(loss, 0.2), mnist.evaluation(logits, tf.constant(labels))
+    assert logits.op.name == "softmax_linear/add"
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        before = session.run(loss)
+        for _ in range(60):
+            session.run(step)
+        assert session.run(loss) < before
+        found, values = session.run([right, logits])
+        assert found == (values.argmax(1) == labels).sum()

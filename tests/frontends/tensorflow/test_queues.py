@@ -309,3 +309,14 @@ def test_threads_that_do_not_stop_are_named(tf):
         coordinator.join([thread], stop_grace_period_secs=0.05)
     coordinator.join([thread], stop_grace_period_secs=0.05, ignore_live_threads=True)
     wait.set()
+
+
+def test_sparse_tensors_in_batches(tf):
+    number = tf.train.range_input_producer(4, num_epochs=1, shuffle=False).dequeue()
+    place = tf.reshape(tf.to_int64(number), [1, 1])
+    sparse = tf.SparseTensor(place, [tf.to_float(number)], [5])
+    batch, numbers = tf.train.batch([sparse, number], 2)
+    assert batch.values.dtype == tf.float32
+    found = drained(tf, [tf.sparse_tensor_to_dense(batch), numbers])
+    assert found[1][0].tolist() == [[0, 0, 2, 0, 0], [0, 0, 0, 3, 0]]
+    assert found[1][1].tolist() == [2, 3]

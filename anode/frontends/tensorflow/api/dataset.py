@@ -23,7 +23,7 @@ from anode.frontends.tensorflow.api.dataset_structure import (
     traced,
 )
 from anode.frontends.tensorflow.api.random_seed import get_seed
-from anode.frontends.tensorflow.dtypes import as_dtype, int64, string, variant
+from anode.frontends.tensorflow.dtypes import int64, string, variant
 from anode.frontends.tensorflow.graph import (
     apply,
     constant_value,
@@ -38,11 +38,11 @@ DATA = "python.data.ops"
 export_values(__name__, {"data.experimental.AUTOTUNE": "AUTOTUNE"})
 
 
-def _count(value: Any, default: int = -1) -> Any:
+def count_of(value: Any, default: int = -1) -> Any:
     return convert_to_tensor(default if value is None else value, int64)
 
 
-def _long(value: Any) -> Any:
+def int64_scalar(value: Any) -> Any:
     """An int64 scalar of a number or of a tensor of integers."""
     if hasattr(value, "dtype") and hasattr(value, "op") and value.dtype.base_dtype != int64:
         return apply("Cast", value, DstT=int64)
@@ -163,7 +163,7 @@ class Dataset:
             3: lambda: args,
         }[len(args)]()
         element = Component(int64, TensorShape([]))
-        numbers = [_long(value) for value in (start, stop, step)]
+        numbers = [int64_scalar(value) for value in (start, stop, step)]
         return Dataset(apply("RangeDataset", *numbers, **attributes(element)), element)
 
     @staticmethod
@@ -201,7 +201,7 @@ class Dataset:
 
     def repeat(self, count: Any = None) -> Dataset:
         """All elements `count` times, for ever without it."""
-        return self._then("RepeatDataset", _count(count))
+        return self._then("RepeatDataset", count_of(count))
 
     def shuffle(
         self, buffer_size: Any, seed: Any = None, reshuffle_each_iteration: bool | None = None
@@ -211,7 +211,7 @@ class Dataset:
         again = True if reshuffle_each_iteration is None else reshuffle_each_iteration
         return self._then(
             "ShuffleDataset",
-            _long(buffer_size),
+            int64_scalar(buffer_size),
             seed1 or 0,
             seed2 or 0,
             reshuffle_each_iteration=again,
@@ -223,31 +223,34 @@ class Dataset:
 
     def take(self, count: Any) -> Dataset:
         """The first `count` elements; all for -1."""
-        return self._then("TakeDataset", _long(count))
+        return self._then("TakeDataset", int64_scalar(count))
 
     def skip(self, count: Any) -> Dataset:
         """The elements after the first `count`; none for -1."""
-        return self._then("SkipDataset", _long(count))
+        return self._then("SkipDataset", int64_scalar(count))
 
     def shard(self, num_shards: Any, index: Any) -> Dataset:
         """Every `num_shards`-th element, from number `index` on."""
-        shards, place = constant_value(_long(num_shards)), constant_value(_long(index))
+        shards, place = (
+            constant_value(int64_scalar(num_shards)),
+            constant_value(int64_scalar(index)),
+        )
         if shards is not None and shards < 1:
             raise ValueError(f"num_shards must be >= 1; got {num_shards}")
         if place is not None and place < 0:
             raise ValueError(f"index must be >= 0; got {index}")
         if shards is not None and place is not None and place >= shards:
             raise ValueError(f"index must be < num_shards; {index} is not < {num_shards}")
-        return self._then("ShardDataset", _long(num_shards), _long(index))
+        return self._then("ShardDataset", int64_scalar(num_shards), int64_scalar(index))
 
     def prefetch(self, buffer_size: Any) -> Dataset:
         """The same elements: anode computes them when they are asked for."""
-        return self._then("PrefetchDataset", _count(buffer_size))
+        return self._then("PrefetchDataset", count_of(buffer_size))
 
     def enumerate(self, start: Any = 0) -> Dataset:
         """Pairs of a number and an element."""
         element = (Component(int64, TensorShape([])), self._element)
-        return self._then("EnumerateDataset", _long(start), element=element)
+        return self._then("EnumerateDataset", int64_scalar(start), element=element)
 
     # groups
 
@@ -257,7 +260,9 @@ class Dataset:
         element = map_structure(
             lambda part: part.resized(lambda s: size.concatenate(s)), self._element
         )
-        return self._then("BatchDatasetV2", _long(batch_size), drop_remainder, element=element)
+        return self._then(
+            "BatchDatasetV2", int64_scalar(batch_size), drop_remainder, element=element
+        )
 
     def padded_batch(
         self,
@@ -277,7 +282,7 @@ class Dataset:
         tensor = apply(
             "PaddedBatchDatasetV2",
             self._variant_tensor,
-            _long(batch_size),
+            int64_scalar(batch_size),
             shapes,
             values,
             drop_remainder,
@@ -295,9 +300,9 @@ class Dataset:
         shift = size if shift is None else shift
         return self._then(
             "WindowDataset",
-            _long(size),
-            _long(shift),
-            _long(stride),
+            int64_scalar(size),
+            int64_scalar(shift),
+            int64_scalar(stride),
             drop_remainder,
             element=element,
         )
@@ -319,7 +324,7 @@ class Dataset:
     def flat_map(self, map_func: Callable[..., Any]) -> Dataset:
         """The elements of the data sets that a function makes."""
         function = traced(map_func, self._element)
-        element = _inner(function.result, "flat_map")
+        element = inner_element(function.result, "flat_map")
         return self._then("FlatMapDataset", function.captures, f=function, element=element)
 
     def interleave(
@@ -331,11 +336,11 @@ class Dataset:
     ) -> Dataset:
         """`block_length` elements of each of `cycle_length` data sets that a function makes."""
         function = traced(map_func, self._element)
-        element = _inner(function.result, "interleave")
+        element = inner_element(function.result, "interleave")
         return self._then(
             "InterleaveDataset",
-            _long(cycle_length),
-            _long(block_length),
+            int64_scalar(cycle_length),
+            int64_scalar(block_length),
             function.captures,
             f=function,
             element=element,
@@ -451,12 +456,12 @@ def _agreed(x: TensorShape, y: TensorShape) -> TensorShape:
 
 
 def _batch_size(batch_size: Any, drop_remainder: Any) -> TensorShape:
-    size = constant_value(_long(batch_size))
+    size = constant_value(int64_scalar(batch_size))
     drop = constant_value(convert_to_tensor(drop_remainder))
     return TensorShape([int(size) if size is not None and drop is not None and drop else None])
 
 
-def _inner(result: Any, name: str) -> Any:
+def inner_element(result: Any, name: str) -> Any:
     if not isinstance(result, Component) or result.kind != "dataset":
         raise TypeError(f"`map_func` must return a `Dataset` object ({name}).")
     return result.inner
@@ -551,119 +556,3 @@ def _converted(value: Any, part: Component) -> np.ndarray:
             f"{part.shape} was expected."
         )
     return array
-
-
-# files
-
-
-def _strings(value: Any) -> Any:
-    if isinstance(value, Dataset):
-        raise TypeError("filenames is a data set: use dataset.flat_map with one file at a time")
-    return convert_to_tensor(value, string)
-
-
-STRING = Component(string, TensorShape([]))
-
-
-@export("data.TextLineDataset", "contrib.data.TextLineDataset")
-class TextLineDataset(Dataset):
-    """The lines of text files."""
-
-    def __init__(
-        self,
-        filenames: Any,
-        compression_type: Any = None,
-        buffer_size: Any = None,
-        num_parallel_reads: Any = None,
-    ) -> None:
-        files = (_strings(filenames), compression_type or "", _count(buffer_size))
-        super().__init__(apply("TextLineDataset", *files, **attributes(STRING)), STRING)
-
-
-@export("data.TFRecordDataset", "contrib.data.TFRecordDataset")
-class TFRecordDataset(Dataset):
-    """The records of TFRecord files, one after the other."""
-
-    def __init__(
-        self,
-        filenames: Any,
-        compression_type: Any = None,
-        buffer_size: Any = None,
-        num_parallel_reads: Any = None,
-    ) -> None:
-        if isinstance(filenames, Dataset):
-            names = filenames.flat_map(lambda name: TFRecordDataset(name, compression_type))
-            super().__init__(names._variant_tensor, STRING)
-            return
-        files = (_strings(filenames), compression_type or "", _count(buffer_size))
-        super().__init__(apply("TFRecordDataset", *files, **attributes(STRING)), STRING)
-
-
-@export("data.FixedLengthRecordDataset", "contrib.data.FixedLengthRecordDataset")
-class FixedLengthRecordDataset(Dataset):
-    """Records of `record_bytes` between the header and the footer of each file."""
-
-    def __init__(
-        self,
-        filenames: Any,
-        record_bytes: Any,
-        header_bytes: Any = None,
-        footer_bytes: Any = None,
-        buffer_size: Any = None,
-        compression_type: Any = None,
-        num_parallel_reads: Any = None,
-    ) -> None:
-        tensor = apply(
-            "FixedLengthRecordDatasetV2",
-            _strings(filenames),
-            _count(header_bytes, 0),
-            _count(record_bytes),
-            _count(footer_bytes, 0),
-            _count(buffer_size),
-            compression_type or "",
-            **attributes(STRING),
-        )
-        super().__init__(tensor, STRING)
-
-
-@export("data.experimental.CsvDataset", "contrib.data.CsvDataset")
-class CsvDataset(Dataset):
-    """The rows of CSV files as tuples; `record_defaults` are types (required) or default values."""
-
-    def __init__(
-        self,
-        filenames: Any,
-        record_defaults: Any,
-        compression_type: Any = None,
-        buffer_size: Any = None,
-        header: bool = False,
-        field_delim: str = ",",
-        use_quote_delim: bool = True,
-        na_value: str = "",
-        select_cols: Any = None,
-    ) -> None:
-        defaults = [_default(value) for value in record_defaults]
-        element = tuple(Component(value.dtype.base_dtype, TensorShape([])) for value in defaults)
-        tensor = apply(
-            "CSVDataset",
-            _strings(filenames),
-            defaults,
-            compression_type=compression_type or "",
-            header=bool(header),
-            field_delim=field_delim,
-            use_quote_delim=bool(use_quote_delim),
-            na_value=na_value,
-            select_cols=list(select_cols or ()),
-            **attributes(element),
-        )
-        super().__init__(tensor, element)
-
-
-def _default(value: Any) -> Any:
-    """A default as a tensor; a type stands for none, an empty tensor."""
-    if isinstance(value, (list, tuple)) or hasattr(value, "op"):
-        return convert_to_tensor(value)
-    try:
-        return convert_to_tensor(np.empty(0, as_dtype(value).as_numpy_dtype), as_dtype(value))
-    except TypeError:
-        return convert_to_tensor(value)

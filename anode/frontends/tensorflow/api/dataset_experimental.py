@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from anode.frontends.tensorflow.api.dataset import CsvDataset, Dataset, _inner, _long, shaped
+from anode.frontends.tensorflow.api.dataset import Dataset, inner_element, int64_scalar, shaped
+from anode.frontends.tensorflow.api.dataset_files import CsvDataset
 from anode.frontends.tensorflow.api.dataset_structure import (
     Component,
     attributes,
@@ -152,15 +153,15 @@ def group_by_window(
     """What `reduce_func(key, data set)` makes of `window_size` elements with the same key."""
     if (window_size is None) == (window_size_func is None):
         raise ValueError("Must pass either window_size or window_size_func.")
-    size_of = window_size_func or (lambda key: _long(window_size))
+    size_of = window_size_func or (lambda key: int64_scalar(window_size))
 
     def transformed(dataset: Dataset) -> Dataset:
         window = Component(
             dataset._variant_tensor.dtype, TensorShape([]), "dataset", dataset._element
         )
-        keys = traced(lambda *element: _long(key_func(*element)), dataset._element)
+        keys = traced(lambda *element: int64_scalar(key_func(*element)), dataset._element)
         reduce = traced(reduce_func, SCALAR, window)
-        sizes = traced(lambda key: _long(size_of(key)), SCALAR)
+        sizes = traced(lambda key: int64_scalar(size_of(key)), SCALAR)
         return dataset._then(
             "GroupByWindowDataset",
             keys.captures,
@@ -169,7 +170,7 @@ def group_by_window(
             key_func=keys,
             reduce_func=reduce,
             window_size_func=sizes,
-            element=_inner(reduce.result, "group_by_window"),
+            element=inner_element(reduce.result, "group_by_window"),
         )
 
     return transformed
@@ -193,7 +194,7 @@ def bucket_by_sequence_length(
     limits = np.array(bucket_boundaries, np.int64)
 
     def key_of(*element: Any) -> Any:
-        length = _long(element_length_func(*element))
+        length = int64_scalar(element_length_func(*element))
         beyond = apply("Cast", apply("LessEqual", limits, length), DstT=int64)
         return apply("Sum", beyond, [0], keep_dims=False)
 
@@ -220,7 +221,7 @@ def _at_boundary(shape: Any, limits: np.ndarray, key: Any) -> Any:
     sizes = [boundary if size is None else np.int64(size) for size in TensorShape(shape).as_list()]
     if not sizes:
         return np.empty(0, np.int64).tolist()
-    return apply("Pack", [_long(size) for size in sizes], axis=0)
+    return apply("Pack", [int64_scalar(size) for size in sizes], axis=0)
 
 
 @_data("get_single_element")
@@ -236,7 +237,7 @@ def get_single_element(dataset: Dataset) -> Any:
 @_data("Counter", file="counter")
 def Counter(start: Any = 0, step: Any = 1, dtype: Any = int64) -> Dataset:
     """The numbers start, start + step, and so on without end."""
-    numbers = apply("CounterDataset", _long(start), _long(step), **attributes(SCALAR))
+    numbers = apply("CounterDataset", int64_scalar(start), int64_scalar(step), **attributes(SCALAR))
     counter = Dataset(numbers, SCALAR)
     return counter if dtype == int64 else counter.map(lambda n: apply("Cast", n, DstT=dtype))
 

@@ -14,8 +14,9 @@ from anode.frontends.tensorflow.api.queues import (
     RandomShuffleQueue,
 )
 from anode.frontends.tensorflow.api.random_ops import random_shuffle
+from anode.frontends.tensorflow.api.sparse_ops import SparseTensor
 from anode.frontends.tensorflow.api.summary import scalar
-from anode.frontends.tensorflow.dtypes import float32, int32, int64, string
+from anode.frontends.tensorflow.dtypes import float32, int32, int64, string, variant
 from anode.frontends.tensorflow.graph import (
     apply,
     constant,
@@ -200,18 +201,31 @@ def _like(original: Any, dequeued: Any) -> Any:
 
 
 def _validated(tensors: Sequence[Any]) -> list[Any]:
-    found = [_dense(tensor) for tensor in tensors]
+    found = [_boxed(tensor) for tensor in tensors]
     if not found:
         raise ValueError("Expected at least one tensor in batch().")
     return found
 
 
-def _dense(tensor: Any) -> Any:
-    if hasattr(tensor, "dense_shape") and hasattr(tensor, "indices"):
-        raise NotImplementedError(
-            f"{tensor}: queues of anode hold no SparseTensors; batch them with tf.data"
-        )
+def _boxed(tensor: Any) -> Any:
+    """A tensor; one that stands for a sparse one."""
+    if isinstance(tensor, SparseTensor):
+        return apply("BoxSparse", *tensor._components)
     return convert_to_tensor(tensor)
+
+
+def _unboxed(original: Sequence[Any], dequeued: Any) -> Any:
+    """What was dequeued, with the sparse tensors as such."""
+    found = list(dequeued) if isinstance(dequeued, list) else [dequeued]
+    for index, tensor in enumerate(original):
+        if isinstance(tensor, SparseTensor):
+            parts = apply("UnboxSparse", found[index], T=tensor.dtype)
+            rank = tensor.shape.ndims
+            shapes: list[list[Any]] = [[None, None if rank is None else rank + 1], [None]]
+            for part, shape in zip(parts, [*shapes, shapes[0][1:]], strict=True):
+                part.set_shape(shape)
+            found[index] = SparseTensor(*parts)
+    return found if isinstance(dequeued, list) else found[0]
 
 
 def _validated_lists(lists: Any) -> list[list[Any]]:
@@ -242,7 +256,8 @@ def _element_shapes(lists: list[list[Any]], shapes: Any, enqueue_many: bool) -> 
         return shapes
     found = []
     for same in zip(*lists, strict=True):
-        sizes = [tensor.shape.as_list()[1 if enqueue_many else 0 :] for tensor in same]
+        rows = enqueue_many and same[0].dtype != variant
+        sizes = [tensor.shape.as_list()[1 if rows else 0 :] for tensor in same]
         found.append(_common(sizes))
     return found
 
@@ -285,6 +300,7 @@ def _batches(
 ) -> Any:
     """What a batch of any kind is: a queue, its runner, a summary and the dequeue operation."""
     values = [tensor for tensors in lists for tensor in tensors if hasattr(tensor, "graph")]
+    original = lists[0] if lists else []
     with name_scope(name, kind, values) as scope:
         lists = _validated_lists(lists)
         keep = _keep(keep_input, enqueue_many)
@@ -297,7 +313,7 @@ def _batches(
         add_queue_runner(QueueRunner(queue, ops * threads))
         scalar(*fullness(queue))
         take = queue.dequeue_up_to if smaller else queue.dequeue_many
-        return take(batch_size, name=scope)
+        return _unboxed(original, take(batch_size, name=scope))
 
 
 def _filled(capacity: int) -> Callable[[QueueBase], tuple[str, Any]]:

@@ -51,7 +51,7 @@ class Rows(Source):
     """The rows of arrays in memory."""
 
     def __init__(self, arrays: Sequence[Any]) -> None:
-        self._arrays = [_rows_of_sparse(a) if isinstance(a, SparseValue) else a for a in arrays]
+        self._arrays = [rows_of_sparse(a) if isinstance(a, SparseValue) else a for a in arrays]
         self._length = len(self._arrays[0])
         self.table = self
         for array in self._arrays:
@@ -91,7 +91,7 @@ def _gathered(array: Any, indices: np.ndarray) -> Any:
     return array.take(indices, axis=0)
 
 
-def _rows_of_sparse(value: SparseValue) -> list[SparseValue]:
+def rows_of_sparse(value: SparseValue) -> list[SparseValue]:
     found = []
     for row in range(int(value.dense_shape[0])):
         here = value.indices[:, 0] == row

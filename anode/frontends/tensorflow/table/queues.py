@@ -19,6 +19,7 @@ from anode.frontends.tensorflow.errors import (
     OutOfRangeError,
 )
 from anode.frontends.tensorflow.opdef import REQUIRED, host
+from anode.frontends.tensorflow.table.dataset import SparseValue, rows_of_sparse, stacked
 from anode.frontends.tensorflow.table.resources import resource
 from anode.frontends.tensorflow.tensor_shape import TensorShape
 
@@ -157,7 +158,7 @@ class Queue:
     def check(self, element: Element, op: Any) -> None:
         """InvalidArgumentError where the sizes of a component are not those declared."""
         for index, (shape, part) in enumerate(zip(self._shapes, element, strict=False)):
-            if not shape.is_compatible_with(part.shape):
+            if not isinstance(part, SparseValue) and not shape.is_compatible_with(part.shape):
                 got = list(part.shape)
                 raise InvalidArgumentError(
                     None,
@@ -165,18 +166,18 @@ class Queue:
                     f"Shape mismatch in tuple component {index}. Expected {shape}, got {got}",
                 )
 
-    def rows(self, columns: Sequence[np.ndarray], op: Any) -> list[Element]:
+    def rows(self, columns: Sequence[Any], op: Any) -> list[Element]:
         """The elements that the rows of the components are."""
-        length = len(columns[0]) if columns[0].ndim else 0
-        for index, column in enumerate(columns):
-            if not column.ndim or len(column) != length:
+        split = [_rows(column) for column in columns]
+        for index, rows in enumerate(split):
+            if rows is None or len(rows) != len(split[0] or ()):
                 raise InvalidArgumentError(
                     None,
                     op,
                     "All input tensors must have the same size in the 0th dimension. Component "
-                    f"{index} has {len(column) if column.ndim else 0}, and should have {length}",
+                    f"{index} has {len(rows or ())}, and should have {len(split[0] or ())}",
                 )
-        return [tuple(column[row, ...] for column in columns) for row in range(length)]
+        return list(zip(*split, strict=True))
 
     def batch(
         self, elements: Sequence[Element], types: Sequence[Any], op: Any
@@ -195,7 +196,24 @@ class Queue:
                 for shape, dtype in zip(self._shapes, types, strict=True)
             )
         columns = zip(*elements, strict=True)
-        return tuple(padded(parts) if self.padded else np.stack(parts) for parts in columns)
+        return tuple(self._stacked(parts) for parts in columns)
+
+    def _stacked(self, parts: Sequence[Any]) -> Any:
+        if isinstance(parts[0], SparseValue):
+            return stacked(parts, 0)
+        return padded(parts) if self.padded else np.stack(parts)
+
+
+def _rows(column: Any) -> list[Any] | None:
+    """The rows of a component; None for a scalar."""
+    if isinstance(column, SparseValue):
+        return list(rows_of_sparse(column))
+    return [column[row, ...] for row in range(len(column))] if column.ndim else None
+
+
+def _copied(part: Any) -> Any:
+    """A copy, as a fed array may change later."""
+    return part if isinstance(part, SparseValue) else np.array(part)
 
 
 def padded(parts: Sequence[np.ndarray]) -> np.ndarray:
@@ -323,7 +341,7 @@ def _forever(timeout_ms: int) -> None:
 )
 def _(handle: Queue, components: list[np.ndarray], *, run: Any, timeout_ms: int) -> tuple[()]:
     _forever(timeout_ms)
-    copies = tuple(np.array(part) for part in components)  # a fed array may change later
+    copies = tuple(_copied(part) for part in components)
     handle.check(copies, run.op)
     handle.put([copies], run.op)
     return ()
@@ -337,7 +355,7 @@ def _(handle: Queue, components: list[np.ndarray], *, run: Any, timeout_ms: int)
 )
 def _(handle: Queue, components: list[np.ndarray], *, run: Any, timeout_ms: int) -> tuple[()]:
     _forever(timeout_ms)
-    elements = handle.rows([np.array(part) for part in components], run.op)
+    elements = handle.rows([_copied(part) for part in components], run.op)
     for element in elements[:1]:
         handle.check(element, run.op)
     handle.put(elements, run.op)
@@ -399,3 +417,13 @@ def _(handle: Queue) -> np.ndarray:
 @host("QueueSizeV2", "handle:resource -> int32", shape="scalar", stateful=True)
 def _(handle: Queue) -> np.ndarray:
     return np.array(len(handle), np.int32)
+
+
+@host("BoxSparse", "indices:int64 values:T dense_shape:int64 -> variant", shape="scalar")
+def _(indices: np.ndarray, values: np.ndarray, dense_shape: np.ndarray) -> list[SparseValue]:
+    return [SparseValue(indices, values, dense_shape)]
+
+
+@host("UnboxSparse", "handle:variant -> int64 T int64", shape="unknown")
+def _(handle: SparseValue) -> SparseValue:
+    return handle
