@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from anode import ops
+from anode.errors import ShapeError
 from anode.frontends.tensorflow import dtypes as tf
-from anode.frontends.tensorflow.opdef import REQUIRED, NotStatic, host_kernel, op, static
+from anode.frontends.tensorflow.opdef import OPS, REQUIRED, NotStatic, host_kernel, op, static
 from anode.frontends.tensorflow.table import array_shapes as shapes
 from anode.ir.dtypes import DType, dtype_of
 from anode.ir.node import Node, constant
@@ -128,9 +129,14 @@ def _(s0: Node, s1: Node) -> Node:
     return _numbers(shape, s0.dtype)
 
 
-@op("EnsureShape", "input:T -> T", shape=lambda op: [op.get_attr("shape")])
-def _(input: Node) -> Node:
+def _ensured(input: Node, *, shape: Any) -> Node:
+    if not shape.is_compatible_with(input.tensor.static):
+        raise ShapeError(f"EnsureShape: {list(input.shape)} is not compatible with {shape}")
     return input
+
+
+op("EnsureShape", "input:T -> T", shape=lambda op: [op.get_attr("shape")])(_ensured)
+OPS["EnsureShape"].attrs = {"shape": REQUIRED}  # `shape` above names the rule
 
 
 # joining and splitting

@@ -93,3 +93,16 @@ def test_decoded_jpeg_of_gray_and_color(tf: Any) -> None:
     shapes = [tf.shape(tf.image.decode_jpeg(gray, channels=n)) for n in (0, 1, 3)]
     with tf.Session() as session:
         assert [s.tolist() for s in session.run(shapes)] == [[8, 8, 1], [8, 8, 1], [8, 8, 3]]
+
+
+def test_images_turned_and_moved(tf: Any) -> None:
+    square = IMAGE[:, :6]
+    turned = tf.contrib.image.rotate(square, np.pi / 2)
+    moved = tf.contrib.image.translate(np.stack([square] * 2), [[2.0, 1.0], [0.5, 0.0]], "BILINEAR")
+    with tf.Session() as session:
+        np.testing.assert_array_equal(session.run(turned), np.rot90(square))
+        first, second = session.run(moved)
+    np.testing.assert_allclose(first[1:, 2:], square[:-1, :-2], rtol=1e-6)
+    assert not first[0].any() and not first[:, :2].any()
+    halves = (square[:, 1:] + square[:, :-1]) / 2
+    np.testing.assert_allclose(second[:, 1:], halves, rtol=1e-5)
