@@ -192,6 +192,7 @@ def _(x: Any, y: Any, *, incompatible_shape_error: bool) -> Any:
 
 
 @host_kernel("Add")
+@host_kernel("AddV2")
 def _(x: Any, y: Any) -> Any:
     return np.add(x, y)
 
