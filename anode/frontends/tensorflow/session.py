@@ -12,6 +12,7 @@ from weakref import WeakSet
 
 import numpy as np
 
+from anode.errors import ShapeError
 from anode.frontends.tensorflow import errors
 from anode.frontends.tensorflow.core import (
     SESSIONS,
@@ -131,7 +132,7 @@ class BaseSession:
                 f"Attempting to use uninitialized value {op.name}\n\t [[node {op.name} (defined at "
                 f"{op.origin}) ]]",
             ) from None
-        except np.linalg.LinAlgError as error:
+        except (np.linalg.LinAlgError, ShapeError) as error:
             raise errors.InvalidArgumentError(None, None, f"{error}.") from None
 
     def _prepared(self, fetches: Any, feed_dict: Any) -> tuple[Plan, Fetcher, list[Any], Any]:

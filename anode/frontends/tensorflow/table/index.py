@@ -10,6 +10,7 @@ import numpy as np
 from anode import ops
 from anode.errors import ShapeError
 from anode.frontends.tensorflow import dtypes as tf
+from anode.frontends.tensorflow.errors import InvalidArgumentError
 from anode.frontends.tensorflow.infer import known_value
 from anode.frontends.tensorflow.opdef import REQUIRED, host, host_kernel, op, static
 from anode.frontends.tensorflow.table.array import axis_of, ints, number
@@ -359,7 +360,15 @@ for _type, _side in (("LowerBound", "left"), ("UpperBound", "right")):
 def _gathered(params: Array, indices: Array, axis: Array, *, batch_dims: int) -> Array:
     if batch_dims:
         raise ShapeError("GatherV2: batch_dims of strings is not supported; use 0")
-    return params.take(indices, int(axis))
+    return _rows_at(params, indices, int(axis))
+
+
+def _rows_at(params: Array, indices: Array, axis: int = 0) -> Array:
+    count = params.shape[axis]
+    outside = indices[(indices < 0) | (indices >= count)]
+    if outside.size:
+        raise InvalidArgumentError(None, None, f"index {outside[0]} is not in [0, {count})")
+    return params.take(indices, axis)
 
 
 def _scattered(tensor: Array, indices: Array, updates: Array) -> Array:
@@ -374,7 +383,7 @@ def _partitioned(data: Array, partitions: Array, *, num_partitions: int) -> tupl
 
 _STRINGS: dict[str, Any] = {
     "GatherV2": _gathered,
-    "Gather": lambda params, indices, *, validate_indices: params.take(indices, 0),
+    "Gather": lambda params, indices, *, validate_indices: _rows_at(params, indices),
     "GatherNd": lambda params, indices: np.asarray(
         params[tuple(np.moveaxis(indices, -1, 0))], object
     ),
