@@ -164,9 +164,8 @@ class Importer:
 
     def build(self, context: Context, wanted: set[str] | None = None) -> None:
         """Make the nodes that lie directly in a context, or those wanted of them."""
-        for node in self.structure.order:
-            inside = self.structure.context[node.name] == context
-            if inside and (wanted is None or node.name in wanted):
+        for node in self.structure.members.get(context, ()):
+            if wanted is None or node.name in wanted:
                 self.add(node)
 
     def add(self, node: Any) -> None:
@@ -307,12 +306,8 @@ class Importer:
             raise Unraised(f"no condition rules the Merge {merge.name!r}")
         group = [
             node
-            for node in own.order
-            if node.op in MERGE
-            and node.name not in own.loop_merges
-            and own.context[node.name] == context
-            and own.predicate(node) == pred
-            and self._ready(node, context, pred)
+            for node in own.cond_merges[context, pred]
+            if f"{node.name}:0" not in self.values and self._ready(node, context, pred)
         ]
 
         def branch(index: int) -> list[Tensor]:
@@ -385,7 +380,7 @@ class Importer:
             raise Unraised(f"the loop {context[-1][1]!r} was not raised")
         self.loops.add(context)
         own = self.structure
-        nodes = [node for node in own.order if own.context[node.name] == context]
+        nodes = own.members[context]
         for node in nodes:
             if node.op in ENTER:
                 self.values[f"{node.name}:0"] = self.value(node.input[0])

@@ -171,6 +171,24 @@ class Structure:
         deepest = max(edges, key=len, default=())
         return deepest[-1][1] if deepest and deepest[-1][0] == "cond" else None
 
+    @cached_property
+    def members(self) -> dict[Context, list[Any]]:
+        """The nodes that lie directly in each context, in order."""
+        found: dict[Context, list[Any]] = {}
+        for node in self.order:
+            found.setdefault(self.context[node.name], []).append(node)
+        return found
+
+    @cached_property
+    def cond_merges(self) -> dict[tuple[Context, str | None], list[Any]]:
+        """The Merge nodes that are no loop's, by context and predicate."""
+        found: dict[tuple[Context, str | None], list[Any]] = {}
+        for node in self.order:
+            if node.op in MERGE and node.name not in self.loop_merges:
+                key = self.context[node.name], self.predicate(node)
+                found.setdefault(key, []).append(node)
+        return found
+
     def ancestors(self, texts: Iterable[str], within: Context) -> set[str]:
         """The nodes inside a context, inner ones too, that the inputs follow from.
 

@@ -201,12 +201,12 @@ class Message:
 
     def __getattr__(self, name: str) -> Any:
         """A field's value; asking for a message or a list makes one that is not yet set."""
-        field = type(self).DESCRIPTOR.fields_by_name.get(name)
-        if field is None:
-            raise AttributeError(self._no_field(name))
         values = self._values
         if name in values:
             return values[name]
+        field = type(self).DESCRIPTOR.fields_by_name.get(name)
+        if field is None:
+            raise AttributeError(self._no_field(name))
         if field.is_scalar:
             return field.default
         if field.repeated or field.map_key is not None:
