@@ -81,7 +81,9 @@ def arg_scope(list_ops_or_scope: Any, **kwargs: Any) -> Iterator[Scope]:
     """Set arguments of functions inside; gives the scope, which can be opened again."""
     if isinstance(list_ops_or_scope, Mapping):
         if kwargs:
-            raise ValueError("When attempting to re-use a scope by suppling a dictionary, kwargs must be empty.")
+            raise ValueError(
+                "When attempting to re-use a scope by suppling a dictionary, kwargs must be empty."
+            )
         scope = dict(list_ops_or_scope)
     elif isinstance(list_ops_or_scope, (list, tuple)):
         scope = {key: dict(values) for key, values in current_arg_scope().items()}
@@ -90,9 +92,7 @@ def arg_scope(list_ops_or_scope: Any, **kwargs: Any) -> Iterator[Scope]:
                 raise ValueError(f"{function} is not decorated with @add_arg_scope")
             scope.setdefault(arg_scope_func_key(function), {}).update(kwargs)
     else:
-        raise TypeError(
-            "list_ops_or_scope must either be a list/tuple or reused scope (i.e. dict)"
-        )
+        raise TypeError("list_ops_or_scope must either be a list/tuple or reused scope (i.e. dict)")
     stack = _stack()
     stack.append(scope)
     try:

@@ -6,7 +6,8 @@ from collections import namedtuple
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from anode.frontends.tensorflow.api import layers, nest, variable_scope as vs
+from anode.frontends.tensorflow.api import layers, nest
+from anode.frontends.tensorflow.api import variable_scope as vs
 from anode.frontends.tensorflow.api.initializers import Constant, Ones, Zeros
 from anode.frontends.tensorflow.api.layers_options import public
 from anode.frontends.tensorflow.api.rnn_cells import RNNCell, zeros_for
@@ -31,7 +32,7 @@ class AttentionMechanism:
 
 
 class _Attention(AttentionMechanism):
-    """A mechanism over memory [batch, length, depth], whose rows end at `memory_sequence_length`."""
+    """A mechanism over memory [batch, length, depth] with rows of `memory_sequence_length`."""
 
     def __init__(
         self,
@@ -212,7 +213,7 @@ class BahdanauAttention(_Attention):
 
 
 _State = namedtuple(
-    "AttentionWrapperState",
+    "_State",
     ("cell_state", "attention", "time", "alignments", "alignment_history", "attention_state"),
 )
 
@@ -340,9 +341,7 @@ class AttentionWrapper(RNNCell):
             attention=self._attention_size,
             alignments=self._one_or_all(sizes),
             attention_state=self._one_or_all([m.state_size for m in self._mechanisms]),
-            alignment_history=self._one_or_all(
-                [size if self._history else () for size in sizes]
-            ),
+            alignment_history=self._one_or_all([size if self._history else () for size in sizes]),
         )
 
     def zero_state(self, batch_size: Any, dtype: Any) -> AttentionWrapperState:

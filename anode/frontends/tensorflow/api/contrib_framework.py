@@ -14,9 +14,11 @@ from anode.frontends.tensorflow.core import Tensor
 from anode.frontends.tensorflow.dtypes import float32
 from anode.frontends.tensorflow.graph import (
     add_to_collection,
-    device as on_device,
     get_collection,
     get_collection_ref,
+)
+from anode.frontends.tensorflow.graph import (
+    device as on_device,
 )
 from anode.frontends.tensorflow.opdef import EXPORTS, export
 from anode.frontends.tensorflow.tensor_shape import TensorShape
@@ -239,9 +241,7 @@ def filter_variables(
     def any_of(patterns: Sequence[str], var: Any) -> bool:
         return any(matches(pattern, var.op.name) for pattern in patterns)
 
-    chosen = [
-        var for var in var_list if include_patterns is None or any_of(include_patterns, var)
-    ]
+    chosen = [var for var in var_list if include_patterns is None or any_of(include_patterns, var)]
     return [var for var in chosen if not any_of(exclude_patterns or (), var)]
 
 
@@ -279,7 +279,7 @@ def assign_from_values_fn(var_names_to_values: Mapping[str, Any]) -> Callable[[A
 def _by_name(var_list: Any) -> dict[str, list[Any]]:
     """Checkpoint name -> the variable, or the slices of it."""
     if isinstance(var_list, Mapping):
-        return {k: v if isinstance(v, (list, tuple)) else [v] for k, v in var_list.items()}
+        return {k: [*v] if isinstance(v, (list, tuple)) else [v] for k, v in var_list.items()}
     found: dict[str, list[Any]] = {}
     for var in var_list:
         found.setdefault(var.op.name, []).append(var)

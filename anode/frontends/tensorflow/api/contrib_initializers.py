@@ -69,7 +69,9 @@ def variance_scaling_initializer(
         if uniform:
             limit = (3.0 * factor / n) ** 0.5
             return public("random_uniform")(sizes, -limit, limit, dtype, seed=seed)
-        stddev = (1.3 * factor / n) ** 0.5  # so that what is left within two of them has the variance
+        stddev = (
+            1.3 * factor / n
+        ) ** 0.5  # so that what is left within two of them has the variance
         return public("truncated_normal")(sizes, 0.0, stddev, dtype, seed=seed)
 
     return _initializer
@@ -88,7 +90,7 @@ def _scale(scale: Any, name: str) -> float:
         raise ValueError(f"scale cannot be an integer: {scale}")
     if isinstance(scale, numbers.Real) and scale < 0.0:
         raise ValueError(f"Setting a scale less than 0 on a regularizer: {scale:g}.")
-    return scale  # type: ignore[return-value]
+    return scale
 
 
 def _none(_: Any) -> None:
@@ -170,12 +172,13 @@ def apply_regularization(regularizer: Any, weights_list: Any = None) -> Any:
         raise ValueError("No weights to regularize.")
     with name_scope("get_regularization_penalty", values=weights) as scope:
         found = [regularizer(w) for w in weights]
-        penalties = [
-            p if p is not None else convert_to_tensor(0.0) for p in found
-        ]
+        penalties = [p if p is not None else convert_to_tensor(0.0) for p in found]
         for p in penalties:
             if p.shape.rank not in (0, None):
-                raise ValueError(f"regularizer must return a scalar Tensor instead of a Tensor with rank {p.shape.rank}.")
+                raise ValueError(
+                    "regularizer must return a scalar Tensor instead of a Tensor with rank "
+                    f"{p.shape.rank}."
+                )
         total = apply("AddN", penalties, name=scope)
         add_to_collection("regularization_losses", total)
         return total

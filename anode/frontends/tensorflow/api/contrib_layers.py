@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from anode.frontends.tensorflow.api import layers, nn, variable_scope as vs
+from anode.frontends.tensorflow.api import layers, nn
+from anode.frontends.tensorflow.api import variable_scope as vs
 from anode.frontends.tensorflow.api.arg_scope import add_arg_scope
 from anode.frontends.tensorflow.api.contrib_framework import model_variable
 from anode.frontends.tensorflow.api.contrib_scope import (
-    collect_named_outputs,
     collect_variable,
     finished,
     get_variable_collections,
@@ -98,9 +98,7 @@ def _rank_of(inputs: Any, conv_dims: int | None) -> int:
     if rank is None:
         raise ValueError("Convolution: the rank of the inputs must be known")
     if conv_dims is not None and conv_dims + 2 != rank:
-        raise ValueError(
-            f"Convolution expects input with rank {conv_dims + 2}, got {rank}"
-        )
+        raise ValueError(f"Convolution expects input with rank {conv_dims + 2}, got {rank}")
     if rank not in (3, 4, 5):
         raise ValueError("Convolution not supported for input with rank", rank)
     return int(rank) - 2
@@ -269,7 +267,11 @@ def separable_convolution2d(
             )
             if use_bias:
                 outputs = _with_biases(
-                    outputs, biases_initializer, biases_regularizer, trainable, variables_collections
+                    outputs,
+                    biases_initializer,
+                    biases_regularizer,
+                    trainable,
+                    variables_collections,
                 )
         else:
             layer = layers.SeparableConv2D(

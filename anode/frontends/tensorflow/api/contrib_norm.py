@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from anode.frontends.tensorflow.api import nn, variable_scope as vs
+from anode.frontends.tensorflow.api import nn
+from anode.frontends.tensorflow.api import variable_scope as vs
 from anode.frontends.tensorflow.api.arg_scope import add_arg_scope
 from anode.frontends.tensorflow.api.contrib_framework import model_variable
 from anode.frontends.tensorflow.api.contrib_scope import (
@@ -118,7 +119,7 @@ def batch_norm(
             moving_variance_initializer=made.get("moving_variance") or Ones(),
             beta_regularizer=regularizers.get("beta"),
             gamma_regularizer=regularizers.get("gamma"),
-            fused=None if flat or rank == 4 and fused is not False else False,
+            fused=None if flat or (rank == 4 and fused is not False) else False,
             beta_first=rank == 2 or updates_collections != UPDATE_OPS or zero_debias_moving_mean,
             zero_debias=zero_debias_moving_mean,
             trainable=trainable,
@@ -319,9 +320,7 @@ def group_norm(
             param_initializers,
         )
         sizes = apply("Shape", inputs)
-        split = apply(
-            "ConcatV2", [sizes[:axis], shape, sizes[axis + 1 :]], 0
-        )
+        split = apply("ConcatV2", [sizes[:axis], shape, sizes[axis + 1 :]], 0)
         x = apply("Reshape", inputs, split)
         x.set_shape([*dims[:axis], *shape, *dims[axis + 1 :]])
         axes = [a if a < axis else a + 1 for a in reduced] + [axis + 1]
@@ -333,4 +332,3 @@ def group_norm(
         outputs = apply("Reshape", _by_groups(x, axes, beside, beta, gamma, epsilon), sizes)
         outputs.set_shape(dims)
         return finished(outputs, sc.name, outputs_collections, activation_fn)
-

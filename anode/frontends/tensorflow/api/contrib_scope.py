@@ -71,7 +71,7 @@ def _named(collection: Any) -> list[tuple[str, Any]]:
     from anode.frontends.tensorflow.core import get_default_graph
 
     found = get_default_graph().__dict__.setdefault("_aliases", {})
-    return found.setdefault(collection, [])  # type: ignore[no-any-return]
+    return found.setdefault(collection, [])
 
 
 @export(*_utils("append_tensor_alias"))
@@ -101,7 +101,9 @@ def convert_collection_to_dict(collection: Any, clear_collection: bool = False) 
     from anode.frontends.tensorflow.graph import get_collection
 
     found = OrderedDict(
-        (alias, tensor) for tensor in get_collection(collection) for alias in get_tensor_aliases(tensor)
+        (alias, tensor)
+        for tensor in get_collection(collection)
+        for alias in get_tensor_aliases(tensor)
     )
     if clear_collection:
         get_default_graph().clear_collection(collection)
@@ -181,4 +183,3 @@ def finished(
     if activation_fn is not None:
         outputs = activation_fn(outputs)
     return collect_named_outputs(outputs_collections, scope, outputs)
-

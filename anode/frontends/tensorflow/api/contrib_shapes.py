@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from anode.frontends.tensorflow.api import layers, nn, variable_scope as vs
+from anode.frontends.tensorflow.api import layers, nn
+from anode.frontends.tensorflow.api import variable_scope as vs
 from anode.frontends.tensorflow.api.arg_scope import add_arg_scope
 from anode.frontends.tensorflow.api.contrib_framework import model_variable
 from anode.frontends.tensorflow.api.contrib_layers import ZEROS, fully_connected
@@ -242,7 +243,10 @@ def embed_sequence(
     `unique` is about how TensorFlow gathers; the values are the same.
     """
     if not (reuse or (vocab_size and embed_dim)):
-        raise ValueError(f"Must specify vocab size and embedding dimension when not reusing. Got vocab_size={vocab_size} and embed_dim={embed_dim}")
+        raise ValueError(
+            "Must specify vocab size and embedding dimension when not reusing. Got "
+            f"vocab_size={vocab_size} and embed_dim={embed_dim}"
+        )
     with vs.variable_scope(scope, "EmbedSequence", [ids], reuse=reuse):
         shape = None if vocab_size is None else [vocab_size, embed_dim]
         embeddings = model_variable(
@@ -277,7 +281,11 @@ def bow_encoder(
             trainable=trainable,
         )
         if hasattr(ids, "dense_shape") or sparse_lookup:
-            sparse = ids if hasattr(ids, "dense_shape") else public("contrib.layers.dense_to_sparse")(ids)
+            sparse = (
+                ids
+                if hasattr(ids, "dense_shape")
+                else public("contrib.layers.dense_to_sparse")(ids)
+            )
             return public("nn.embedding_lookup_sparse")(embeddings, sparse, None, combiner="mean")
         rows = public("nn.embedding_lookup")(embeddings, ids)
         return apply("Mean", rows, [1], keep_dims=False)

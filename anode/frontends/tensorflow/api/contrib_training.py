@@ -229,7 +229,11 @@ def _wanted(summaries: Sequence[str] | None) -> Sequence[str]:
 
 
 def _summaries(*names: str) -> list[str]:
-    places = ("contrib.layers", "contrib.layers.summaries", "contrib.layers.python.layers.summaries")
+    places = (
+        "contrib.layers",
+        "contrib.layers.summaries",
+        "contrib.layers.python.layers.summaries",
+    )
     return [f"{place}.{name}" for place in places for name in names]
 
 

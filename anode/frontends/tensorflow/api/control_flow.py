@@ -117,9 +117,7 @@ def _check_branches(yes: Any, no: Any) -> None:
     try:
         nest.assert_same_structure(yes, no, expand_composites=True)
     except (TypeError, ValueError) as error:
-        raise type(error)(
-            f"Incompatible return types of true_fn and false_fn: {error}"
-        ) from None
+        raise type(error)(f"Incompatible return types of true_fn and false_fn: {error}") from None
     for a, b in zip(_leaves(yes), _leaves(no), strict=True):
         if isinstance(a, Tensor) and isinstance(b, Tensor):
             types = a.dtype.base_dtype, b.dtype.base_dtype
@@ -282,9 +280,7 @@ def _looped(
 
     def step(*tensors: Tensor) -> list[Tensor]:
         result = body(*_arguments(packed(tensors)))
-        if not nest.is_sequence(result) or (
-            len(start) == 1 and not _alike(result, start)
-        ):
+        if not nest.is_sequence(result) or (len(start) == 1 and not _alike(result, start)):
             result = [result]
         result = _values(result)
         nest.assert_same_structure(list(start), list(result), check_types=False)
@@ -312,9 +308,9 @@ def _alike(result: Any, start: Any) -> bool:
 @export("python.ops.control_flow_ops.with_dependencies", "contrib.framework.with_dependencies")
 def with_dependencies(dependencies: Any, output_tensor: Any, name: str | None = None) -> Any:
     """`output_tensor`, after `dependencies` have run."""
-    with name_scope(name, "control_dependency", [output_tensor]) as scope:
-        with control_dependencies(dependencies):
-            return apply("Identity", output_tensor, name=scope)
+    scope = name_scope(name, "control_dependency", [output_tensor])
+    with scope as inner, control_dependencies(dependencies):
+        return apply("Identity", output_tensor, name=inner)
 
 
 # dataflow's own branches: both sides are computed, and `merge` keeps the one that is alive

@@ -89,9 +89,7 @@ def _folding(
         first = _tensors(initializer)
 
     def step(carry: list[Tensor], slices: list[Tensor]) -> tuple[list[Any], list[Any]]:
-        result = fn(
-            nest.pack_sequence_as(first, carry), nest.pack_sequence_as(elems, slices)
-        )
+        result = fn(nest.pack_sequence_as(first, carry), nest.pack_sequence_as(elems, slices))
         nest.assert_same_structure(first, result, check_types=False)
         flat = [
             convert_to_tensor(new, None if hasattr(new, "dtype") else old.dtype.base_dtype)
@@ -124,9 +122,7 @@ def scan(
     with name_scope(name, "scan", nest.flatten(elems)) as scope:
         first, _, steps = _folding(fn, elems, initializer, reverse, True, scope)
         if initializer is None:
-            steps = nest.map_structure(
-                lambda one, rest: _joined(one, rest, reverse), first, steps
-            )
+            steps = nest.map_structure(lambda one, rest: _joined(one, rest, reverse), first, steps)
         return _stopped(steps, back_prop)
 
 

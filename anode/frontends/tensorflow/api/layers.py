@@ -213,9 +213,7 @@ _FUNCTIONS = {
         "conv2d_transpose",
         "conv3d_transpose",
     ),
-    "pooling": tuple(
-        f"{kind}_pooling{rank}d" for kind in ("max", "average") for rank in (1, 2, 3)
-    ),
+    "pooling": tuple(f"{kind}_pooling{rank}d" for kind in ("max", "average") for rank in (1, 2, 3)),
 }
 for _module, _names in _FUNCTIONS.items():
     export_values(__name__, {f"layers.{name}": name for name in _names})

@@ -71,7 +71,9 @@ def check_spec(layer: str, spec: InputSpec, tensor: Any, position: int = 0) -> N
     start = f"Input {position} of layer {layer} is incompatible with the layer: "
     if dims is None:
         if spec.ndim is not None or spec.min_ndim is not None:
-            raise ValueError(f"{start}its rank is undefined, but the layer requires a defined rank.")
+            raise ValueError(
+                f"{start}its rank is undefined, but the layer requires a defined rank."
+            )
         return
     rank = len(dims)
     if spec.ndim is not None and rank != spec.ndim:
@@ -282,7 +284,7 @@ class Layer:
     # losses and updates
 
     def add_loss(self, losses: Any, inputs: Any = None) -> None:
-        """Note tensors, or functions of nothing that make them, to be added to what is minimised."""
+        """Note tensors, or functions that make them, to be added to what is minimised."""
         for loss in nest.flatten(losses):
             if callable(loss) and not isinstance(loss, Tensor):
                 self._callable_losses.append(loss)
@@ -313,7 +315,9 @@ class Layer:
 
     def get_updates_for(self, inputs: Any) -> list[Any]:
         """The updates that depend on inputs, or (None) those that do not."""
-        return [u for u in self.updates if self._conditional.get(id(u), False) is (inputs is not None)]
+        return [
+            u for u in self.updates if self._conditional.get(id(u), False) is (inputs is not None)
+        ]
 
     def get_losses_for(self, inputs: Any) -> list[Any]:
         """The losses that depend on inputs, or (None) those that do not."""

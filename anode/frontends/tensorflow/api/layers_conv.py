@@ -69,9 +69,7 @@ class ConvCore(Layer):
     def _channels(self, input_shape: Any) -> int:
         size = TensorShape(input_shape).as_list()[self._channel_axis]
         if size is None:
-            raise ValueError(
-                "The channel dimension of the inputs should be defined. Found `None`."
-            )
+            raise ValueError("The channel dimension of the inputs should be defined. Found `None`.")
         self.input_spec = InputSpec(ndim=self.rank + 2, axes={self._channel_axis: size})
         return int(size)
 
@@ -183,11 +181,11 @@ class ConvTransposeCore(ConvCore):
     ) -> None:
         self.output_padding = kwargs.pop("output_padding", None)
         rate = kwargs.pop("dilation_rate", 1)
-        super().__init__(
-            filters, kernel_size, strides, padding, data_format, rate, *args, **kwargs
-        )
+        super().__init__(filters, kernel_size, strides, padding, data_format, rate, *args, **kwargs)
         if set(self.dilation_rate) != {1}:
-            raise ValueError("dilation_rate of a transposed convolution is not implemented by anode")
+            raise ValueError(
+                "dilation_rate of a transposed convolution is not implemented by anode"
+            )
         if self.output_padding is not None:
             self.output_padding = sizes(self.output_padding, self.rank, "output_padding")
 
@@ -195,7 +193,7 @@ class ConvTransposeCore(ConvCore):
         return (*self.kernel_size, self.filters, channels)
 
     def _enlarged(self, size: Any, i: int) -> Any:
-        """The size of an output axis; a tensor for a tensor. Source: keras' deconv_output_length."""
+        """The size of an output axis, for a number or a tensor. Source: keras."""
         if size is None:
             return None
         window, stride = self.kernel_size[i], self.strides[i]

@@ -94,7 +94,9 @@ class BatchNormCore(Layer):
             raise ValueError(f"Duplicate axis: {self.axis}")
         possible = rank == 4 and self.axis in ([1], [3])
         if self.fused and not possible:
-            raise ValueError("Passing fused=True is only supported for rank-4 inputs on axis 1 or 3")
+            raise ValueError(
+                "Passing fused=True is only supported for rank-4 inputs on axis 1 or 3"
+            )
         self.fused = possible if self.fused is None else self.fused
         self._format = "NCHW" if self.axis == [1] else "NHWC"
 
@@ -177,14 +179,13 @@ class BatchNormCore(Layer):
         if training:
             mean, variance = nn.moments(inputs, axes, keep_dims=len(self.axis) > 1)
         else:
-            mean, variance = apply("Identity", self.moving_mean), apply(
-                "Identity", self.moving_variance
+            mean, variance = (
+                apply("Identity", self.moving_mean),
+                apply("Identity", self.moving_variance),
             )
-        outputs = nn.batch_normalization(
-            inputs,
-            *(self._beside(v, inputs) for v in (mean, variance, self.beta, self.gamma)),
-            self.epsilon,
-        )
+        values = (mean, variance, self.beta, self.gamma)
+        m, v, beta, gamma = (self._beside(value, inputs) for value in values)
+        outputs = nn.batch_normalization(inputs, m, v, beta, gamma, self.epsilon)
         return outputs, mean, variance
 
     def _beside(self, value: Any, inputs: Any) -> Any:

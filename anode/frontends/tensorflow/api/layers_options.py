@@ -8,7 +8,18 @@ from typing import Any
 from anode.frontends.tensorflow.dtypes import as_dtype
 
 ACTIVATIONS = frozenset(
-    "relu relu6 elu selu softmax softplus softsign leaky_relu tanh sigmoid".split()
+    [
+        "relu",
+        "relu6",
+        "elu",
+        "selu",
+        "softmax",
+        "softplus",
+        "softsign",
+        "leaky_relu",
+        "tanh",
+        "sigmoid",
+    ]
 )
 
 INITIALIZERS = {
@@ -48,7 +59,7 @@ def activation(value: Any) -> Callable[..., Any] | None:
         found: Callable[..., Any] = public(f"nn.{value}")
         return found
     if callable(value):
-        return value  # type: ignore[no-any-return]
+        return value
     raise TypeError(f"Could not interpret activation function identifier: {value!r}")
 
 

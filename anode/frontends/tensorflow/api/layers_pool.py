@@ -81,7 +81,5 @@ class PoolingCore(Layer):
         first = 2 if self.data_format == "channels_first" else 1
         for i in range(self.rank):
             axis = first + i
-            dims[axis] = window_size(
-                dims[axis], self.pool_size[i], self.strides[i], self.padding
-            )
+            dims[axis] = window_size(dims[axis], self.pool_size[i], self.strides[i], self.padding)
         return TensorShape(dims)

@@ -6,7 +6,8 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from anode.frontends.tensorflow.api import layers_base, variable_scope as vs
+from anode.frontends.tensorflow.api import layers_base
+from anode.frontends.tensorflow.api import variable_scope as vs
 from anode.frontends.tensorflow.api.layers_base import to_snake_case, unique_layer_name
 from anode.frontends.tensorflow.api.variables import root_graph
 from anode.frontends.tensorflow.graph import get_collection_ref, name_scope
@@ -96,7 +97,7 @@ class Layer(layers_base.Layer):
             self._current_scope = scope
             with name_scope(self._name_scope()):
                 variable = vs.get_variable(
-                    name,
+                    str(name),
                     shape=shape,
                     dtype=dtype,
                     initializer=scope.initializer if initializer is None else initializer,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from anode.frontends.tensorflow.api import nest, rnn_wrappers, variable_scope as vs
+from anode.frontends.tensorflow.api import nest, rnn_wrappers
+from anode.frontends.tensorflow.api import variable_scope as vs
 from anode.frontends.tensorflow.api.layers_options import public
 from anode.frontends.tensorflow.api.rnn import static_rnn
 from anode.frontends.tensorflow.api.rnn_wrappers import EmbeddingWrapper, OutputProjectionWrapper
@@ -36,7 +37,9 @@ def _extract_argmax_and_embed(
 
     def loop_function(prev: Any, _: int) -> Any:
         if output_projection is not None:
-            prev = apply("BiasAdd", apply("MatMul", prev, output_projection[0]), output_projection[1])
+            prev = apply(
+                "BiasAdd", apply("MatMul", prev, output_projection[0]), output_projection[1]
+            )
         symbol = apply("ArgMax", prev, 1)
         found = public("nn.embedding_lookup")(embedding, symbol)
         return found if update_embedding else apply("StopGradient", found)
@@ -81,7 +84,7 @@ def basic_rnn_seq2seq(
 
     with vs.variable_scope(scope or "basic_rnn_seq2seq"):
         _, state = static_rnn(copy.deepcopy(cell), encoder_inputs, dtype=dtype)
-        return rnn_decoder(decoder_inputs, state, cell)  # type: ignore[no-any-return]
+        return rnn_decoder(decoder_inputs, state, cell)
 
 
 @_export
@@ -98,9 +101,7 @@ def tied_rnn_seq2seq(
         name = scope or "tied_rnn_seq2seq"
         _, state = static_rnn(cell, encoder_inputs, dtype=dtype, scope=name)
         vs.get_variable_scope().reuse_variables()
-        return rnn_decoder(  # type: ignore[no-any-return]
-            decoder_inputs, state, cell, loop_function=loop_function, scope=name
-        )
+        return rnn_decoder(decoder_inputs, state, cell, loop_function=loop_function, scope=name)
 
 
 @_export
@@ -120,9 +121,7 @@ def embedding_rnn_decoder(
         embedding = vs.get_variable("embedding", [num_symbols, embedding_size])
         loop = _loop(embedding, output_projection, update_embedding_for_previous, feed_previous)
         inputs = [public("nn.embedding_lookup")(embedding, i) for i in decoder_inputs]
-        return rnn_decoder(  # type: ignore[no-any-return]
-            inputs, initial_state, cell, loop_function=loop
-        )
+        return rnn_decoder(inputs, initial_state, cell, loop_function=loop)
 
 
 def _loop(embedding: Any, projection: Any, update: bool, feed_previous: bool) -> Any:
@@ -175,7 +174,7 @@ def embedding_rnn_seq2seq(
             cell = OutputProjectionWrapper(cell, num_decoder_symbols)
 
         def decode(feed: bool) -> tuple[Outputs, Any]:
-            return embedding_rnn_decoder(  # type: ignore[no-any-return]
+            return embedding_rnn_decoder(
                 decoder_inputs,
                 state,
                 cell,
@@ -214,7 +213,7 @@ def embedding_tied_rnn_seq2seq(
 
         def decode(feed: bool) -> tuple[Outputs, Any]:
             loop = _loop(embedding, output_projection, True, feed)
-            return tied_rnn_seq2seq(encoded, decoded, cell, loop, dtype)  # type: ignore[no-any-return]
+            return tied_rnn_seq2seq(encoded, decoded, cell, loop, dtype)
 
         if isinstance(feed_previous, bool):
             return decode(feed_previous)
@@ -339,7 +338,7 @@ def embedding_attention_decoder(
         embedding = vs.get_variable("embedding", [num_symbols, embedding_size])
         loop = _loop(embedding, output_projection, update_embedding_for_previous, feed_previous)
         inputs = [public("nn.embedding_lookup")(embedding, i) for i in decoder_inputs]
-        return attention_decoder(  # type: ignore[no-any-return]
+        return attention_decoder(
             inputs,
             initial_state,
             attention_states,
@@ -381,7 +380,7 @@ def embedding_attention_seq2seq(
             output_size = num_decoder_symbols
 
         def decode(feed: bool) -> tuple[Outputs, Any]:
-            return embedding_attention_decoder(  # type: ignore[no-any-return]
+            return embedding_attention_decoder(
                 decoder_inputs,
                 state,
                 attended,

@@ -81,8 +81,8 @@ def _rebuilt(like: Any, children: Sequence[Any]) -> Any:
         found = dict(zip(_sorted_keys(like), children, strict=True))
         ordered = {key: found[key] for key in like}
         if type(like).__name__ == "defaultdict":
-            return type(like)(like.default_factory, ordered)  # type: ignore[attr-defined]
-        return ordered if type(like) is dict else type(like)(ordered)  # type: ignore[call-arg]
+            return type(like)(like.default_factory, ordered)
+        return ordered if type(like) is dict else type(like)(ordered)
     if is_composite(like) and not is_sequence(like):
         return like.from_composite_parts(list(children))
     if _is_namedtuple(like):

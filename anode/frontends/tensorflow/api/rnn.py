@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from anode.frontends.tensorflow.api import nest, variable_scope as vs
+from anode.frontends.tensorflow.api import nest
+from anode.frontends.tensorflow.api import variable_scope as vs
 from anode.frontends.tensorflow.api.rnn_wrappers import assert_like_rnncell
 from anode.frontends.tensorflow.control import scan_op
 from anode.frontends.tensorflow.core import Tensor
@@ -68,8 +69,7 @@ def checked_lengths(sequence_length: Any, batch: Any) -> Tensor | None:
         lengths = apply("Cast", lengths, DstT="int32")
     if lengths.shape.rank not in (None, 1):
         raise ValueError(
-            "sequence_length must be a vector of length batch_size, but saw shape: "
-            f"{lengths.shape}"
+            f"sequence_length must be a vector of length batch_size, but saw shape: {lengths.shape}"
         )
     known = lengths.shape.as_list()[0] if lengths.shape.rank == 1 else None
     if known is not None and isinstance(batch, int) and known != batch:
@@ -254,9 +254,7 @@ def _turned(inputs: Sequence[Any], lengths: Any) -> list[Any]:
     for parts in zip(*flat, strict=True):
         turned = _reversed(apply("Pack", list(parts), axis=0), lengths, 0, 1)
         columns.append(apply("Unpack", turned, num=len(inputs), axis=0))
-    return [
-        nest.pack_sequence_as(inputs[0], list(parts)) for parts in zip(*columns, strict=True)
-    ]
+    return [nest.pack_sequence_as(inputs[0], list(parts)) for parts in zip(*columns, strict=True)]
 
 
 @rnn_export("static_bidirectional_rnn", "bidirectional_rnn")
@@ -457,4 +455,3 @@ def transpose_batch_time(x: Any) -> Any:
     """[batch, time, ...] as [time, batch, ...]; tensors of lower rank stay."""
     x = convert_to_tensor(x)
     return x if x.shape.rank is not None and x.shape.rank < 2 else swapped(x)
-

@@ -1,4 +1,4 @@
-"""Recurrent cells: one step from (inputs, state) to (output, new state), with TensorFlow's names."""
+"""Recurrent cells: a step from (inputs, state) to (output, new state), named as TensorFlow's."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections import namedtuple
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from anode.frontends.tensorflow.api import nest, variable_scope as vs
+from anode.frontends.tensorflow.api import nest
+from anode.frontends.tensorflow.api import variable_scope as vs
 from anode.frontends.tensorflow.api.layers_base import InputSpec
 from anode.frontends.tensorflow.api.layers_options import activation as as_activation
 from anode.frontends.tensorflow.api.layers_options import initializer as as_initializer
@@ -14,7 +15,7 @@ from anode.frontends.tensorflow.api.layers_scope import Layer
 from anode.frontends.tensorflow.core import Tensor
 from anode.frontends.tensorflow.dtypes import as_dtype
 from anode.frontends.tensorflow.graph import apply, constant_value, convert_to_tensor, name_scope
-from anode.frontends.tensorflow.opdef import EXPORTS, export
+from anode.frontends.tensorflow.opdef import EXPORTS
 from anode.frontends.tensorflow.tensor_shape import TensorShape
 
 MODULES = (
@@ -40,7 +41,7 @@ def cell_export(*names: str) -> Callable[[Any], Any]:
     return note
 
 
-_StateTuple = namedtuple("LSTMStateTuple", ("c", "h"))
+_StateTuple = namedtuple("_StateTuple", ("c", "h"))
 
 
 @cell_export("LSTMStateTuple")
@@ -447,9 +448,7 @@ class MultiRNNCell(RNNCell):
             return super().zero_state(batch_size, dtype)
 
     def call(self, inputs: Any, state: Any) -> Any:
-        if self._state_is_tuple and (
-            not nest.is_sequence(state) or len(state) != len(self._cells)
-        ):
+        if self._state_is_tuple and (not nest.is_sequence(state) or len(state) != len(self._cells)):
             raise ValueError(
                 f"Expected state to be a tuple of length {len(self._cells)}, but received: {state}"
             )

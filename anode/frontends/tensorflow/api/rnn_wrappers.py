@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from anode.frontends.tensorflow.api import nest, variable_scope as vs
+from anode.frontends.tensorflow.api import nest
+from anode.frontends.tensorflow.api import variable_scope as vs
 from anode.frontends.tensorflow.api.layers_options import activation as as_activation
 from anode.frontends.tensorflow.api.layers_options import initializer as as_initializer
 from anode.frontends.tensorflow.api.rnn_cells import (
@@ -163,8 +164,11 @@ class DropoutWrapper(_Wrapper):
         output, new = self._cell(inputs, state, scope=scope)
         if _drops(self._keep["state"]):
             among = nest.get_traverse_shallow_structure(self._filter, new)
-            flags = [f for f, sub in zip(nest.flatten(among), _subtrees(among, new), strict=True)
-                     for _ in nest.flatten(sub)]
+            flags = [
+                f
+                for f, sub in zip(nest.flatten(among), _subtrees(among, new), strict=True)
+                for _ in nest.flatten(sub)
+            ]
             full = nest.pack_sequence_as(new, flags)
             new = self._dropout("state", new, self._keep["state"], full)
         return self._dropout("output", output, self._keep["output"]), new
@@ -243,7 +247,7 @@ def _constant(value: float) -> Any:
 
 
 class _Linear:
-    """[args] W + b, with variables `kernel` and `bias` of the scope that is open when it is made."""
+    """[args] W + b, with variables `kernel` and `bias` of the scope open when it is made."""
 
     def __init__(
         self,
@@ -264,9 +268,7 @@ class _Linear:
             self._biases = None
             if build_bias:
                 made = bias_initializer or as_initializer("zeros")
-                self._biases = vs.get_variable(
-                    "bias", [output_size], dtype=dtype, initializer=made
-                )
+                self._biases = vs.get_variable("bias", [output_size], dtype=dtype, initializer=made)
 
     def __call__(self, args: Any) -> Any:
         args = list(args) if nest.is_sequence(args) else [args]
@@ -504,4 +506,3 @@ def assert_like_rnncell(cell_name: str, cell: Any) -> None:
     """Raise TypeError unless an object has what a cell has."""
     if not _like_rnncell(cell):
         raise TypeError(f"The argument {cell_name!r} ({cell}) is not an RNNCell")
-

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-from anode.frontends.tensorflow.api import nest, variable_scope as vs
+from anode.frontends.tensorflow.api import nest
+from anode.frontends.tensorflow.api import variable_scope as vs
 from anode.frontends.tensorflow.api.control_flow import while_loop
 from anode.frontends.tensorflow.api.layers_options import public
 from anode.frontends.tensorflow.api.rnn import rows_where, swapped
@@ -23,7 +25,14 @@ def seq2seq_export(thing: Any) -> Any:
     """Serve a thing under contrib.seq2seq and the modules inside it."""
     for place in ("contrib.seq2seq", "contrib.seq2seq.python.ops"):
         EXPORTS[f"{place}.{thing.__name__}"] = f"{thing.__module__}:{thing.__name__}"
-    for module in ("attention_wrapper", "basic_decoder", "beam_search_decoder", "decoder", "helper", "loss"):
+    for module in (
+        "attention_wrapper",
+        "basic_decoder",
+        "beam_search_decoder",
+        "decoder",
+        "helper",
+        "loss",
+    ):
         path = f"contrib.seq2seq.python.ops.{module}.{thing.__name__}"
         EXPORTS[path] = f"{thing.__module__}:{thing.__name__}"
     return thing
@@ -47,7 +56,11 @@ def sequence_loss(
     the result is [batch, time].
     """
     logits, targets, weights = (convert_to_tensor(x) for x in (logits, targets, weights))
-    for tensor, rank, what in ((logits, 3, "Logits"), (targets, 2, "Targets"), (weights, 2, "Weights")):
+    for tensor, rank, what in (
+        (logits, 3, "Logits"),
+        (targets, 2, "Targets"),
+        (weights, 2, "Weights"),
+    ):
         if tensor.shape.rank != rank:
             raise ValueError(f"{what} must be a {rank}-dimensional tensor: {tensor.shape}")
     if average_across_timesteps and sum_over_timesteps:
@@ -61,7 +74,9 @@ def sequence_loss(
         loss = softmax_loss_function or public("nn.sparse_softmax_cross_entropy_with_logits")
         crossent = loss(labels=labels, logits=flat) * apply("Reshape", weights, [-1])
         crossent = apply("Reshape", crossent, sizes[0:2])
-        averaged = [i for i, on in enumerate((average_across_batch, average_across_timesteps)) if on]
+        averaged = [
+            i for i, on in enumerate((average_across_batch, average_across_timesteps)) if on
+        ]
         summed = [i for i, on in enumerate((sum_over_batch, sum_over_timesteps)) if on]
         axes = _loss_axes(averaged, summed)
         if not axes:
@@ -89,7 +104,9 @@ def tile_batch(t: Any, multiplier: int, name: str | None = None) -> Any:
         if x.shape.rank is None:
             raise ValueError("t must have statically known rank")
         sizes, known = apply("Shape", x), x.shape.as_list()
-        repeated = apply("Tile", apply("ExpandDims", x, 1), [1, multiplier, *[1] * (len(known) - 1)])
+        repeated = apply(
+            "Tile", apply("ExpandDims", x, 1), [1, multiplier, *[1] * (len(known) - 1)]
+        )
         rows = apply("ExpandDims", sizes[0] * multiplier, 0)
         found = apply("Reshape", repeated, apply("ConcatV2", [rows, sizes[1:]], 0))
         found.set_shape([None if known[0] is None else known[0] * multiplier, *known[1:]])
@@ -143,7 +160,9 @@ seq2seq_export(BasicDecoderOutput)
 class BasicDecoder(Decoder):
     """A cell, a helper that chooses the next inputs, and a layer over the outputs."""
 
-    def __init__(self, cell: Any, helper: Any, initial_state: Any, output_layer: Any = None) -> None:
+    def __init__(
+        self, cell: Any, helper: Any, initial_state: Any, output_layer: Any = None
+    ) -> None:
         assert_like_rnncell("cell", cell)
         self._cell, self._helper = cell, helper
         self._initial_state, self._output_layer = initial_state, output_layer
@@ -227,9 +246,7 @@ class _Loop:
             finished = apply("LogicalOr", finished, apply("GreaterEqual", 0, maximum))
         self.finished = convert_to_tensor(finished)
         self.inputs, self.state = (
-            nest.map_structure(
-                lambda x: x if nest.is_composite(x) else convert_to_tensor(x), part
-            )
+            nest.map_structure(lambda x: x if nest.is_composite(x) else convert_to_tensor(x), part)
             for part in (inputs, state)
         )
         self.lengths = apply("ZerosLike", apply("Cast", self.finished, DstT="int32"))
@@ -355,10 +372,8 @@ def dynamic_decode(
         else:
             steps = steps if maximum is None else apply("Minimum", steps, maximum)
             outputs, state, lengths = _of_known_length(loop, steps)
-        try:
+        with suppress(NotImplementedError):
             outputs, state = decoder.finalize(outputs, state, lengths)
-        except NotImplementedError:
-            pass
         if not output_time_major:
             outputs = nest.map_structure(
                 lambda x: x if nest.is_composite(x) else swapped(x), outputs

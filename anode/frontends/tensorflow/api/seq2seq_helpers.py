@@ -125,9 +125,7 @@ class TrainingHelper(Helper):
                 )
             if self._sequence_length.dtype.base_dtype != int32:
                 self._sequence_length = apply("Cast", self._sequence_length, DstT="int32")
-            self._zero_inputs = nest.map_structure(
-                lambda x: apply("ZerosLike", x[0]), self._major
-            )
+            self._zero_inputs = nest.map_structure(lambda x: apply("ZerosLike", x[0]), self._major)
             self._batch_size = apply("Size", self._sequence_length)
 
     @property
@@ -275,7 +273,7 @@ _BY_LENGTH = (
 def _embedding(embedding: Any) -> Callable[[Any], Any]:
     """A function from ids to rows."""
     if callable(embedding) and not hasattr(embedding, "dtype"):
-        return embedding  # type: ignore[no-any-return]
+        return embedding
     look = public("nn.embedding_lookup")
 
     def rows(ids: Any) -> Any:

@@ -138,9 +138,7 @@ def train_step(
     loss, step = sess.run([train_op, global_step])
     elapsed = time.time() - start
     if "should_log" in train_step_kwargs and sess.run(train_step_kwargs["should_log"]):
-        public("logging.info")(
-            "global step %d: loss = %.4f (%.3f sec/step)", step, loss, elapsed
-        )
+        public("logging.info")("global step %d: loss = %.4f (%.3f sec/step)", step, loss, elapsed)
     stop = train_step_kwargs.get("should_stop")
     return loss, bool(sess.run(stop)) if stop is not None else False
 

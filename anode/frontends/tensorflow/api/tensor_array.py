@@ -111,7 +111,8 @@ class TensorArray:
             return self._element
         if not self._element.is_compatible_with(shape):
             raise ValueError(
-                f"Inconsistent shapes: saw {shape} but expected {self._element} (and infer_shape=True)"
+                f"Inconsistent shapes: saw {shape} but expected {self._element} "
+                "(and infer_shape=True)"
             )
         return self._element.merge_with(shape)
 
@@ -169,7 +170,9 @@ class TensorArray:
         """The elements of some indices, along a new leading axis."""
         indices = convert_to_tensor(indices)
         found = apply("GatherV2", self._buffer, indices, 0, name=name or "TensorArrayGatherV3")
-        return self._shaped(found, [None] if indices.shape.rank is None else indices.shape.as_list())
+        return self._shaped(
+            found, [None] if indices.shape.rank is None else indices.shape.as_list()
+        )
 
     def concat(self, name: str | None = None) -> Tensor:
         """All elements along their own leading axis; they have equal shapes here."""

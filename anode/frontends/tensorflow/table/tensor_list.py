@@ -103,5 +103,10 @@ def _(list: Node) -> Node:
 def _(tensor: Node, lengths: Node) -> Node:
     sizes = {int(size) for size in static(lengths)}
     if len(sizes) != 1:
-        raise ValueError("TensorArray.split: pieces of unequal lengths are not implemented by anode")
-    return ops.reshape(tensor, shape=(tensor.tensor.static[0] // next(iter(sizes)), *sizes, *tensor.tensor.static[1:]))
+        raise ValueError(
+            "TensorArray.split: pieces of unequal lengths are not implemented by anode"
+        )
+    return ops.reshape(
+        tensor,
+        shape=(tensor.tensor.static[0] // next(iter(sizes)), *sizes, *tensor.tensor.static[1:]),
+    )
