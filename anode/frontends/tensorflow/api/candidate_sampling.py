@@ -7,7 +7,7 @@ from typing import Any
 
 from anode.errors import UnsupportedOp
 from anode.frontends.tensorflow.api import array_ops, math_ops, nn_loss, random_seed
-from anode.frontends.tensorflow.api.embedding import embedding_lookup
+from anode.frontends.tensorflow.api.embedding import embedding_lookup, shards_of
 from anode.frontends.tensorflow.dtypes import float32, int64
 from anode.frontends.tensorflow.graph import Tensor, apply, convert_to_tensor, name_scope
 from anode.frontends.tensorflow.opdef import export
@@ -156,7 +156,7 @@ def _compute_sampled_logits(
     seed: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The logits of the true and then of the sampled classes, and their labels."""
-    weights = [weights] if not isinstance(weights, (list, tuple)) else list(weights)
+    weights = shards_of(weights)
     with name_scope(name, "compute_sampled_logits", [*weights, biases, inputs, labels]):
         labels = convert_to_tensor(labels)
         labels = labels if labels.dtype == int64 else math_ops.cast(labels, int64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from anode.frontends.tensorflow.api import array_ops, clip_ops, index_ops, math_ops
+from anode.frontends.tensorflow.api.partitioned_variables import PartitionedVariable
 from anode.frontends.tensorflow.dtypes import int32, int64
 from anode.frontends.tensorflow.graph import (
     Tensor,
@@ -29,7 +30,7 @@ def embedding_lookup(
     Several params are shards of one table: row i is in shard i mod their number ("mod"), or the
     shards hold contiguous rows ("div").
     """
-    shards = _shards(params)
+    shards = shards_of(params)
     with name_scope(name, "embedding_lookup", [*shards, ids]) as scope:
         ids = convert_to_tensor(ids, name="ids")
         if len(shards) == 1:
@@ -41,14 +42,11 @@ def embedding_lookup(
         return array_ops.identity(_clipped(rows, ids, max_norm))
 
 
-def _shards(params: Any) -> list[Any]:
+def shards_of(params: Any) -> list[Any]:
     """The tables of a list or of a partitioned variable."""
     if params is None or (isinstance(params, (list, tuple)) and not params):
         raise ValueError("Need at least one param")
-    if isinstance(params, (list, tuple)):
-        return list(params)
-    pieces = getattr(params, "_get_variable_list", None)
-    return [params] if pieces is None else list(pieces())
+    return list(params) if isinstance(params, (list, tuple, PartitionedVariable)) else [params]
 
 
 def _place(tables: list[Tensor], ids: Tensor, strategy: str) -> Tensor:
@@ -98,7 +96,7 @@ def embedding_lookup_sparse(
 ) -> Tensor:
     """The sum, mean or sum / √(Σ weights²) of the embeddings of each row of ids."""
     combiner = _checked(sp_ids, sp_weights, combiner or "mean")
-    with name_scope(name, "embedding_lookup_sparse", [*_shards(params), sp_ids]) as scope:
+    with name_scope(name, "embedding_lookup_sparse", [*shards_of(params), sp_ids]) as scope:
         segments = math_ops.cast(sp_ids.indices[:, 0], int32)
         rows = embedding_lookup(params, sp_ids.values, partition_strategy, max_norm=max_norm)
         weights = None if sp_weights is None else sp_weights.values
@@ -149,7 +147,7 @@ def _safe(
     An empty row has the embedding of `default_id`, or zeros.
     """
     combiner = _checked(sparse_ids, sparse_weights, combiner)
-    shards = _shards(embedding_weights)
+    shards = shards_of(embedding_weights)
     with name_scope(name, "embedding_lookup", [*shards, sparse_ids, sparse_weights]):
         shape = math_ops.cast(sparse_ids.dense_shape, int64)
         outer = shape[:-1]

@@ -234,6 +234,34 @@ def test_what_is_not_supported_says_so(name: str) -> None:
         getattr(tf.nn, name)(None)
 
 
+# embeddings
+
+
+@pytest.mark.parametrize("strategy", ["mod", "div"])
+def test_partitioned_tables_are_shards(strategy: str) -> None:
+    table = tf.get_variable("table", [7, 2], partitioner=tf.fixed_size_partitioner(3))
+    ids = [0, 6, 3, 5]
+    found, *shards = run(tf.nn.embedding_lookup(table, ids, strategy), *table)
+    places = {
+        "mod": [(i % 3, i // 3) for i in ids],
+        "div": [(0, 0), (2, 1), (1, 0), (2, 0)],  # of 3, 2 and 2 rows
+    }
+    expected = [shards[shard][row] for shard, row in places[strategy]]
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_embedding_norms_and_gradients() -> None:
+    table = tf.get_variable("table", [4, 3])
+    rows = tf.nn.embedding_lookup(table, [[0, 2], [2, 2]], max_norm=0.5)
+    total = tf.nn.embedding_lookup(table, [[0, 2], [2, 2]])
+    gradient = tf.convert_to_tensor(tf.gradients(total, [table])[0])
+    found, slope, whole = run(rows, gradient, table)
+    assert np.linalg.norm(found, axis=-1).max() <= 0.5 + 1e-6
+    np.testing.assert_allclose(slope, np.array([1, 0, 3, 0])[:, None] * np.ones((1, 3)))
+    small = np.linalg.norm(whole[0]) <= 0.5
+    assert np.allclose(found[0, 0], whole[0]) == small
+
+
 # samplers
 
 
