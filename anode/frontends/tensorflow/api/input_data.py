@@ -44,31 +44,31 @@ def dense_to_one_hot(labels_dense: np.ndarray, num_classes: int) -> np.ndarray:
     return one_hot
 
 
-def _words(stream: Any, count: int) -> np.ndarray:
-    return np.frombuffer(stream.read(4 * count), ">u4").astype(np.int64)
+def _words(content: bytes, count: int) -> np.ndarray:
+    return np.frombuffer(content, ">u4", count).astype(np.int64)
 
 
 @export(f"{TUTORIAL}.extract_images", f"{LEARN}.extract_images", f"{SHORT}.extract_images")
 def extract_images(f: BinaryIO) -> np.ndarray:
     """The images u8[n, rows, columns, 1] of an open `.gz` file; ValueError for a wrong magic."""
     print("Extracting", f.name)
-    with gzip.GzipFile(fileobj=f) as stream:
-        magic, count, rows, columns = _words(stream, 4)
-        if magic != IMAGES_MAGIC:
-            raise ValueError(f"Invalid magic number {magic} in MNIST image file: {f.name}")
-        content = stream.read(int(count * rows * columns))
-    return np.frombuffer(content, np.uint8).reshape(count, rows, columns, 1)
+    content = gzip.decompress(f.read())
+    magic, count, rows, columns = _words(content, 4)
+    if magic != IMAGES_MAGIC:
+        raise ValueError(f"Invalid magic number {magic} in MNIST image file: {f.name}")
+    size = int(count * rows * columns)
+    return np.frombuffer(content, np.uint8, size, 16).reshape(count, rows, columns, 1)
 
 
 @export(f"{TUTORIAL}.extract_labels", f"{LEARN}.extract_labels", f"{SHORT}.extract_labels")
 def extract_labels(f: BinaryIO, one_hot: bool = False, num_classes: int = 10) -> np.ndarray:
     """The labels u8[n], or one-hot, of an open `.gz` file; ValueError for a wrong magic."""
     print("Extracting", f.name)
-    with gzip.GzipFile(fileobj=f) as stream:
-        magic, count = _words(stream, 2)
-        if magic != LABELS_MAGIC:
-            raise ValueError(f"Invalid magic number {magic} in MNIST label file: {f.name}")
-        labels = np.frombuffer(stream.read(int(count)), np.uint8)
+    content = gzip.decompress(f.read())
+    magic, count = _words(content, 2)
+    if magic != LABELS_MAGIC:
+        raise ValueError(f"Invalid magic number {magic} in MNIST label file: {f.name}")
+    labels = np.frombuffer(content, np.uint8, int(count), 8)
     return dense_to_one_hot(labels, num_classes) if one_hot else labels
 
 
@@ -200,7 +200,8 @@ def _prepared(images: np.ndarray, labels: np.ndarray, dtype: Any, reshape: bool)
             raise AssertionError(f"images have {images.shape[3]} channels, not 1; pass reshape=")
         images = images.reshape(images.shape[0], images.shape[1] * images.shape[2])
     if dtype == dtypes.float32:
-        images = np.multiply(images, np.float32(1.0 / 255.0), dtype=np.float32)
+        images = images.astype(np.float32)
+        images *= np.float32(1.0 / 255.0)
     return images
 
 
