@@ -84,8 +84,8 @@ def _numpy_seed(seed: int | None) -> int | None:
 class DataSet:
     """Images and labels that `next_batch` hands out, in an order drawn anew for each epoch.
 
-    The order is a permutation of the stored rows: a batch gathers its rows, and the arrays are put
-    in order only when somebody reads `images` or `labels`.
+    The order is a permutation of the stored rows, which are bytes as in the file: a batch gathers
+    and scales its rows; all are put in order and scaled only when somebody reads `images`.
     """
 
     def __init__(
@@ -106,17 +106,21 @@ class DataSet:
         self.one_hot = one_hot
         self._stored = (images, labels)
         self._order: np.ndarray | None = None
+        self._bytes = dtype == dtypes.float32 and not fake_data  # still to be scaled
         self._num_examples = FAKE_EXAMPLES if fake_data else len(images)
         self._epochs_completed = 0
         self._index_in_epoch = 0
         if not fake_data:
-            self._stored = (_prepared(images, labels, dtype, reshape), labels)
+            self._stored = (_checked(images, labels, reshape), labels)
 
     def _ordered(self) -> tuple[Any, Any]:
         if self._order is not None:
             images, labels = self._stored
             self._stored = images[self._order], labels[self._order]
             self._order = None
+        if self._bytes:
+            self._stored = _scaled(self._stored[0]), self._stored[1]
+            self._bytes = False
         return self._stored
 
     @property
@@ -162,10 +166,8 @@ class DataSet:
 
     def _rows(self, start: int, end: int) -> tuple[Any, Any]:
         images, labels = self._stored
-        if self._order is None:
-            return images[start:end], labels[start:end]
-        rows = self._order[start:end]
-        return images[rows], labels[rows]
+        rows = slice(start, end) if self._order is None else self._order[start:end]
+        return _scaled(images[rows]) if self._bytes else images[rows], labels[rows]
 
     def next_batch(
         self, batch_size: int, fake_data: bool = False, shuffle: bool = True
@@ -192,17 +194,21 @@ class DataSet:
         return [[1] * 784 for _ in range(batch_size)], [label for _ in range(batch_size)]
 
 
-def _prepared(images: np.ndarray, labels: np.ndarray, dtype: Any, reshape: bool) -> np.ndarray:
+def _checked(images: np.ndarray, labels: np.ndarray, reshape: bool) -> np.ndarray:
     if len(images) != len(labels):
         raise AssertionError(f"images.shape: {images.shape} labels.shape: {labels.shape}")
-    if reshape:
-        if images.shape[3] != 1:
-            raise AssertionError(f"images have {images.shape[3]} channels, not 1; pass reshape=")
-        images = images.reshape(images.shape[0], images.shape[1] * images.shape[2])
-    if dtype == dtypes.float32:
-        images = images.astype(np.float32)
-        images *= np.float32(1.0 / 255.0)
-    return images
+    if not reshape:
+        return images
+    if images.shape[3] != 1:
+        raise AssertionError(f"images have {images.shape[3]} channels, not 1; pass reshape=")
+    return images.reshape(images.shape[0], images.shape[1] * images.shape[2])
+
+
+def _scaled(images: np.ndarray) -> np.ndarray:
+    """Intensities of 0..255 as f32 in 0..1."""
+    scaled = images.astype(np.float32)
+    scaled *= np.float32(1.0 / 255.0)
+    return scaled
 
 
 def _maybe_download(name: str, folder: str | os.PathLike[str], source_url: str) -> str:
