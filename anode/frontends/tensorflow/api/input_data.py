@@ -7,7 +7,6 @@ import os
 import shutil
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
-from urllib.request import urlretrieve
 
 import numpy as np
 
@@ -223,6 +222,8 @@ def _maybe_download(name: str, folder: str | os.PathLike[str], source_url: str) 
         shutil.copyfile(SHIPPED / name, path)
         print("Successfully copied", name, os.path.getsize(path), "bytes that come with anode.")
     else:
+        from urllib.request import urlretrieve  # it takes its time to import
+
         urlretrieve(source_url + name, path)
         print("Successfully downloaded", name, os.path.getsize(path), "bytes.")
     return path
