@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 from anode.ir.dtypes import DType, bool_, dtype_of
-from anode.ops import special
+from anode.ops import gamma, special
 from anode.ops.declare import elementwise
 from anode.ops.scalars import Scalars, Value
 from anode.ops.special import like
@@ -516,3 +516,28 @@ def erfc(s: Scalars, x: Value) -> Value:
 def erf_inv(s: Scalars, x: Value) -> Value:
     """The inverse of erf; infinite at ±1, NaN beyond."""
     return special.erf_inv(s, x)
+
+
+# the gamma function's family
+
+
+@elementwise("float", grad=lambda ct, y, x: (ct * digamma(x),))
+def lgamma(s: Scalars, x: Value) -> Value:
+    """log |Γ(x)|; infinite at 0, -1, -2, …"""
+    return gamma.lgamma(s, x)
+
+
+@elementwise("float", grad=lambda ct, y, x: (ct * polygamma(x, order=1),))
+def digamma(s: Scalars, x: Value) -> Value:
+    """The derivative of lgamma; NaN at 0, -1, -2, …"""
+    return gamma.digamma(s, x)
+
+
+def _polygamma_grad(ct: Any, y: Any, x: Any, *, order: int) -> tuple[Any, ...]:
+    return (ct * polygamma(x, order=order + 1),)
+
+
+@elementwise("float", grad=_polygamma_grad)
+def polygamma(s: Scalars, x: Value, *, order: int = 1) -> Value:
+    """The derivative of digamma of an order from 1 on; NaN for x ≤ 0."""
+    return gamma.polygamma(s, x, order)

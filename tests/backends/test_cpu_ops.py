@@ -16,11 +16,12 @@ from tests.ops.samples import samples
 from tests.ops.test_registry import OPS, with_gradients
 
 ON_THE_HOST = set(HOST)
+CANCELLING = ("digamma", "lgamma")  # sums of large terms, inexact near where they are 0
 each_op = pytest.mark.parametrize("name", OPS)
 
 
 def values_of(op: DeclaredOp) -> list[Case]:
-    elementwise = isinstance(op, Elementwise)
+    elementwise = isinstance(op, Elementwise) and op.name not in CANCELLING
     strictness = (ELEMENTWISE, True) if elementwise else ()
     return [
         Case(f"{op.name} {i} {_shown(sample)}", sample.graph(op), sample.args, *strictness)
