@@ -306,6 +306,7 @@ def make_csv_dataset(
     sloppy: bool = False,
     num_rows_for_inference: int = 100,
     compression_type: Any = None,
+    ignore_errors: bool = False,
 ) -> Dataset:
     """Batches of the columns of CSV files, a dict of them, with the label beside if it is named."""
     from anode.frontends.tensorflow.api import csv_columns
@@ -330,7 +331,7 @@ def make_csv_dataset(
     kept = [columns[index] for index in chosen]
     if label_name is not None and label_name not in kept:
         raise ValueError("`label_name` provided must be one of the columns.")
-    ordered: Dataset = rows_of
+    ordered: Dataset = rows_of._then("IgnoreErrorsDataset") if ignore_errors else rows_of
     if shuffle:
         ordered = ordered.shuffle(shuffle_buffer_size, shuffle_seed)
     ordered = ordered.repeat(num_epochs).batch(batch_size, drop_remainder=num_epochs is None)
