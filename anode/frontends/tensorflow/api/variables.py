@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -64,8 +66,39 @@ class VariableAggregation:
     NONE, SUM, MEAN, ONLY_FIRST_REPLICA = range(4)
 
 
+CREATORS = ("variable creators",)  # the collection of functions that make variables instead
+
+
+class _Created(type):
+    """Variables are made by the creators of the scopes around, the innermost called first."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        creators = root_graph().get_collection(CREATORS)
+        if cls is not Variable or not creators:
+            return super().__call__(*args, **kwargs)
+        bound = inspect.signature(Variable.__init__).bind(None, *args, **kwargs)
+        bound.apply_defaults()
+        given = {key: value for key, value in bound.arguments.items() if key != "self"}
+        create: Callable[..., Any] = super().__call__
+        for creator in creators:
+            create = functools.partial(creator, create)
+        return create(**given)
+
+
+@export("variable_creator_scope", "python.ops.variable_scope.variable_creator_scope")
+@contextmanager
+def variable_creator_scope(variable_creator: Callable[..., Any]) -> Iterator[None]:
+    """Variables are made by `variable_creator(next_creator, **kwargs)` inside."""
+    creators = root_graph().get_collection_ref(CREATORS)
+    creators.append(variable_creator)
+    try:
+        yield
+    finally:
+        creators.pop()
+
+
 @export("Variable", "python.ops.variables.Variable", "python.ops.variables.RefVariable")
-class Variable:
+class Variable(metaclass=_Created):
     """State that runs of a session share: an initial value, its operations, and a place in lists.
 
     The operations are TensorFlow's: the variable `W`, `W/Assign` and `W/read`. ValueError where

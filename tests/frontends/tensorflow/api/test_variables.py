@@ -126,3 +126,18 @@ def test_a_message_and_back(tf):
     assert (proto.variable_name, proto.initializer_name) == ("v:0", "v/Assign")
     back = tf.Variable.from_proto(v.to_proto())
     assert back.name == "s/v:0" and back.initializer is v.initializer and not back.trainable
+
+
+def test_creators_make_variables_instead(tf):
+    seen = []
+
+    def creator(next_creator, **kwargs):
+        seen.append(kwargs["name"])
+        return next_creator(**{**kwargs, "trainable": False})
+
+    with tf.variable_creator_scope(creator):
+        tf.Variable([1.0], name="a")
+        tf.get_variable("b", [1])
+    tf.Variable([1.0], name="c")
+    assert seen == ["a", "b"]
+    assert [v.op.name for v in tf.trainable_variables()] == ["c"]
