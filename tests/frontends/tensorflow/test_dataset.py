@@ -344,3 +344,14 @@ def test_a_graph_with_data_sets_can_be_written(tf):
     numbers.make_one_shot_iterator().get_next()
     text = tf.get_default_graph().as_graph_def().SerializeToString()
     assert b"MapDataset" in text
+
+
+def test_an_imported_data_set_fails_by_name(tf, tmp_path):
+    tf.data.Dataset.range(3).map(lambda x: x + 1).make_one_shot_iterator().get_next()
+    path = str(tmp_path / "graph.meta")
+    tf.train.export_meta_graph(path)
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.train.import_meta_graph(path)
+        with pytest.raises(tf.errors.UnimplementedError, match=r"OneShotIterator\) was imported"):
+            session.run("IteratorGetNext:0")
+        assert session.run("IteratorGetNext:0", {"IteratorGetNext:0": 7}) == 7

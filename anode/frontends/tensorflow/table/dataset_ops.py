@@ -1,23 +1,21 @@
-"""The ops of `tf.data`: each gives a source of elements; iterators keep their place in one."""
+"""The ops of `tf.data`: each gives a source of elements."""
 
 from __future__ import annotations
 
 import csv
 import glob
 import io
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from anode.frontends.tensorflow import errors
-from anode.frontends.tensorflow.opdef import REQUIRED, host
+from anode.frontends.tensorflow.opdef import host
 from anode.frontends.tensorflow.table import dataset as sources
 from anode.frontends.tensorflow.table import records
 from anode.frontends.tensorflow.table.dataset import Call, Element, Source, SparseValue
 from anode.frontends.tensorflow.table.host import as_result, called
-from anode.frontends.tensorflow.table.resources import resource
 
 ELEMENT: dict[str, Any] = {"output_types": (), "output_shapes": ()}
 INPUT = "input_dataset:variant "
@@ -48,9 +46,21 @@ def unpacked(element: Iterable[Any]) -> list[Any]:
     return found
 
 
+def held(run: Any, value: Any, attribute: str) -> Any:
+    """What the Python object of an op holds; UnimplementedError for one that was imported."""
+    if not hasattr(value, attribute):
+        raise errors.UnimplementedError(
+            None,
+            run.op,
+            f"{run.op.name} ({run.op.type}) was imported: anode does not import the functions of "
+            "data sets; make the data set anew and feed its elements",
+        )
+    return getattr(value, attribute)
+
+
 def bound(run: Any, traced: Any, captured: Sequence[Any]) -> Call:
     """A traced function as a function of elements, in this session and with these captures."""
-    function, sparse = traced.function, traced.sparse
+    function, sparse = held(run, traced, "function"), traced.sparse
 
     def call(element: Element) -> Element:
         result = function.call(run.session, unpacked(element), captured)
@@ -67,9 +77,9 @@ def _(components: list[Any], *, sparse: Any, **_: Any) -> Source:
     return sources.Rows(packed(components, sparse))
 
 
-@_dataset("ArraysDataset", "", arrays=REQUIRED, **ELEMENT)
-def _(*, arrays: Any, **_: Any) -> Source:
-    return sources.Rows(arrays.arrays)
+@_dataset("ArraysDataset", "", arrays=None, **ELEMENT)
+def _(*, run: Any, arrays: Any, **_: Any) -> Source:
+    return sources.Rows(held(run, arrays, "arrays"))
 
 
 @_dataset("TensorDataset", "components:[Toutput_types]", output_shapes=(), sparse=())
@@ -93,10 +103,12 @@ def _(start: Any, step: Any, **_: Any) -> Source:
     return sources.Streamed(numbers)
 
 
-@_dataset("GeneratorDataset", "arguments:[Targuments]", generator=REQUIRED, **ELEMENT)
+@_dataset("GeneratorDataset", "arguments:[Targuments]", generator=None, **ELEMENT)
 def _(arguments: list[np.ndarray], *, run: Any, generator: Any, **_: Any) -> Source:
+    start = held(run, generator, "start")
+
     def elements() -> Iterator[Element]:
-        yielded = called(run.op, generator.start, [a[()] if not a.ndim else a for a in arguments])
+        yielded = called(run.op, start, [a[()] if not a.ndim else a for a in arguments])
         while True:
             value = called(run.op, lambda: next(yielded, elements), [])
             if value is elements:
@@ -132,12 +144,13 @@ def _(filenames: Any, compression_type: Any, buffer_size: Any, **_: Any) -> Sour
     def found() -> Iterator[Element]:
         for name in _names(filenames):
             for record in records.tf_records(name, _text(compression_type)):
-                yield (_bytes(record),)
+                yield (scalar_bytes(record),)
 
     return sources.Streamed(found)
 
 
-def _bytes(value: bytes) -> np.ndarray:
+def scalar_bytes(value: bytes) -> np.ndarray:
+    """A scalar string."""
     array = np.empty((), object)
     array[()] = value
     return array
@@ -163,7 +176,7 @@ def _(
     def found() -> Iterator[Element]:
         for name in _names(filenames):
             for record in records.fixed_records(name, *sizes, _text(compression_type)):
-                yield (_bytes(record),)
+                yield (scalar_bytes(record),)
 
     return sources.Streamed(found)
 
@@ -233,7 +246,7 @@ def _record(op: Any, fields: list[str], defaults: list[np.ndarray], missing: str
                 )
             values.append(default.reshape(-1)[0:1].reshape(()))
         elif default.dtype == object:
-            values.append(_bytes(field.encode()))
+            values.append(scalar_bytes(field.encode()))
         else:
             values.append(np.array(field).astype(default.dtype))
     return tuple(values)
@@ -373,22 +386,22 @@ def _(source: Source, size: Any, shift: Any, stride: Any, drop_remainder: Any, *
 FUNCTION = INPUT + "other_arguments:[Targuments]"
 
 
-@_dataset("MapDataset", FUNCTION, f=REQUIRED, **ELEMENT)
+@_dataset("MapDataset", FUNCTION, f=None, **ELEMENT)
 def _(source: Source, captured: list[Any], *, run: Any, f: Any, **_: Any) -> Source:
     return sources.Mapped(source, bound(run, f, captured))
 
 
-@_dataset("FilterDataset", FUNCTION, predicate=REQUIRED, **ELEMENT)
+@_dataset("FilterDataset", FUNCTION, predicate=None, **ELEMENT)
 def _(source: Source, captured: list[Any], *, run: Any, predicate: Any, **_: Any) -> Source:
     return sources.Filtered(source, bound(run, predicate, captured))
 
 
-@_dataset("TakeWhileDataset", FUNCTION, predicate=REQUIRED, **ELEMENT)
+@_dataset("TakeWhileDataset", FUNCTION, predicate=None, **ELEMENT)
 def _(source: Source, captured: list[Any], *, run: Any, predicate: Any, **_: Any) -> Source:
     return sources.TakenWhile(source, bound(run, predicate, captured))
 
 
-@_dataset("FlatMapDataset", FUNCTION, f=REQUIRED, **ELEMENT)
+@_dataset("FlatMapDataset", FUNCTION, f=None, **ELEMENT)
 def _(source: Source, captured: list[Any], *, run: Any, f: Any, **_: Any) -> Source:
     call = bound(run, f, captured)
 
@@ -402,7 +415,7 @@ def _(source: Source, captured: list[Any], *, run: Any, f: Any, **_: Any) -> Sou
 @_dataset(
     "InterleaveDataset",
     INPUT + "cycle_length:int64 block_length:int64 other_arguments:[Targuments]",
-    f=REQUIRED,
+    f=None,
     **ELEMENT,
 )
 def _(
@@ -422,7 +435,7 @@ def _(
 @_dataset(
     "ScanDataset",
     INPUT + "initial_state:[Tstate] other_arguments:[Targuments]",
-    f=REQUIRED,
+    f=None,
     **ELEMENT,
 )
 def _(
@@ -434,9 +447,9 @@ def _(
 @_dataset(
     "GroupByWindowDataset",
     INPUT + "key:[Tkey] reduce:[Treduce] window_size:[Twindow]",
-    key_func=REQUIRED,
-    reduce_func=REQUIRED,
-    window_size_func=REQUIRED,
+    key_func=None,
+    reduce_func=None,
+    window_size_func=None,
     **ELEMENT,
 )
 def _(
@@ -465,7 +478,7 @@ def _(
 @host(
     "ReduceDataset",
     INPUT + "initial_state:[Tstate] other_arguments:[Targuments] -> [output_types]",
-    f=REQUIRED,
+    f=None,
     shape="unknown",
 )
 def _(source: Source, state: list[Any], captured: list[Any], *, run: Any, f: Any) -> list[Any]:
@@ -485,108 +498,3 @@ def _(dataset: Source, *, run: Any) -> list[Any]:
     if next(items, None) is not None:
         raise errors.InvalidArgumentError(None, run.op, "Dataset had more than one element.")
     return unpacked(found)
-
-
-class Position:
-    """An iterator of a session: a place in the elements of a source, once it is initialised."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._items: Iterator[Element] | None = None
-
-    @property
-    def ready(self) -> bool:
-        return self._items is not None
-
-    def start(self, source: Source) -> None:
-        """Go to the first element."""
-        with self._lock:
-            self._items = source.elements()
-
-    def next(self, op: Any) -> list[Any]:
-        """The next element's values; OutOfRangeError at the end."""
-        with self._lock:
-            if self._items is None:
-                raise errors.FailedPreconditionError(
-                    None,
-                    op,
-                    "GetNext() failed because the iterator has not been initialized. Ensure that "
-                    "you have run the initializer operation for this iterator before getting the "
-                    "next element.",
-                )
-            found = next(self._items, None)
-        if found is None:
-            raise errors.OutOfRangeError(None, op, "End of sequence")
-        return unpacked(found)
-
-
-NAMED: dict[str, Any] = {"shared_name": "", "container": ""}
-
-
-@host("IteratorV2", " -> resource", shape="scalar", stateful=True, **NAMED, **ELEMENT)
-def _(*, run: Any, shared_name: str, **_: Any) -> Position:
-    found: Position = resource(run, shared_name, Position)
-    return found
-
-
-@host(
-    "OneShotIterator",
-    " -> resource",
-    shape="scalar",
-    stateful=True,
-    dataset_factory=REQUIRED,
-    **NAMED,
-    **ELEMENT,
-)
-def _(*, run: Any, dataset_factory: Any, shared_name: str, **_: Any) -> Position:
-    from anode.frontends.tensorflow.plan import Plan
-
-    position: Position = resource(run, shared_name, Position)
-    if not position.ready:
-        tensor = dataset_factory.tensor
-        [source] = Plan(tensor.graph, [tensor], [], []).run(run.session, [])
-        position.start(source)
-    return position
-
-
-@host("MakeIterator", "dataset:variant iterator:resource -> ", stateful=True)
-def _(dataset: Source, iterator: Position) -> tuple[()]:
-    iterator.start(dataset)
-    return ()
-
-
-@host(
-    "IteratorGetNext",
-    "iterator:resource -> [output_types]",
-    output_shapes=(),
-    shape="unknown",
-    stateful=True,
-)
-def _(iterator: Position, *, run: Any, **_: Any) -> list[Any]:
-    return iterator.next(run.op)
-
-
-@host("IteratorToStringHandle", "resource_handle:resource -> string", shape="scalar", stateful=True)
-def _(iterator: Position, *, run: Any) -> np.ndarray:
-    handles = run.session.resource("iterators by handle", dict)
-    handle = b"iterator-%d" % id(iterator)
-    handles[handle] = iterator
-    return _bytes(handle)
-
-
-@host(
-    "IteratorFromStringHandleV2",
-    "string_handle:string -> resource",
-    shape="scalar",
-    stateful=True,
-    **ELEMENT,
-)
-def _(string_handle: Any, *, run: Any, **_: Any) -> Position:
-    handles = run.session.resource("iterators by handle", dict)
-    handle = bytes(np.asarray(string_handle).item())
-    if handle not in handles:
-        raise errors.InvalidArgumentError(
-            None, run.op, f"no iterator of this session has the handle {handle!r}"
-        )
-    found: Position = handles[handle]
-    return found
