@@ -182,6 +182,3 @@ class ExponentialMovingAverage:
             if v.name not in shadowed and v.op.name not in found:
                 found[v.op.name] = v
         return found
-
-
-__all__ = ["ExponentialMovingAverage", "assign_moving_average"]

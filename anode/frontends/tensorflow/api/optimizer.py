@@ -13,8 +13,7 @@ from anode.frontends.tensorflow.api.indexed_slices import (
     IndexedSlices,
     convert_to_tensor_or_indexed_slices,
 )
-from anode.frontends.tensorflow.api.initializers import Zeros
-from anode.frontends.tensorflow.api.variables import ResourceVariable, Variable, init_scope
+from anode.frontends.tensorflow.api.variables import ResourceVariable, init_scope
 from anode.frontends.tensorflow.core import Operation, Tensor
 from anode.frontends.tensorflow.dtypes import DType, bfloat16, float16, float32, float64
 from anode.frontends.tensorflow.graph import (
@@ -248,11 +247,8 @@ class Optimizer:
         return self._apply_sparse(IndexedSlices(values, indices, grad.dense_shape), var)
 
     def _resource_apply_sparse_duplicate_indices(self, grad: Any, handle: Any, indices: Any) -> Any:
-        return self._resource_apply_sparse(*self._in_order(*_summed(grad, indices), handle))
-
-    @staticmethod
-    def _in_order(values: Any, indices: Any, handle: Any) -> tuple[Any, Any, Any]:
-        return values, handle, indices
+        values, rows = _summed(grad, indices)
+        return self._resource_apply_sparse(values, handle, rows)
 
     def _finish(self, update_ops: Any, name_scope: str) -> Any:
         """The operation that is done when all updates are."""
@@ -287,6 +283,3 @@ def _summed(values: Any, indices: Any) -> tuple[Any, Any]:
     rows = apply("Shape", values)
     shape = apply("ConcatV2", [apply("Shape", unique), apply("Slice", rows, [1], [-1])], 0)
     return apply("ScatterNd", apply("ExpandDims", positions, -1), values, shape), unique
-
-
-__all__ = ["Optimizer", "Variable", "Zeros"]

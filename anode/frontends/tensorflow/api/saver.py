@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -113,6 +114,7 @@ class Saver:
         self._last_checkpoints: list[tuple[str, float]] = []
         self._checkpoints_to_be_deleted: list[tuple[str, float]] = []
         self._next_checkpoint_time = time.time() + keep_checkpoint_every_n_hours * 3600
+        self._lock = threading.RLock()
         self._meta: tuple[Any, bytes] | None = None  # the graph as last written
         if not defer_build:
             self.build()
@@ -200,22 +202,27 @@ class Saver:
         save_path = os.fspath(save_path)
         if os.path.split(latest_filename)[0]:
             raise ValueError("'latest_filename' must not contain path components")
-        path = self._path(sess, save_path, global_step, latest_filename)
-        if not self._is_empty:
-            self._write(sess, path, save_path)
-        if write_state and not self._is_empty:
-            self._record(path)
-            checkpoints.write_state(
-                os.path.dirname(save_path),
-                path,
-                self.last_checkpoints,
-                latest_filename,
-                relative=self._relative,
-            )
-            self._delete_old(meta_graph_suffix)
-        if write_meta_graph:
-            self._write_meta(sess, checkpoints.meta_graph_filename(path, meta_graph_suffix))
+        with self._lock:  # a thread may save too; the state must name the last one
+            path = self._path(sess, save_path, global_step, latest_filename)
+            if not self._is_empty:
+                self._write(sess, path, save_path)
+            if write_state and not self._is_empty:
+                self._note(path, save_path, latest_filename, meta_graph_suffix)
+            if write_meta_graph:
+                self._write_meta(sess, checkpoints.meta_graph_filename(path, meta_graph_suffix))
         return None if self._is_empty else path
+
+    def _note(self, path: str, save_path: str, latest_filename: str, suffix: str) -> None:
+        """Name a new checkpoint in the state file and delete what is too old."""
+        self._record(path)
+        checkpoints.write_state(
+            os.path.dirname(save_path),
+            path,
+            self.last_checkpoints,
+            latest_filename,
+            relative=self._relative,
+        )
+        self._delete_old(suffix)
 
     def _path(self, sess: Any, save_path: str, global_step: Any, latest_filename: str) -> str:
         if global_step is None:

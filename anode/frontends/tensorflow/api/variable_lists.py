@@ -125,3 +125,15 @@ def assert_variables_initialized(var_list: Any = None) -> Any:
         return None
     ranks = [apply("Rank", v.value()) for v in var_list]
     return ranks[0] if len(ranks) == 1 else apply("Pack", ranks, name="stack")
+
+
+@export("python.ops.resources.shared_resources", "python.ops.resources.local_resources")
+def no_resources() -> list[Any]:
+    """The tables and readers that need an initialiser of this kind: none, tables have their own."""
+    return []
+
+
+@export("python.ops.resources.initialize_resources")
+def initialize_resources(resource_list: Any, name: str = "init") -> Any:
+    """One operation that initialises all resources of a list."""
+    return group(*[resource.create for resource in resource_list], name=name)

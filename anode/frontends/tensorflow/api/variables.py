@@ -503,6 +503,12 @@ class ResourceVariable(Variable):
         return ready
 
 
+@export("python.ops.resource_variable_ops.is_resource_variable")
+def is_resource_variable(var: Any) -> bool:
+    """Whether a thing is a variable behind a handle."""
+    return isinstance(var, ResourceVariable)
+
+
 _resources = [False]  # whether tf.Variable makes ResourceVariables, see enable_resource_variables
 
 
