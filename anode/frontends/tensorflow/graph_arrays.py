@@ -7,6 +7,7 @@ unlike sizes, are joined or cut.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from anode.frontends.tensorflow.core import Tensor
@@ -46,6 +47,8 @@ def _is_of(nodes: Mapping[str, Any], node: Any, origin: Any) -> bool:
 def _origin(nodes: Mapping[str, Any], node: Any) -> Any:
     """The node that made the array whose handle is the first input."""
     while node.op != "TensorArrayV3":
+        if not node.input or node.input[0].startswith("^"):
+            raise Unraised(f"{node.name} has no TensorArray")
         node = nodes[parsed(node.input[0])[0]]
         if node.op not in ("TensorArrayV3", *_PASSING):
             raise Unraised(f"{node.name} gives no TensorArray that anode imports")
@@ -56,7 +59,10 @@ def add_array_node(importer: Importer, node: Any) -> None:
     """Make what a TensorArray node means, and note what its outputs are."""
     array = _Array(importer.structure.nodes, node)
     inputs = [importer.value(text) for text in node.input if not text.startswith("^")]
-    outputs = _NODES[node.op](array, importer.free_name(node.name), *inputs)
+    function = _NODES[node.op]
+    if len(inputs) != len(signature(function).parameters) - 2:
+        raise ValueError(f"Node '{node.name}': {node.op} does not take {len(inputs)} inputs")
+    outputs = function(array, importer.free_name(node.name), *inputs)
     for i, tensor in enumerate(outputs):
         importer.values[f"{node.name}:{i}"] = tensor
 

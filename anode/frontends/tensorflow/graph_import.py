@@ -6,7 +6,7 @@ is imported too, and raises UnsupportedOp when it is run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -39,6 +39,8 @@ from anode.frontends.tensorflow.graph_structure import (
 from anode.frontends.tensorflow.opdef import REQUIRED, OpDef, export, find
 from anode.frontends.tensorflow.tensor_shape import TensorShape
 
+_FLOW_INPUTS = dict.fromkeys((*SWITCH, *MERGE), 2)
+_FLOW_INPUTS |= dict.fromkeys((*ENTER, *EXIT, *NEXT, "LoopCond"), 1)
 _MOST_RELAXED = 4  # times that a loop is built again with less known of its shapes
 
 
@@ -133,6 +135,7 @@ class Importer:
                 known = name in nodes or f"{name}:{index}" in self.mapped or text in self.mapped
                 if not known:
                     raise ValueError(f"Node '{node.name}': Unknown input node '{text}'")
+            _check_count(node, _FLOW_INPUTS.get(node.op), node.input)
 
     def _without_bodies(self, nodes: dict[str, Any]) -> dict[str, Any]:
         """The nodes but for those inside a Scan, which come with it."""
@@ -176,6 +179,7 @@ class Importer:
             message = f"TensorFlow's graph cannot be run here: {error}"
             outputs = self._outputs_used.get(node.name, 1)
             definition = _unknown(node, attrs_of(node), outputs, message)
+            definition.type = "NotImported"  # it has not the attributes that others look for
             types = _output_dtypes(definition.outputs[0], {}) * outputs
             name, attrs = self.free_name(node.name), {"_types": list[DType]()}
             self._note(node.name, create(definition, [], attrs, name, types, (), self.graph))
@@ -242,7 +246,10 @@ class Importer:
         for name, default in definition.attrs.items():
             if default is not REQUIRED:
                 attrs.setdefault(name, default)
-        settle(definition, attrs, inputs)
+        _check_count(node, settle(definition, attrs, inputs), node.input)
+        for name in definition.attrs:
+            if name not in attrs:
+                raise ValueError(f"Node '{node.name}': {node.op} needs the attribute {name!r}")
         dtypes = [d for arg in definition.outputs for d in _output_dtypes(arg, attrs)]
         with self._devices(node.device):
             name = self.free_name(node.name)
@@ -346,7 +353,10 @@ class Importer:
         for text in texts:
             if own.edge_context(text)[: len(inner)] == inner:
                 return text
-        return next(t for t in texts if own.edge_context(t)[: len(other)] != other)
+        found = next((t for t in texts if own.edge_context(t)[: len(other)] != other), None)
+        if found is None:
+            raise Unraised(f"both inputs of {merge.name!r} come from one branch")
+        return found
 
     def _chosen(self, merge: Any, context: Context, pred: str) -> Tensor:
         """The second output of a Merge: which of its inputs it gave."""
@@ -376,11 +386,11 @@ class Importer:
 
     def _add_loop(self, context: Context) -> None:
         """The While of a frame."""
-        if context in self.loops:
-            raise Unraised(f"the loop {context[-1][1]!r} was not raised")
+        if not context or context[-1][0] != "frame" or context in self.loops:
+            raise Unraised(f"the loop {context[-1:]} was not raised")
         self.loops.add(context)
         own = self.structure
-        nodes = own.members[context]
+        nodes = own.members.get(context, [])
         for node in nodes:
             if node.op in ENTER:
                 self.values[f"{node.name}:0"] = self.value(node.input[0])
@@ -399,7 +409,8 @@ class Importer:
             for node in own.order
             if node.op in EXIT and own.edge_context(node.input[0]) == context
         ]
-        if any(parsed(node.input[0])[0] not in switches.values() for node in exits):
+        left = {switches[merge.name] for merge in merges if merge.name in switches}
+        if not all(parsed(node.input[0])[0] in left for node in exits):
             raise Unraised(f"the loop {context[-1][1]!r} is one of TensorFlow's gradients")
 
         def cond(*variables: Tensor) -> Tensor:
@@ -477,7 +488,10 @@ def common(a: TensorShape, b: TensorShape) -> TensorShape:
 
 def _of(structure: Structure, merge: Any, back: bool) -> str:
     """The input of a loop's Merge from the iteration before, or from outside."""
-    return next(t for t in merge.input if (structure.type_of(t) in NEXT) == back)
+    found = [t for t in merge.input if (structure.type_of(t) in NEXT) == back]
+    if len(found) != 1:
+        raise Unraised(f"the Merge {merge.name!r} of a loop has no way in, or none back")
+    return found[0]
 
 
 class _Snapshot:
@@ -501,8 +515,15 @@ class _Snapshot:
 # --- types ---------------------------------------------------------------------------------------
 
 
-def settle(definition: OpDef, attrs: dict[str, Any], inputs: Sequence[Tensor]) -> None:
-    """Set the type attributes and counts that the inputs tell."""
+def _check_count(node: Any, wanted: int | None, inputs: Iterable[str]) -> None:
+    """ValueError if the node's op takes another number of inputs."""
+    count = sum(not text.startswith("^") for text in inputs)
+    if wanted is not None and count != wanted:
+        raise ValueError(f"Node '{node.name}': {node.op} takes {wanted} inputs, not {count}")
+
+
+def settle(definition: OpDef, attrs: dict[str, Any], inputs: Sequence[Tensor]) -> int:
+    """Set the type attributes and counts that the inputs tell; gives how many there should be."""
     at = 0
     for arg in definition.inputs:
         if arg.several:
@@ -516,6 +537,7 @@ def settle(definition: OpDef, attrs: dict[str, Any], inputs: Sequence[Tensor]) -
         if isinstance(arg.type, str) and at < len(inputs):  # not the file's: see graph_arrays
             attrs[arg.type] = inputs[at].dtype.base_dtype
         at += 1 if arg.count is None else attrs[arg.count]
+    return at
 
 
 def _unknown(node: Any, attrs: Mapping[str, Any], outputs: int, message: str) -> OpDef:

@@ -161,7 +161,7 @@ class Structure:
     def pred(self, switch: Any) -> str:
         """The tensor that rules a Switch; TensorFlow gives it other names by Identity nodes."""
         text = switch.input[1]
-        while self.type_of(text) == "Identity":
+        while self.type_of(text) == "Identity" and self.nodes[parsed(text)[0]].input:
             text = self.nodes[parsed(text)[0]].input[0]
         return reference(text)
 

@@ -154,3 +154,28 @@ def test_tensor_protos(tf):
     assert tf.make_ndarray(tf.make_tensor_proto(["a", b"b"])).tolist() == [b"a", b"b"]
     with pytest.raises(ValueError, match="Too many elements"):
         tf.make_tensor_proto([1, 2, 3], shape=[2])
+
+
+def test_damaged_graphs_are_refused_or_imported(tf):
+    """Whatever is wrong with a graph, the error is one of those that scripts expect."""
+    random = np.random.default_rng(0)
+    for _ in range(40):
+        graph = flow_graph()
+        nodes = graph.node
+        one, other = (nodes[int(i)] for i in random.integers(len(nodes), size=2))
+        change = int(random.integers(5))
+        if change == 0 and one.input:
+            one.input[0] = other.name
+        elif change == 1:
+            one.op = other.op
+        elif change == 2:
+            del one.input[:1]
+        elif change == 3:
+            one.ClearField("attr")
+        else:
+            one.input.append(other.name)
+        with tf.Graph().as_default():
+            try:
+                tf.import_graph_def(graph, name="")
+            except (ValueError, TypeError, UnsupportedOp):
+                continue

@@ -95,7 +95,10 @@ _BOOLS |= {"false": False, "f": False, "0": False, "False": False}
 
 def Merge(text: str | bytes, message: Any) -> Any:
     """Add what `text` says to `message`, which is returned; ParseError names the line."""
-    parser = _Parser(text.decode() if isinstance(text, bytes) else text)
+    try:
+        parser = _Parser(text.decode() if isinstance(text, bytes) else text)
+    except UnicodeDecodeError as error:
+        raise ParseError(f"not UTF-8: {error}") from None
     parser.fields(message, "end", 1)
     return message
 
