@@ -137,13 +137,13 @@ def test_cells_that_should_raise(anode):
 
 def test_ipython_is_there_for_cells_only(anode):
     cells = [
-        "from IPython import get_ipython\nfrom IPython.display import HTML\nimport lib",
-        "display(HTML('x'), 'text')\nget_ipython() is not None, lib.found",
+        "from IPython import get_ipython\nfrom IPython.display import HTML, IFrame\nimport lib",
+        "display(HTML('x'), IFrame('a', 9, 5), 'text')\nget_ipython() is not None, lib.found",
     ]
     library = "import IPython\nfound = IPython.get_ipython()\n"
     done = anode("n.ipynb", n__ipynb=notebook(*cells), lib__py=library)
-    shown = "<IPython.core.display.HTML object>\ntext\n(True, None)\n"
-    assert done.stdout == shown, done.stderr
+    shown = "".join(f"<IPython.core.display.{name} object>\n" for name in ("HTML", "IFrame"))
+    assert done.stdout == shown + "text\n(True, None)\n", done.stderr
 
 
 def test_unknown_magics_are_named(anode):
@@ -171,6 +171,12 @@ def test_notebooks_of_format_3(tmp_path):
         ("  !ls -l", "get_ipython().system('ls -l')\n"),
         ("f = %pwd", "f = get_ipython().run_line_magic('pwd', '')\n"),
         ("x = (5\n%3)", "x = (5\n%3)\n"),
+        ('x = """\n%3"""', 'x = """\n%3"""\n'),
+        ("x = 5 \\\n%3", "x = 5 \\\n%3\n"),
+        (
+            "try:\n    # in Colab\n    x?\nexcept E:\n    y?",
+            "try:\n    # in Colab\n    pass\nexcept E:\n    pass\n",
+        ),
         ("tf.nn?", "pass\n"),
     ],
 )

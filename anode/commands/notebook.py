@@ -18,6 +18,7 @@ from io import StringIO
 from pathlib import Path
 from textwrap import dedent
 from time import perf_counter
+from tokenize import COMMENT, DEDENT, INDENT, NEWLINE, NL, TokenError, generate_tokens
 from types import ModuleType
 from typing import Any
 
@@ -31,11 +32,16 @@ _DISPLAY = frozenset(
     )
 )
 _DISPLAY_CELLS = frozenset(("HTML", "html", "javascript", "js", "latex", "markdown", "svg"))
+_SHOWN = (
+    *("Audio", "Code", "FileLink", "HTML", "IFrame", "Image", "JSON", "Javascript", "Latex"),
+    *("Markdown", "Math", "Pretty", "SVG", "Video", "YouTubeVideo"),
+)
 _PYLAB = (
     "import numpy\nimport numpy as np\nfrom matplotlib import pyplot as plt\nfrom pylab import *"
 )
 _MAGIC = re.compile(r"(?P<indent>\s*)(?:(?P<names>[\w, ]+?)\s*=\s*)?(?P<kind>[%!])(?P<rest>.*)")
 _QUESTION = re.compile(r"(\s*)(\?{1,2}[\w.]+|[\w.]+\?{1,2})\s*")
+_BETWEEN = frozenset((COMMENT, DEDENT, INDENT, NL))
 _FLAGS = [getattr(__future__, name).compiler_flag for name in __future__.all_feature_names]
 
 
@@ -246,7 +252,7 @@ def translated(source: str) -> str:
     if not any(map(_special, lines)):
         return source
     for index, line in enumerate(lines):
-        if _special(line) and _is_statement(lines[:index], line):
+        if _special(line) and _is_statement(lines[:index]):
             lines[index] = _call(line)
     return "\n".join(lines) + "\n"
 
@@ -255,14 +261,17 @@ def _special(line: str) -> bool:
     return bool(_MAGIC.fullmatch(line) or _QUESTION.fullmatch(line))
 
 
-def _is_statement(before: list[str], line: str) -> bool:
-    """Whether a statement may start here: not within a string or brackets."""
-    indent = line[: len(line) - len(line.lstrip())]
+def _is_statement(before: list[str]) -> bool:
+    """Whether a statement may start below these lines: not within a string or brackets."""
+    last = NEWLINE
     try:
-        ast.parse("\n".join([*before, indent + "pass"]))
-    except SyntaxError:
-        return False
-    return True
+        for word in generate_tokens(StringIO("\n".join([*before, "pass"])).readline):
+            if word.start[0] > len(before):
+                return last == NEWLINE
+            last = last if word.type in _BETWEEN else word.type
+    except (TokenError, SyntaxError):  # a string without its end
+        pass
+    return False
 
 
 def _call(line: str) -> str:
@@ -308,7 +317,7 @@ def stand_ins(shell: Shell) -> dict[str, ModuleType]:
     vars(package).update(__version__="8.24.0", version_info=(8, 24, 0), __path__=[])
     vars(package).update(display=shown, get_ipython=get_ipython)
     vars(shown).update(display=display, clear_output=lambda wait=False: None)
-    for name in ("Audio", "HTML", "Image", "Javascript", "Latex", "Markdown", "Math", "SVG"):
+    for name in _SHOWN:
         vars(shown)[name] = type(name, (_Picture,), {})
     return {"IPython": package, "IPython.display": shown}
 
@@ -316,7 +325,7 @@ def stand_ins(shell: Shell) -> dict[str, ModuleType]:
 class _Picture:
     """Something to be shown on a page; there is none, so only its class is printed."""
 
-    def __init__(self, data: Any = None, **options: Any) -> None:
+    def __init__(self, data: Any = None, *sizes: Any, **options: Any) -> None:
         self.data = data
 
     def __repr__(self) -> str:
