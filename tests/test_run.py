@@ -170,6 +170,7 @@ def test_notebooks_of_format_3(tmp_path):
         ("\n%%time", "\nget_ipython().run_cell_magic('time', '', '\\n')\n"),
         ("  !ls -l", "get_ipython().system('ls -l')\n"),
         ("f = %pwd", "f = get_ipython().run_line_magic('pwd', '')\n"),
+        ("% cd a", "get_ipython().run_line_magic('cd', 'a')\n"),
         ("x = (5\n%3)", "x = (5\n%3)\n"),
         ('x = """\n%3"""', 'x = """\n%3"""\n'),
         ("x = 5 \\\n%3", "x = 5 \\\n%3\n"),

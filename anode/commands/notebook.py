@@ -278,7 +278,7 @@ def _call(line: str) -> str:
     match = _MAGIC.fullmatch(line)
     if match is None:  # name?, which shows help
         return line[: len(line) - len(line.lstrip())] + "pass"
-    name, _, rest = match["rest"].partition(" ")
+    name, _, rest = match["rest"].lstrip().partition(" ")
     if match["kind"] == "%":
         call = f"run_line_magic({name!r}, {rest!r})"
     else:
