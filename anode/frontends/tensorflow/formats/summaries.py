@@ -55,14 +55,14 @@ def bucket_limits() -> np.ndarray:
 
 def histogram_proto(values: np.ndarray) -> Any:
     """The HistogramProto of finite values; runs of empty buckets are one bucket."""
+    ordered = np.sort(np.asarray(values), axis=None).astype(np.float64)
     values = np.asarray(values).astype(np.float64).reshape(-1)
     limits = bucket_limits()
-    places = np.searchsorted(limits, values, side="right")
-    counts = np.bincount(places, minlength=len(limits))[: len(limits)]
+    counts = np.diff(np.searchsorted(ordered, limits), prepend=0)  # values below each limit
     ends, shown = _collapsed(counts)
     return proto.HistogramProto(
-        min=float(values.min()) if len(values) else _LARGEST,
-        max=float(values.max()) if len(values) else -_LARGEST,
+        min=float(ordered[0]) if len(values) else _LARGEST,
+        max=float(ordered[-1]) if len(values) else -_LARGEST,
         num=float(len(values)),
         sum=_running_sum(values),
         sum_squares=_running_sum(values * values),
