@@ -95,3 +95,13 @@ def test_signatures(tf):
     assert not utils.is_valid_signature(utils.build_signature_def({"a": info}, {}, "odd"))
     with pytest.raises(ValueError, match="type string"):
         utils.regression_signature_def(number, number)
+
+
+def test_predictor(tf):
+    predict = tf.contrib.predictor.from_saved_model(str(MODEL))
+    np.testing.assert_allclose(predict({"x": VALUE})["y"], recorded()["before"], rtol=1e-6)
+    assert list(predict.feed_tensors) == ["x"]
+    with pytest.raises(ValueError, match="unexpected keys"):
+        predict({"z": VALUE})
+    with pytest.raises(ValueError, match="signature_def_key 'no'"):
+        tf.contrib.predictor.from_saved_model(str(MODEL), "no")

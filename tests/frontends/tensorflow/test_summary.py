@@ -192,3 +192,13 @@ def test_contrib_summary(tf, tmp_path):
         ("seldom", 0, 3.0),
         ("seldom", 2, 3.0),
     ]
+
+
+def test_event_file_writer(tf, tmp_path):
+    from tensorflow.python.summary.writer.event_file_writer import EventFileWriter
+
+    writer = EventFileWriter(str(tmp_path))
+    writer.add_event(tf.Event(step=3))
+    writer.close()
+    writer.add_event(tf.Event(step=4))
+    assert [event.step for event in read_run(tmp_path)] == [0, 3]

@@ -1,4 +1,4 @@
-"""tf.summary.FileWriter: summaries, graphs and run metadata written where TensorBoard finds them."""
+"""tf.summary.FileWriter: summaries, graphs and run metadata, where TensorBoard finds them."""
 
 from __future__ import annotations
 
@@ -122,6 +122,39 @@ class FileWriter:
         if step is not None:
             event.step = int(step)
         self.add_event(event)
+
+    def flush(self) -> None:
+        self._events.flush()
+
+    def close(self) -> None:
+        self._events.close()
+        self._closed = True
+
+    def reopen(self) -> None:
+        """Take events again, in a new file."""
+        self._closed = False
+
+
+@export("python.summary.writer.event_file_writer.EventFileWriter")
+class EventFileWriter:
+    """Writes Event messages to a new file in `logdir`."""
+
+    def __init__(
+        self,
+        logdir: str,
+        max_queue: int = 10,
+        flush_secs: float = 120,
+        filename_suffix: str | None = None,
+    ) -> None:
+        self._logdir, self._closed = logdir, False
+        self._events = EventWriter(logdir, max_queue, flush_secs, filename_suffix)
+
+    def get_logdir(self) -> str:
+        return self._logdir
+
+    def add_event(self, event: Any) -> None:
+        if not self._closed:
+            self._events.write(event)
 
     def flush(self) -> None:
         self._events.flush()
