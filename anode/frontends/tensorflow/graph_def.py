@@ -72,7 +72,7 @@ def _field(value: Any, default: Any) -> tuple[str, Any] | None:
         return "s", tensors.as_bytes(value)
     if isinstance(value, np.ndarray):
         return "tensor", tensors.from_array(value)
-    if callable(value) or hasattr(value, "captures"):  # a function of the graph
+    if callable(value):  # a function of the graph
         name = getattr(value, "name", None) or getattr(value, "__name__", "function")
         return "func", proto.NameAttrList(name=str(name))
     return None

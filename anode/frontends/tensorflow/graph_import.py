@@ -249,7 +249,7 @@ class Importer:
         _check_count(node, settle(definition, attrs, inputs), node.input)
         for name in definition.attrs:
             if name not in attrs:
-                raise ValueError(f"Node '{node.name}': {node.op} needs the attribute {name!r}")
+                raise Unraised(f"{node.op} needs the attribute {name!r}")
         dtypes = [d for arg in definition.outputs for d in _output_dtypes(arg, attrs)]
         with self._devices(node.device):
             name = self.free_name(node.name)

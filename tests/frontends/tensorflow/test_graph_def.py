@@ -179,3 +179,30 @@ def test_damaged_graphs_are_refused_or_imported(tf):
                 tf.import_graph_def(graph, name="")
             except (ValueError, TypeError, UnsupportedOp):
                 continue
+
+
+def test_recurrent_nets_come_back(tf, tmp_path):
+    x, lengths = (
+        tf.placeholder(tf.float32, [None, 4, 3], "x"),
+        tf.placeholder(tf.int32, [None], "n"),
+    )
+    cell = tf.nn.rnn_cell.GRUCell(2)
+    y = tf.identity(tf.nn.dynamic_rnn(cell, x, lengths, dtype=tf.float32)[0], name="y")
+    tf.train.GradientDescentOptimizer(0.5).minimize(tf.reduce_sum(y), name="train")
+    feeds = {"x:0": np.ones([2, 4, 3], np.float32), "n:0": [4, 2]}
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        tf.train.Saver().save(session, str(tmp_path / "ck"))
+        before = session.run("y:0", feeds)
+        session.run("train", feeds)
+        after = session.run("y:0", feeds)
+        graph = tf.get_default_graph().as_graph_def()
+        frozen = tf.graph_util.convert_variables_to_constants(session, graph, ["y"])
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.train.import_meta_graph(str(tmp_path / "ck.meta")).restore(session, str(tmp_path / "ck"))
+        np.testing.assert_array_equal(session.run("y:0", feeds), before)
+        session.run("train", feeds)
+        np.testing.assert_array_equal(session.run("y:0", feeds), after)
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.import_graph_def(frozen, name="")
+        np.testing.assert_allclose(session.run("y:0", feeds), after, rtol=1e-6)

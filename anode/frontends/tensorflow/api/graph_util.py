@@ -12,6 +12,7 @@ from anode.frontends.tensorflow.core import Graph
 from anode.frontends.tensorflow.dtypes import as_dtype
 from anode.frontends.tensorflow.formats import proto, tensors, text
 from anode.frontends.tensorflow.graph import as_array
+from anode.frontends.tensorflow.graph_def import BODY_INPUTS, BODY_OUTPUTS
 from anode.frontends.tensorflow.graph_structure import parsed
 from anode.frontends.tensorflow.opdef import export
 from anode.frontends.tensorflow.tensor_shape import TensorShape
@@ -43,6 +44,10 @@ def extract_sub_graph(graph_def: Any, dest_nodes: Sequence[str]) -> Any:
         if name not in needed:
             needed.add(name)
             stack += [parsed(item)[0] for item in by_name[name].input]
+            for key in (BODY_INPUTS, BODY_OUTPUTS):
+                if key in by_name[name].attr:
+                    held = by_name[name].attr[key].list.s
+                    stack += [parsed(item.decode())[0] for item in held]
     out = proto.GraphDef(node=[node for node in graph_def.node if node.name in needed])
     out.library.CopyFrom(graph_def.library)
     out.versions.CopyFrom(graph_def.versions)
