@@ -114,6 +114,71 @@ def _(*operands: Any, body: Graph, carries: int, sequences: int, length: int, re
     return _result((*carry, *stacked))
 
 
+def _scan_parts(
+    *operands: Type,
+    body: Graph,
+    carries: int,
+    sequences: int,
+    length: Size,
+    reverse: bool = False,
+    parts: int,
+    split: tuple[bool, ...],
+) -> Type:
+    """A scan whose steps are independent along the first axis: `parts` scans, side by side.
+
+    `body` computes one part. Carries and rows are split along their first axis, and so is the slice
+    of a sequence, or a constant, where `split` says so, one bool for each of these operands.
+    """
+    slices = tuple(_row(x, length) for x in operands[carries : carries + sequences])
+    whole = (*operands[:carries], *slices, *operands[carries + sequences :])
+    flags = (*[True] * carries, *split)
+    if len(flags) != len(whole):
+        raise mismatch("scan_parts", f"{len(split)} flags", operands)
+    given = tuple(_part(x, parts) if f else x for x, f in zip(whole, flags, strict=True))
+    _check_graph("scan", "body", body, given, given[:carries])
+    rows = [output.tensor for output in body.outputs[carries:]]
+    joined = [row.with_shape((length, row.shape[0] * parts, *row.shape[1:])) for row in rows]
+    return _packed("scan_parts", (*operands[:carries], *joined))
+
+
+def _part(x: Type, parts: int) -> TensorType:
+    if not isinstance(x, TensorType) or not x.shape or x.static[0] % parts:
+        raise mismatch("scan_parts", f"an operand that splits into {parts} parts", [x])
+    return x.with_shape((x.static[0] // parts, *x.static[1:]))
+
+
+SCAN_PARTS = Primitive(_scan_parts, "scan_parts")
+SCAN_PARTS.differentiable = False  # made by a pass, when derivatives are taken already
+
+
+@SCAN_PARTS.evaluate
+def _(
+    *operands: Any,
+    body: Graph,
+    carries: int,
+    sequences: int,
+    length: int,
+    reverse: bool,
+    parts: int,
+    split: tuple[bool, ...],
+) -> Any:
+    attrs = {"body": body, "carries": carries, "sequences": sequences}
+    attrs |= {"length": length, "reverse": reverse}
+    flags = (*[True] * carries, *split)
+    per_part = []
+    for part in range(parts):
+        own = []
+        for i, (x, flag) in enumerate(zip(operands, flags, strict=True)):
+            axis = 1 if carries <= i < carries + sequences else 0
+            own.append(np.split(x, parts, axis)[part] if flag else x)
+        assert SCAN.reference is not None
+        results = SCAN.reference(*own, **attrs)
+        per_part.append(results if isinstance(results, tuple) else (results,))
+    return _result(
+        [np.concatenate(xs, int(i >= carries)) for i, xs in enumerate(zip(*per_part, strict=True))]
+    )
+
+
 def _row(x: Type, length: Size) -> TensorType:
     if not isinstance(x, TensorType) or not x.shape or x.shape[0] != length:
         raise mismatch("scan", f"a sequence needs a leading dim of {length}", [x])

@@ -206,7 +206,8 @@ class _Fusion:
         self.trace.hits.append(Hit("repeat", node, "each of its users computes it"))
         for arg in node.args:
             for target, _ in stored_operands(arg, None, self._is_inline):
-                self.uses[target] = [use for use in self.uses[target] if use.user is not node]
+                for read in (target, target.args[0]) if target.op is ITEM else (target,):
+                    self.uses[read] = [use for use in self.uses[read] if use.user is not node]
             for use in self.uses[node]:
                 self._record_use(use.user, arg, use.coordinates)
 

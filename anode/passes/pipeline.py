@@ -14,12 +14,13 @@ from typing import Any
 
 from anode.ir.graph import Graph
 from anode.ir.node import Node, remake
-from anode.ops.control import COND, SCAN, WHILE
+from anode.ops.control import COND, SCAN, SCAN_PARTS, WHILE
 from anode.passes.cover import Library, cover
 from anode.passes.fission import split_scans
 from anode.passes.fuse import fuse
 from anode.passes.layout import layout
 from anode.passes.legalize import legalize
+from anode.passes.scan_parts import part_scans
 from anode.passes.scans import merge_scans
 from anode.passes.simplify import simplify
 from anode.passes.split import split_reductions
@@ -38,6 +39,7 @@ def pipeline(library: Library | None = None) -> tuple[Pass, ...]:
         cover(library),
         legalize,
         simplify,
+        part_scans,
         split_reductions,
         fuse,
     )
@@ -45,7 +47,7 @@ def pipeline(library: Library | None = None) -> tuple[Pass, ...]:
 
 PIPELINE = pipeline()
 
-_LOOPS_AND_BRANCHES = frozenset([COND, SCAN, WHILE])
+_LOOPS_AND_BRANCHES = frozenset([COND, SCAN, SCAN_PARTS, WHILE])
 
 
 def optimize(

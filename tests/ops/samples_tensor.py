@@ -342,6 +342,9 @@ TWICE = trace(lambda x: add(x, x), VECTOR)
 SQUARED = trace(lambda x: multiply(x, x), VECTOR)
 OPPOSITE = trace(negate, VECTOR)
 RECURRENT = trace(_step, VECTOR, VECTOR, VECTOR)
+HALVES = trace(
+    lambda h, x, w, v: (tanh(add(multiply(h, w), x)), multiply(multiply(h, v), x)), *[VECTOR] * 4
+)
 BELOW = trace(lambda i, x, w: less(i, constant(3)), INDEX, NUMBER, NUMBER)
 GROW = trace(lambda i, x, w: (add(i, 1), multiply(exp(x), w)), INDEX, NUMBER, NUMBER)
 
@@ -367,6 +370,21 @@ CONTROL: dict[str, list[Sample]] = {
             {"body": RECURRENT, "carries": 1, "sequences": 1, "length": length, "reverse": back},
         )
         for length, back in ((4, False), (4, True), (1, False), (0, False))
+    ],
+    "scan_parts": [
+        Sample(
+            [normal(6), normal(4, 6), normal(6), normal(3)],
+            {
+                "body": HALVES,
+                "carries": 1,
+                "sequences": 1,
+                "length": 4,
+                "reverse": back,
+                "parts": 2,
+                "split": (True, True, False),
+            },
+        )
+        for back in (False, True)
     ],
 }
 

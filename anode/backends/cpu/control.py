@@ -28,13 +28,18 @@ def control_workspace(node: Node, programs: tuple[Program, ...]) -> int:
     """Bytes that a control-flow step needs: nested tables and arenas, and the carries twice."""
     if not programs:
         return 0
+    parts = node.attrs.get("parts", 1)
+    return parts * _part_workspace(node, programs, parts) + _LINE
+
+
+def _part_workspace(node: Node, programs: tuple[Program, ...], parts: int) -> int:
     tables = sum(_rounded(8 * (len(p.buffers) + 1)) + _rounded(p.arena) for p in programs)
     carries = node.args[: node.attrs.get("carries", 0)]
-    return tables + 2 * sum(_rounded(arg.tensor.bytes) for arg in carries) + _LINE
+    return tables + 2 * sum(_rounded(arg.tensor.bytes // parts) for arg in carries)
 
 
 def emit_control(native: NativeModule, program: Program, step: Step, name: str) -> ir.Function:
-    """Add `void name(table, scratch, i64 task)`: the whole of a cond, while or scan."""
+    """Add `void name(table, scratch, i64 task)`: the whole of a cond, while or scan, or a part."""
     kind = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I64])
     function = ir.Function(native.module, kind, name)
     emitter = _Control(native, program, step, function)
@@ -54,14 +59,23 @@ class _Control:
         self.native, self.step = native, step
         bodies = [native.serial(nested) for nested in step.programs]
         self.b = ir.IRBuilder(function.append_basic_block("entry"))
-        self.outer, self.scratch = function.args[:2]
+        self.outer, self.scratch, self.task = function.args
+        self.parts = step.node.attrs.get("parts", 1)
         self.operands = [native.address(self.b, program, self.outer, i) for i in step.reads]
         self.results = [native.address(self.b, program, self.outer, i) for i in step.writes]
         assert step.workspace is not None
-        self.free = native.address(self.b, program, self.outer, step.workspace)
+        size = _part_workspace(step.node, step.programs, self.parts)
+        workspace = native.address(self.b, program, self.outer, step.workspace)
+        self.free = self._at(workspace, size)
         self.bodies = [
             _Body(self, nested, body) for nested, body in zip(step.programs, bodies, strict=True)
         ]
+
+    def _at(self, pointer: ir.Value, size: int) -> ir.Value:
+        """The place of this task's part behind `pointer`, where each part takes `size` bytes."""
+        if self.parts == 1:
+            return pointer
+        return self.b.gep(pointer, [self.b.mul(self.task, i64(size))], source_etype=I8)
 
     def take(self, size: int) -> ir.Value:
         """The next `size` bytes of the workspace."""
@@ -70,7 +84,8 @@ class _Control:
         return taken
 
     def size(self, operand: int) -> int:
-        return self.step.node.args[operand].tensor.bytes
+        """Bytes of a carry, or of this part of it."""
+        return self.step.node.args[operand].tensor.bytes // self.parts
 
     def cond(self) -> None:
         b, count = self.b, len(self.bodies)
@@ -93,29 +108,45 @@ class _Control:
 
     def _finish(self, carries: Values) -> None:
         for i, carry in enumerate(carries):
-            copy_bytes(self.b, self.results[i], carry, self.size(i))
+            size = self.size(i)
+            copy_bytes(self.b, self._at(self.results[i], size), carry, size)
 
     def scan(self) -> None:
-        attrs, b = self.step.node.attrs, self.b
+        attrs, b, parts = self.step.node.attrs, self.b, self.parts
         count, sequences, length = attrs["carries"], attrs["sequences"], attrs["length"]
+        split = attrs.get("split", (False,) * (len(self.operands) - count))
         copies = self._copies()
         first = count + sequences
-        slices = [self.size(i) // max(length, 1) for i in range(count, first)]
-        types = self.step.node.attrs["body"].outputs[count:]
-        stacked = [node.tensor.bytes for node in types]
+        args = self.step.node.args
+        slices = [args[i].tensor.bytes // max(length, 1) for i in range(count, first)]
+        xs = self._parts(self.operands[count:first], slices, split)
+        same = [arg.tensor.bytes for arg in args[first:]]
+        constants = self._parts(self.operands[first:], same, split[sequences:])
+        stacked = [parts * node.tensor.bytes for node in attrs["body"].outputs[count:]]
+        ys = self._parts(self.results[count:], stacked, (True,) * len(stacked))
 
         def trip(i: ir.Value, carries: Values) -> Values:
             at = b.sub(i64(length - 1), i) if attrs["reverse"] else i
             new = self._next(i, copies)
-            xs = self._slices(self.operands[count:first], slices, at)
-            ys = self._slices(self.results[count:], stacked, at)
-            self.bodies[0].run([*carries, *xs, *self.operands[first:]], [*new, *ys])
+            row = self._slices(xs, slices, at)
+            self.bodies[0].run([*carries, *row, *constants], [*new, *self._slices(ys, stacked, at)])
             return new
 
-        carries: Values = self.operands[:count]
+        carries: Values = [self._at(x, self.size(i)) for i, x in enumerate(self.operands[:count])]
         if length:
             carries = loop(b, 0, length, 1, trip, carries)
         self._finish(carries)
+
+    scan_parts = scan
+
+    def _parts(
+        self, pointers: Sequence[ir.Value], sizes: Sequence[int], split: Sequence[bool]
+    ) -> list[ir.Value]:
+        """Where this task's part begins in values of `sizes` bytes, of those that are split."""
+        return [
+            self._at(pointer, size // self.parts) if flag else pointer
+            for pointer, size, flag in zip(pointers, sizes, split, strict=False)
+        ]
 
     def _next(self, i: ir.Value, copies: Sequence[tuple[ir.Value, ir.Value]]) -> list[ir.Value]:
         """Where trip `i` puts its carries: the two copies take turns."""

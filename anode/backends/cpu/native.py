@@ -165,7 +165,8 @@ class NativeModule:
         if node.op is CONVOLUTION:
             return self._call(node, name)
         if step.programs:
-            return Kernel(emit_control(self, program, step, name), 1, takes_table=True)
+            tasks = node.attrs.get("parts", 1)
+            return Kernel(emit_control(self, program, step, name), tasks, takes_table=True)
         raise BackendError(f"the cpu backend has no kernel for {node.op.name} ({node.origin})")
 
     def _fused(self, step: Step, name: str, threads: int) -> Kernel:
