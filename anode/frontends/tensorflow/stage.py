@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from anode.frontends.tensorflow.control import bodies_of, references
 from anode.frontends.tensorflow.core import Operation, Tensor
 from anode.frontends.tensorflow.gradient import source
 from anode.frontends.tensorflow.infer import grouped
-from anode.frontends.tensorflow.trace import Trace, Uninitialized, variable_of
+from anode.frontends.tensorflow.trace import Range, Trace, Uninitialized, variable_of
 from anode.ir.dtypes import u32
 from anode.ir.graph import Graph as IrGraph
 from anode.ir.graph import close, fresh_inputs
@@ -39,6 +39,7 @@ class Traced:
     reads: list[tuple[Operation, Variable]]
     asked: dict[Operation, bool]
     patience: int  # the runs by the reference before it is compiled
+    ranges: list[Range]  # what the last outputs are checked against
     accepted: int = 0  # the version of a session's variables that was found to fit
     executable: Executable | None = None
     seconds: float = 0.0
@@ -157,6 +158,11 @@ class Stage:
             inputs.append(self._keys(session, keys))
         self._check_initialized(session, traced)
         results = session.execute(traced, inputs)
+        if traced.ranges:
+            count = len(self.outputs)
+            for check, extremes in zip(traced.ranges, results[count:], strict=True):
+                check.check(extremes)
+            results = results[:count]
         for tensor, array in zip(self.outputs, results, strict=True):
             values[tensor] = array
 
@@ -205,6 +211,8 @@ class Stage:
         gradients = [
             op for op in self.ops for op in _with_bodies(op) if op.type == "SymbolicGradient"
         ]
+        for op in gradients:
+            _refuse_host_loops(op, self.plan.forced)
         by = [t for op in gradients for t in _by(op)]
         trace.marked = frozenset(t for t in by if variable_of(t) is None)
         trace.tracked = frozenset(v for t in by if (v := variable_of(t)) is not None)
@@ -213,6 +221,7 @@ class Stage:
         trace.run(self.ops)
         nodes = [trace.value(t) for t in self.outputs]
         updates = trace.updates()
+        nodes += [check.extremes for check in trace.ranges]
         resolved = trace.resolved([*nodes, *updates.values()])
         changed = list(zip(updates, resolved[len(nodes) :], strict=True))
         pairs = [(self._updated(session, op, node), node) for op, node in changed]
@@ -225,6 +234,7 @@ class Stage:
             [(by_variable[v], v) for v in read],
             dict(trace.asked),
             _patience(graph),
+            trace.ranges,
         )
 
     def _bind(self, trace: Trace, arrays: Sequence[np.ndarray]) -> list[Any]:
@@ -332,6 +342,20 @@ def _constants(ops: Sequence[Operation], bodies: bool = True) -> list[Operation]
                 found[inner] = None
             found.update((t.op, None) for t in inner.inputs if t.op.type == "Const")
     return list(found)
+
+
+def _refuse_host_loops(gradient: Operation, forced: Iterable[Operation]) -> None:
+    """Raise UnsupportedOp where a derivative passes through control flow that the host runs."""
+    from anode.frontends.tensorflow.gradient import reaching
+
+    ys, xs = gradient._attrs["ys"], gradient._attrs["xs"]
+    outputs, by = gradient.inputs[:ys], gradient.inputs[ys : ys + xs]
+    for op in forced:
+        if reaching(outputs, op.outputs) and reaching(op.inputs, by):
+            raise UnsupportedOp(
+                f"the derivative through {op.name} ({op.type}) is not implemented by anode, since "
+                f"sizes change inside of it ({op.origin})"
+            )
 
 
 def _by(op: Operation) -> list[Tensor]:

@@ -66,7 +66,7 @@ def _versions(trace: Trace, tensor: Tensor) -> list[Node]:
     if variable is None:
         return [trace.value(tensor)]
     trace.read(variable)
-    return trace.versions.get(variable, [trace.read(variable)])
+    return list(dict.fromkeys(trace.versions.get(variable, [trace.read(variable)])))
 
 
 def through_marks(
