@@ -14,6 +14,7 @@ import numpy as np
 
 from anode.errors import GraphError, ShapeError
 from anode.frontends.tensorflow.core import Operation, Tensor
+from anode.frontends.tensorflow.errors import InvalidArgumentError
 from anode.frontends.tensorflow.infer import SMALL, folded, grouped
 from anode.frontends.tensorflow.opdef import NotStatic
 from anode.ir.dtypes import u32
@@ -87,6 +88,26 @@ class Ref:
         return self.trace.is_initialized(self.op)
 
 
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The least and the greatest of an operation's indices, i64[2], and what they must be below."""
+
+    op: Operation
+    extremes: Node
+    limit: int
+
+    def check(self, extremes: np.ndarray) -> None:
+        low, high = int(extremes[0]), int(extremes[1])
+        if low < 0 or high >= self.limit:
+            bad = low if low < 0 else high
+            raise InvalidArgumentError(
+                self.op.node_def,
+                self.op,
+                f"indices = {bad} is not in [0, {self.limit})\n\t [[node {self.op.name} (defined at "
+                f"{self.op.origin}) ]]",
+            )
+
+
 @dataclass(eq=False)
 class Trace:
     """The state of tracing one stage.
@@ -112,6 +133,21 @@ class Trace:
     asked: dict[Operation, bool] = field(default_factory=dict)  # whether it was initialised
     constants: dict[Tensor, Node] = field(default_factory=dict)  # large ones, as inputs
     differentiated: frozenset[Operation] = frozenset()
+    ranges: list[Range] = field(default_factory=list)  # of indices, to be checked after the run
+    depth: int = 0  # of control flow: what is inside cannot be checked from outside
+
+    # checks
+
+    def within(self, op: Operation, indices: Node, limit: int) -> None:
+        """Let the run raise InvalidArgumentError if one of `indices` is not in [0, limit)."""
+        from anode import ops
+
+        if self.depth or not indices.tensor.size:
+            return
+        axes = tuple(range(indices.tensor.rank))
+        wide = ops.convert(indices, dtype="i64")
+        found = [f(wide, axis=axes) if axes else wide for f in (ops.min, ops.max)]
+        self.ranges.append(Range(op, ops.stack(found, axis=0), limit))
 
     # variables
 

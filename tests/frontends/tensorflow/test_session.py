@@ -144,3 +144,28 @@ def test_interactive_session_is_the_default(tf):
     session.close()
     with pytest.raises(ValueError, match="No default session"):
         tf.constant(3).eval()
+
+
+@pytest.mark.parametrize("times", [1, 4])  # by the reference, and compiled
+def test_indices_out_of_range_are_refused(tf, times):
+    table, ids = tf.Variable(tf.ones([5, 2])), tf.placeholder(tf.int32, [None])
+    rows = tf.nn.embedding_lookup(table, ids)
+    with tf.Session() as session:
+        session.run(table.initializer)
+        for _ in range(times):
+            assert session.run(rows, {ids: [0, 4]}).shape == (2, 2)
+        for wrong in (5, -1):
+            with pytest.raises(
+                tf.errors.InvalidArgumentError, match=rf"{wrong} is not in \[0, 5\)"
+            ):
+                session.run(rows, {ids: [0, wrong]})
+
+
+def test_labels_out_of_range_are_refused(tf):
+    labels = tf.placeholder(tf.int64, [None])
+    loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=tf.zeros([1, 3]))
+    with (
+        tf.Session() as session,
+        pytest.raises(tf.errors.InvalidArgumentError, match="3 is not in"),
+    ):
+        session.run(loss, {labels: [3]})

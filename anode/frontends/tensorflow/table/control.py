@@ -32,7 +32,11 @@ def _enter(trace: Trace, body: Body, values: Sequence[Node]) -> list[Node]:
     """The body's outputs on `values`, and the values of the variables that it assigns."""
     for tensor, node in zip(body.inputs, values, strict=True):
         trace.values[tensor] = trace.mark(node) if tensor in trace.marked else node
-    trace.run([op for op in body.ops() if op.type != "_Arg"])
+    trace.depth += 1
+    try:
+        trace.run([op for op in body.ops() if op.type != "_Arg"])
+    finally:
+        trace.depth -= 1
     return [trace.value(t) for t in body.outputs]
 
 

@@ -49,12 +49,16 @@ def take(params: Node, indices: Node, axis: int, batch_dims: int = 0) -> Node:
 
 
 @op("GatherV2", "params:Tparams indices:Tindices axis:Taxis -> Tparams", batch_dims=0)
-def _(params: Node, indices: Node, axis: Node, *, batch_dims: int) -> Node:
-    return take(params, indices, axis_of(axis, len(params.shape)), batch_dims)
+def _(params: Node, indices: Node, axis: Node, *, batch_dims: int, trace: Any, op: Any) -> Node:
+    place = axis_of(axis, len(params.shape))
+    trace.within(op, indices, params.tensor.static[place])
+    return take(params, indices, place, batch_dims)
 
 
 @op("Gather", "params:Tparams indices:Tindices -> Tparams", validate_indices=True)
-def _(params: Node, indices: Node, *, validate_indices: bool) -> Node:
+def _(params: Node, indices: Node, *, validate_indices: bool, trace: Any, op: Any) -> Node:
+    if validate_indices:
+        trace.within(op, indices, params.tensor.static[0])
     return take(params, indices, 0)
 
 

@@ -32,7 +32,8 @@ def _(features: Node, labels: Node) -> tuple[Node, Node]:
 
 
 @op("SparseSoftmaxCrossEntropyWithLogits", "features:T labels:Tlabels -> T T", shape=_first)
-def _(features: Node, labels: Node) -> tuple[Node, Node]:
+def _(features: Node, labels: Node, *, trace: Any, op: Any) -> tuple[Node, Node]:
+    trace.within(op, labels, features.tensor.static[1])
     loss = ops.sparse_softmax_cross_entropy(features, labels)
     chosen = ops.one_hot(labels, depth=int(features.shape[1]), dtype=features.dtype)
     return loss, ops.softmax(features, axis=1) - as_dtype(chosen, features.dtype)
