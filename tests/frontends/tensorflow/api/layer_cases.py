@@ -370,4 +370,5 @@ if __name__ == "__main__":
     for each in CASES:
         with tensorflow.Graph().as_default():
             recorded[each] = results(tensorflow, each)
-    RECORD.write_text(json.dumps(recorded, indent=1) + "\n")
+    lines = (f"{json.dumps(name)}: {json.dumps(found)}" for name, found in recorded.items())
+    RECORD.write_text("{" + ",\n".join(lines) + "}\n")
