@@ -128,8 +128,18 @@ def _product(node: Node, args: list[Node], many: Sequence[bool]) -> Node | None:
 def _summed(node: Node, x: Node, y: Node) -> Node:
     """The sum over all steps of a product of which both operands have a leading dim of steps."""
     cx, cy = node.attrs["contract"]
-    contract = ((0, *[a + 1 for a in cx]), (0, *[a + 1 for a in cy]))
+    if cx[:1] == cy[:1] == (0,):  # the steps are more rows of what is summed over
+        contract = cx, cy
+        x, y = _joined(x), _joined(y)
+    else:
+        contract = ((0, *[a + 1 for a in cx]), (0, *[a + 1 for a in cy]))
     return dot_general(x, y, contract=contract, batch=((), ()), dtype=node.attrs["dtype"])
+
+
+def _joined(x: Node) -> Node:
+    """The first two dims as one."""
+    first, second, *rest = x.tensor.static
+    return shape.reshape(x, shape=(first * second, *rest))
 
 
 @dataclass

@@ -103,8 +103,8 @@ class Range:
             raise InvalidArgumentError(
                 self.op.node_def,
                 self.op,
-                f"indices = {bad} is not in [0, {self.limit})\n\t [[node {self.op.name} (defined at "
-                f"{self.op.origin}) ]]",
+                f"indices = {bad} is not in [0, {self.limit})\n\t [[node {self.op.name} (defined "
+                f"at {self.op.origin}) ]]",
             )
 
 
