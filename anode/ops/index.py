@@ -384,6 +384,9 @@ def take(x: Node, indices: Node, *, axis: int = 0) -> Node:
     An index outside is moved to the nearest element; a negative one does not count from the back.
     """
     rank, inserted = len(x.shape), len(indices.shape)
+    if 0 in indices.shape:  # `x` may have nothing to take along the axis
+        shape = (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
+        return full(shape, 0, x.dtype)
     after = range(axis + inserted, rank - 1 + inserted)
     return gather(
         x,

@@ -142,6 +142,8 @@ def test_take_and_take_along_axis_are_numpys():
         got = run(lambda x, i, a=axis: ops.take_along_axis(x, i, axis=a), x, order)
         np.testing.assert_array_equal(got, np.take_along_axis(x, order, axis))
     np.testing.assert_array_equal(run(ops.embedding, x[0], i), x[0][i])
+    nothing = run(lambda x, i: ops.take(x, i, axis=1), x[:, :0], np.zeros((0, 4), int))
+    assert nothing.shape == (2, 0, 4, 3)
 
 
 def test_add_along_axis_accumulates():
