@@ -150,3 +150,24 @@ def test_a_gradient_across_a_value_known_at_run_time_only(tf):
         session.run(v.initializer)
         for fed in ([1, 2, 0, 0], [2, 1, 1, 0]):
             assert session.run(tf.gradients(y, v), {x: fed}) == [3 * sum(fed)]
+
+
+@pytest.mark.parametrize("lengths", [None, [3, 1]])
+def test_a_cell_may_keep_a_tensor_array_in_its_state(tf, lengths):
+    """An attention cell in dynamic_rnn: the alignments of all steps come back."""
+    memory = tf.placeholder(tf.float32, [2, 4, 3])
+    cell = tf.contrib.seq2seq.AttentionWrapper(
+        tf.nn.rnn_cell.GRUCell(3),
+        tf.contrib.seq2seq.BahdanauAttention(5, memory),
+        alignment_history=True,
+    )
+    inputs = tf.ones([2, 3, 3])
+    outputs, state = tf.nn.dynamic_rnn(cell, inputs, sequence_length=lengths, dtype=tf.float32)
+    alignments = state.alignment_history.stack()
+    slopes = tf.gradients(outputs, memory)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        feed = {memory: np.linspace(-1, 1, 24).reshape(2, 4, 3)}
+        found, output, slope = (runs(session, t, feed) for t in (alignments, outputs, slopes[0]))
+    np.testing.assert_allclose(found.sum(2), np.ones((3, 2)), rtol=1e-5)
+    assert np.any(slope) and np.any(output[1, 1:]) == (lengths is None)

@@ -8,6 +8,7 @@ from typing import Any
 from anode.frontends.tensorflow.api import nest
 from anode.frontends.tensorflow.api import variable_scope as vs
 from anode.frontends.tensorflow.api.rnn_wrappers import assert_like_rnncell
+from anode.frontends.tensorflow.api.tensor_array import TensorArray
 from anode.frontends.tensorflow.control import scan_op
 from anode.frontends.tensorflow.core import Tensor
 from anode.frontends.tensorflow.graph import apply, convert_to_tensor
@@ -131,23 +132,43 @@ def dynamic_rnn(
 def _over_time(cell: Any, inputs: Any, state: Any, lengths: Tensor | None) -> tuple[Any, Any]:
     """The loop on time-major inputs."""
     flat = nest.flatten(inputs)
-    times = [apply("Range", 0, apply("Shape", flat[0])[0], 1)] if lengths is not None else []
+    steps = size_at(flat[0], 0)
+    times = [apply("Range", 0, steps, 1)] if lengths is not None else []
+    state = nest.map_structure(lambda x: _of_size(x, steps), state)
     like: list[Any] = []
 
     def step(carry: list[Tensor], xs: list[Tensor]) -> tuple[list[Any], list[Any]]:
-        before = nest.pack_sequence_as(state, carry)
+        before = nest.pack_sequence_as(state, carry, expand_composites=True)
         output, after = cell(nest.pack_sequence_as(inputs, xs[: len(flat)]), before)
         nest.assert_same_structure(state, after)
-        like[:] = [output]
-        ys, new = nest.flatten(output), nest.flatten(after)
         if lengths is not None:
             alive = apply("Less", xs[-1], lengths)
-            ys = [rows_where(alive, y, apply("ZerosLike", y)) for y in ys]
-            new = [rows_where(alive, a, b) for a, b in zip(new, carry, strict=True)]
-        return _same_shapes(new, carry), ys
+            output = nest.map_structure(
+                lambda y: rows_where(alive, y, apply("ZerosLike", y)), output
+            )
+            after = nest.map_structure(lambda a, b: _kept(alive, a, b), after, before)
+        like[:] = [output, after]
+        new = nest.flatten(after, expand_composites=True)
+        return _same_shapes(new, carry), nest.flatten(output)
 
-    last, outputs = scan_op(step, nest.flatten(state), [*flat, *times], name="while")
-    return nest.pack_sequence_as(like[0], outputs), nest.pack_sequence_as(state, last)
+    start = nest.flatten(state, expand_composites=True)
+    last, outputs = scan_op(step, start, [*flat, *times], name="while")
+    return (
+        nest.pack_sequence_as(like[0], outputs),
+        nest.pack_sequence_as(like[1], last, expand_composites=True),
+    )
+
+
+def _of_size(value: Any, steps: Any) -> Any:
+    """A part of the state; an empty TensorArray gets an element for each step of the loop."""
+    if isinstance(value, TensorArray) and value.is_empty:
+        return value.sized(steps)
+    return value
+
+
+def _kept(alive: Tensor, new: Any, old: Any) -> Any:
+    """The new state in the rows that go on; TensorArrays have no rows."""
+    return new if nest.is_composite(new) else rows_where(alive, convert_to_tensor(new), old)
 
 
 def _same_shapes(new: Sequence[Any], carry: Sequence[Tensor]) -> list[Tensor]:
@@ -384,7 +405,6 @@ def raw_rnn(
     if not callable(loop_fn):
         raise TypeError("loop_fn must be a callable")
     from anode.frontends.tensorflow.api.control_flow import while_loop
-    from anode.frontends.tensorflow.api.tensor_array import TensorArray
 
     with vs.variable_scope(scope or "rnn"):
         time = convert_to_tensor(0)

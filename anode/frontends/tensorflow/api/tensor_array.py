@@ -10,7 +10,7 @@ from typing import Any
 
 from anode.frontends.tensorflow.core import Tensor
 from anode.frontends.tensorflow.dtypes import as_dtype
-from anode.frontends.tensorflow.graph import apply, convert_to_tensor, name_scope
+from anode.frontends.tensorflow.graph import apply, constant_value, convert_to_tensor, name_scope
 from anode.frontends.tensorflow.opdef import export
 from anode.frontends.tensorflow.tensor_shape import TensorShape
 
@@ -66,6 +66,12 @@ class TensorArray:
         """An array of the same elements with a size of its own, for a loop of known length."""
         shape = self._element if self._element.rank is not None else None
         return TensorArray(self._dtype, size, infer_shape=self._infer, element_shape=shape)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether this is an array of no elements, to which nothing was written."""
+        op = self._buffer.op
+        return op.type == "TensorListReserve" and constant_value(op.inputs[1]) == 0
 
     # as a loop variable
 
