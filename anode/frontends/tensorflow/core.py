@@ -40,6 +40,7 @@ class Graph:
         self._overrides: dict[str, str] = {}
         self._finalized = False
         self._version = 0
+        self._edits = 0  # how often operations that exist were changed: plans hold until then
         self._unfeedable: set[Tensor] = set()
         self._unfetchable: set[Any] = set()
         self._seed: int | None = None

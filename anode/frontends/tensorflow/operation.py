@@ -135,7 +135,7 @@ class Operation:
 
     def _add_control_inputs(self, ops: Sequence[Operation]) -> None:
         self._control_inputs.extend(ops)
-        self._graph._version += 1
+        self._graph._edits += 1
 
     def _add_control_input(self, op: Operation) -> None:
         self._add_control_inputs([op])
@@ -143,7 +143,7 @@ class Operation:
     def _update_input(self, index: int, tensor: Tensor) -> None:
         self._inputs[index] = tensor
         tensor._consumers.append(self)
-        self._graph._version += 1
+        self._graph._edits += 1
 
     def __repr__(self) -> str:
         return f"<tf.Operation '{self.name}' type={self.type}>"

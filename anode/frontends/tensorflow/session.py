@@ -105,7 +105,7 @@ class BaseSession:
             raise RuntimeError("Attempted to use a closed Session.")
         key = _key(fetches, feed_dict)
         found = self._cache.get(key) if key is not None else None
-        if found is None:
+        if found is None or found[3] != self._graph._edits:
             found = self._prepared(fetches, feed_dict)
             if key is not None:
                 self._cache[key] = found
@@ -135,17 +135,17 @@ class BaseSession:
         except (np.linalg.LinAlgError, ShapeError) as error:
             raise errors.InvalidArgumentError(None, None, f"{error}.") from None
 
-    def _prepared(self, fetches: Any, feed_dict: Any) -> tuple[Plan, Fetcher, list[Any], Any]:
+    def _prepared(self, fetches: Any, feed_dict: Any) -> tuple[Plan, Fetcher, list[Any], int]:
         tensors: list[Tensor] = []
         targets: list[Operation] = []
         restore = _fetcher(self._graph, fetches, tensors, targets)
         feeds: list[Tensor] = []
         feeders = [_feeder(self._graph, key, feeds) for key in feed_dict or ()]
         plans = self._graph.__dict__.setdefault("_plans", {})
-        key = (self._graph._version, tuple(tensors), tuple(targets), tuple(feeds))
+        key = (self._graph._edits, tuple(tensors), tuple(targets), tuple(feeds))
         if key not in plans:
             plans[key] = Plan(self._graph, tensors, targets, feeds)
-        return plans[key], restore, feeders, (fetches, feed_dict and list(feed_dict))
+        return plans[key], restore, feeders, self._graph._edits
 
     def make_callable(
         self, fetches: Any, feed_list: Sequence[Any] | None = None, accept_options: bool = False
@@ -425,8 +425,8 @@ def _converted(value: Any, dtype: Any, numpy_dtype: np.dtype, tensor: Tensor) ->
     if isinstance(value, (int, float)) and dtype.is_integer and int(value) != value:
         raise TypeError(
             f"Type of feed value {value} with type {type(value)} is not compatible with Tensor "
-            f"type {dtype.name}. Try explicitly setting the type of the feed tensor to a larger type "
-            "(e.g. int64)."
+            f"type {dtype.name}. Try explicitly setting the type of the feed tensor to a larger "
+            "type (e.g. int64)."
         )
     try:
         return np.asarray(value, numpy_dtype)

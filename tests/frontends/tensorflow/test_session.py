@@ -169,3 +169,13 @@ def test_labels_out_of_range_are_refused(tf):
         pytest.raises(tf.errors.InvalidArgumentError, match="3 is not in"),
     ):
         session.run(loss, {labels: [3]})
+
+
+def test_an_operation_that_gets_a_control_input_later_waits_for_it(tf):
+    v = tf.Variable(0.0)
+    y = tf.constant(1.0) * 2.0
+    with tf.Session() as session:
+        session.run(v.initializer)
+        assert session.run(y) == 2
+        y.op._add_control_input(tf.assign_add(v, 1.0).op)
+        assert session.run(y) == 2 and session.run(v) == 1
