@@ -31,6 +31,7 @@ class Contestant:
     arguments: tuple[str, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
     source: Path | None = None
+    alone: tuple[str, ...] = ()  # packages without what they require, under its other name
 
 
 NUMPY = "numpy==2.4.*"
@@ -74,6 +75,7 @@ CONTESTANTS = (
             "tensorflow==2.21.*; platform_machine != 'x86_64'",
             NUMPY,
         ),
+        alone=("tf_keras==2.21.*",),  # it requires `tensorflow`, which `tensorflow-cpu` is, too
     ),
     Contestant("numpy", "numpy_mlp", "numpy", (NUMPY,)),
 )
@@ -115,19 +117,21 @@ def prepare(contestant: Contestant) -> Path:
     """
     folder = CACHE / contestant.environment
     python, stamp = folder / "bin" / "python", folder / "requirements.txt"
-    wanted = "\n".join((sys.version, *contestant.requirements))
+    wanted = "\n".join((sys.version, *contestant.requirements, *contestant.alone))
     if not stamp.exists() or stamp.read_text() != wanted:
         print(f"installing {contestant.name} into {folder}", file=sys.stderr)
         venv.create(folder, clear=True, symlinks=True)
-        _install(contestant, python)
+        _install(contestant, python, *contestant.requirements)
+        if contestant.alone:
+            _install(contestant, python, "--no-deps", *contestant.alone)
         stamp.write_text(wanted)
     return python
 
 
-def _install(contestant: Contestant, python: Path) -> None:
+def _install(contestant: Contestant, python: Path, *wanted: str) -> None:
     """Install with this interpreter's pip, so that the environment holds only the requirements."""
     pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
-    done = subprocess.run([*pip, *contestant.requirements], capture_output=True, text=True)
+    done = subprocess.run([*pip, *wanted], capture_output=True, text=True)
     if done.returncode:
         errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
         reason = (errors or done.stderr.splitlines() or ["no message"])[-1]

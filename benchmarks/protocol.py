@@ -29,12 +29,13 @@ Step = Callable[[Any, Any], SupportsFloat]
 Build = Callable[["MLP", "Layers"], Step]
 NetBuild = Callable[["Net", "Arrays"], Step]
 GanBuild = Callable[[], Step]  # with weights of its own; the step takes images alone
+ScriptBuild = Callable[[str], Step]  # of a TensorFlow-1 script by its name
 Reply = dict[str, Any]
 
 CHECKED_STEPS = 5
 
 
-def serve(load: Callable[[], tuple[str, Build | NetBuild | GanBuild]]) -> None:
+def serve(load: Callable[[], tuple[str, Build | NetBuild | GanBuild | ScriptBuild]]) -> None:
     """Answer requests until stdin closes; `load` imports the framework: version and builder."""
     replies = _private_stdout()
     try:
@@ -97,6 +98,10 @@ def _loaded(request: Reply) -> tuple[tuple[Any, ...], Any, Any]:
         from benchmarks.gan import images
 
         return (), images(), None
+    if "script" in request:
+        from benchmarks.tensorflow1 import batch as minibatch
+
+        return (request["script"],), *minibatch(request["script"])
     path = Path(request["arrays"])
     if "net" in request:
         weights, *batch = nets.load_arrays(path)

@@ -16,7 +16,7 @@ import tensorflow as tf
 import two_layers
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib import pyplot as plt
 
 KINDS = {"ReLU": ("relu", False), "ELU": ("elu", False), "ELU+BN": ("elu", True)}
 COLUMNS = ["network", "epoch", "seconds", "accuracy"]
