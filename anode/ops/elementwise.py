@@ -521,18 +521,6 @@ def erf_inv(s: Scalars, x: Value) -> Value:
 # the gamma function's family
 
 
-@elementwise("float", grad=lambda ct, y, x: (ct * digamma(x),))
-def lgamma(s: Scalars, x: Value) -> Value:
-    """log |Γ(x)|; infinite at 0, -1, -2, …"""
-    return gamma.lgamma(s, x)
-
-
-@elementwise("float", grad=lambda ct, y, x: (ct * polygamma(x, order=1),))
-def digamma(s: Scalars, x: Value) -> Value:
-    """The derivative of lgamma; NaN at 0, -1, -2, …"""
-    return gamma.digamma(s, x)
-
-
 def _polygamma_grad(ct: Any, y: Any, x: Any, *, order: int) -> tuple[Any, ...]:
     return (ct * polygamma(x, order=order + 1),)
 
@@ -541,3 +529,15 @@ def _polygamma_grad(ct: Any, y: Any, x: Any, *, order: int) -> tuple[Any, ...]:
 def polygamma(s: Scalars, x: Value, *, order: int = 1) -> Value:
     """The derivative of digamma of an order from 1 on; NaN for x ≤ 0."""
     return gamma.polygamma(s, x, order)
+
+
+@elementwise("float", grad=lambda ct, y, x: (ct * polygamma(x, order=1),))
+def digamma(s: Scalars, x: Value) -> Value:
+    """The derivative of lgamma; NaN at 0, -1, -2, …"""
+    return gamma.digamma(s, x)
+
+
+@elementwise("float", grad=lambda ct, y, x: (ct * digamma(x),))
+def lgamma(s: Scalars, x: Value) -> Value:
+    """log |Γ(x)|; infinite at 0, -1, -2, …"""
+    return gamma.lgamma(s, x)

@@ -255,7 +255,7 @@ def while_op(
     attrs["T"] = [t.dtype for t in (*initial, *limit, *captures)]
     attrs["output_types"] = [*types, int32]
     loop = create(find("While"), [*initial, *limit, *captures], attrs, name, [*types, int32], waits)
-    for tensor, known in zip(loop.outputs, [*shapes, []], strict=True):
+    for tensor, known in zip(loop.outputs, [*shapes, TensorShape([])], strict=True):
         tensor._shape = TensorShape(known)
     return list(loop.outputs[:-1])
 

@@ -76,10 +76,11 @@ def reaching(ys: Sequence[Tensor], xs: Sequence[Tensor]) -> set[Tensor]:
     return found
 
 
-BLOCKING = frozenset(
-    {"StopGradient", "ArgMax", "ArgMin", "Equal", "NotEqual", "Less", "LessEqual", "Greater"}
-    | {"GreaterEqual", "Floor", "Ceil", "Round", "Rint", "FloorDiv", "ZerosLike", "OnesLike", "Shape"}
-    | {"Size", "Rank", "PyFunc", "OneHot", "Assign", "AssignAdd"}
+BLOCKING = {
+    "StopGradient", "ArgMax", "ArgMin", "Equal", "NotEqual", "Less", "LessEqual", "Greater",
+    "GreaterEqual", "Floor", "Ceil", "Round", "Rint", "FloorDiv", "ZerosLike", "OnesLike",
+    "Shape", "Size", "Rank", "PyFunc", "OneHot", "Assign", "AssignAdd",
+}  # fmt: skip
 )
 
 

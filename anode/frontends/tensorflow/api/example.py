@@ -16,7 +16,8 @@ _TRAIN = """BytesList ClusterDef Example Feature FeatureList FeatureLists Featur
 _SUMMARY = "Event SessionLog Summary SummaryDescription TaggedRunMetadata"
 _CORE = {  # module of tensorflow.core -> messages and enumerations
     "example.example_pb2": "Example SequenceExample",
-    "example.feature_pb2": "BytesList Feature FeatureList FeatureLists Features FloatList Int64List",
+    "example.feature_pb2": """BytesList Feature FeatureList FeatureLists Features FloatList
+        Int64List""",
     "framework.attr_value_pb2": "AttrValue NameAttrList",
     "framework.cost_graph_pb2": "CostGraphDef",
     "framework.device_attributes_pb2": "DeviceAttributes DeviceLocality",

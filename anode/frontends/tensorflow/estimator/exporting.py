@@ -72,9 +72,7 @@ def export_model(
         estimator._create_and_assert_global_step(graph)
         tf.set_random_seed(estimator._config.tf_random_seed)
         receiver = receiver_fn()
-        spec = estimator._call_model_fn(
-            receiver.features, None, ModeKeys.PREDICT, estimator.config
-        )
+        spec = estimator._call_model_fn(receiver.features, None, ModeKeys.PREDICT, estimator.config)
         if spec.export_outputs is None:
             raise ValueError("The predictions of the model cannot be exported: not tensors")
         found = signatures(spec.export_outputs, receiver)

@@ -31,7 +31,7 @@ def iterator_initializer(iterator: Any) -> Any:
     """A hook that starts an iterator with each new session."""
     base: Any = tf.train.SessionRunHook
 
-    class DatasetInitializerHook(base):  # type: ignore[misc]
+    class DatasetInitializerHook(base):
         def after_create_session(self, session: Any, coord: Any) -> None:
             session.run(iterator.initializer)
 

@@ -107,23 +107,26 @@ def _single(receiver_tensors: Mapping[str, Any], kind: str) -> tuple[Any]:
 
 # --- the result of a model function --------------------------------------------------------------
 
-_FIELDS = (
-    "mode",
-    "predictions",
-    "loss",
-    "train_op",
-    "eval_metric_ops",
-    "export_outputs",
-    "training_chief_hooks",
-    "training_hooks",
-    "scaffold",
-    "evaluation_hooks",
-    "prediction_hooks",
-)
-
 
 @export("estimator.EstimatorSpec", "python.estimator.model_fn.EstimatorSpec")
-class EstimatorSpec(namedtuple("EstimatorSpec", _FIELDS)):
+class EstimatorSpec(
+    namedtuple(
+        "EstimatorSpec",
+        [
+            "mode",
+            "predictions",
+            "loss",
+            "train_op",
+            "eval_metric_ops",
+            "export_outputs",
+            "training_chief_hooks",
+            "training_hooks",
+            "scaffold",
+            "evaluation_hooks",
+            "prediction_hooks",
+        ],
+    )
+):
     """The operations of a model in one mode.
 
     ValueError or TypeError if one that the mode needs is missing or is not what it should be.
@@ -218,8 +221,7 @@ def _export_outputs(outputs: Any, predictions: Any, mode: Any) -> Any:
     for value in outputs.values():
         if not isinstance(value, ExportOutput):
             raise TypeError(
-                "Values in export_outputs must be ExportOutput objects. Given: "
-                f"{dict(outputs)}"
+                f"Values in export_outputs must be ExportOutput objects. Given: {dict(outputs)}"
             )
     outputs = dict(outputs)
     if DEFAULT_KEY not in outputs:

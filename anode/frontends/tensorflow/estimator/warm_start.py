@@ -104,9 +104,7 @@ def _chosen(vars_to_warm_start: Any) -> list[Any]:
     if vars_to_warm_start is None:
         return []
     if isinstance(vars_to_warm_start, str):
-        return list(
-            tf.get_collection(tf.GraphKeys.TRAINABLE_VARIABLES, scope=vars_to_warm_start)
-        )
+        return list(tf.get_collection(tf.GraphKeys.TRAINABLE_VARIABLES, scope=vars_to_warm_start))
     several = list(vars_to_warm_start)
     if not all(isinstance(name, str) for name in several):
         return several

@@ -274,7 +274,7 @@ def _(
 
     def after(*carry: Node) -> Sequence[Node]:
         rows = [x.tensor.with_shape(x.tensor.shape[1:]) for x in (*inputs[carries:given], indices)]
-        return step(carry, tuple(fresh_inputs(*rows)))[0]  # type: ignore[no-any-return]
+        return step(carry, tuple(fresh_inputs(*rows)))[0]
 
     if not length:
         return _no_steps(trace, body, inputs, carries, sequences)

@@ -50,7 +50,8 @@ def without_axis(op: Any) -> list[Sizes | None]:
 
 def product(op: Any) -> list[Sizes]:
     """Of a product of two matrices."""
-    x, y = ([None, None] if s is None else s for s in map(sizes_of, op.inputs))
+    unknown: Sizes = [None, None]
+    x, y = (unknown if s is None else s for s in map(sizes_of, op.inputs))
     if len(x) != 2 or len(y) != 2:
         rank = len(x) if len(x) != 2 else len(y)
         raise ValueError(f"Shape must be rank 2 but is rank {rank} for {_place(op)}")
