@@ -81,7 +81,6 @@ BLOCKING = {
     "GreaterEqual", "Floor", "Ceil", "Round", "Rint", "FloorDiv", "ZerosLike", "OnesLike",
     "Shape", "Size", "Rank", "PyFunc", "OneHot", "Assign", "AssignAdd",
 }  # fmt: skip
-)
 
 
 def _flows(tensor: Tensor) -> bool:
