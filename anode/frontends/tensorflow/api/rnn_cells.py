@@ -407,6 +407,45 @@ def _clipped(x: Any, limit: float | None) -> Any:
     return x if limit is None else apply("ClipByValue", x, -float(limit), float(limit))
 
 
+@cell_export("LSTMBlockCell")
+class LSTMBlockCell(LSTMCell):
+    """`LSTMCell` under the arguments of the cell that TensorFlow runs as one kernel."""
+
+    def __init__(
+        self,
+        num_units: int,
+        forget_bias: float = 1.0,
+        cell_clip: float | None = None,
+        use_peephole: bool = False,
+        dtype: Any = None,
+        reuse: Any = None,
+        name: str = "lstm_cell",
+    ) -> None:
+        super().__init__(
+            num_units,
+            use_peephole,
+            cell_clip,
+            forget_bias=forget_bias,
+            reuse=reuse,
+            name=name,
+            dtype=dtype,
+        )
+
+
+@cell_export("GRUBlockCellV2")
+class GRUBlockCellV2(GRUCell):
+    """`GRUCell` under the arguments of the cell that TensorFlow runs as one kernel."""
+
+    def __init__(
+        self,
+        num_units: int,
+        cell_size: int | None = None,
+        reuse: Any = None,
+        name: str = "gru_cell",
+    ) -> None:
+        super().__init__(num_units or cell_size or 0, reuse=reuse, name=name)
+
+
 @cell_export("MultiRNNCell")
 class MultiRNNCell(RNNCell):
     """Cells one on top of the other: the output of each is the input of the next."""

@@ -108,6 +108,8 @@ def cells(tf: Any) -> Any:
         "h": rnn.OutputProjectionWrapper(rnn.BasicLSTMCell(4), 3),
         "i": rnn.InputProjectionWrapper(rnn.GRUCell(4), 3),
         "j": rnn.LayerNormBasicLSTMCell(4),
+        "k": rnn.LSTMBlockCell(4),
+        "l": rnn.GRUBlockCellV2(4),
     }
     outputs = []
     for name, cell in made.items():
@@ -206,7 +208,9 @@ def control_flow(tf: Any) -> Any:
         nested["b"][0],
         tf.cond(n[0] > 1, lambda: tf.square(x), lambda: -x),
         tf.case(
-            [(n[0] > 5, lambda: x * 2), (n[0] > 1, lambda: x * 3)], default=lambda: x, exclusive=True
+            [(n[0] > 5, lambda: x * 2), (n[0] > 1, lambda: x * 3)],
+            default=lambda: x,
+            exclusive=True,
         ),
         tf.map_fn(lambda t: (t[0] * 2, t[1] + 1), (first, tf.range(6)), (tf.float32, tf.int32))[0],
         tf.scan(lambda a, t: a + t, first),
@@ -342,9 +346,7 @@ def results(tf: Any, name: str) -> dict[str, Any]:
     """Names of the variables; shapes, first elements and sums of outputs; sums of gradients."""
     outputs = list(CASES[name](tf))
     trained = tf.trainable_variables()
-    loss = tf.add_n(
-        [tf.reduce_sum(tf.square(t)) for t in outputs if t.dtype.is_floating]
-    )
+    loss = tf.add_n([tf.reduce_sum(tf.square(t)) for t in outputs if t.dtype.is_floating])
     gradients = [g for g in tf.gradients(loss, trained) if g is not None]
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
