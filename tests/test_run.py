@@ -108,6 +108,20 @@ def test_a_module_beside_the_script_does_not_hide_pythons(anode):
     assert done.stdout == "SimpleNamespace 1\n", done.stderr
 
 
+def test_names_that_numpy_has_dropped(anode):
+    script = """
+        import numpy as np
+        print(np.zeros(2, np.float).dtype, np.arange(2, dtype=np.int).dtype, np.bool(1), np.infty)
+        print(np.float is float, np.array("a", np.object).dtype, np.asscalar(np.ones(1)))
+        print(np.product([2, 3]), np.in1d([1, 4], [4]), np.float_ is np.float64)
+        np.nonsense
+    """
+    done = anode("a.py", a__py=script)
+    printed = ["float64 int64 True inf", "True object 1.0", "6 [False  True] True"]
+    assert done.stdout.splitlines() == printed
+    assert "no attribute 'nonsense'" in done.stderr
+
+
 def test_notebook(anode):
     cells = [
         "%matplotlib inline\nfrom __future__ import division\nimport os\nx = 3\nx",

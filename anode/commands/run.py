@@ -50,12 +50,14 @@ def parse(arguments: Sequence[str]) -> tuple[bool, str, list[str]]:
 
 def run(script: str, arguments: Sequence[str] = ()) -> int:
     """Run a script or a notebook as `__main__`, with `tensorflow` served by anode."""
+    from anode.commands.numpy_names import restore
     from anode.frontends.tensorflow.modules import install
 
     path = os.path.abspath(script)
     execute = _notebook(path) if script.endswith(".ipynb") else _script(path)
     _prepare(os.path.dirname(path))
     install()
+    restore()
     sys.argv = [script, *arguments]
     module = ModuleType("__main__")
     module.__file__ = path

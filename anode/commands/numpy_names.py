@@ -1,0 +1,44 @@
+"""Names that NumPy has dropped since TensorFlow 1 was written for.
+
+Scripts of that time say `np.float` and `np.int`, which were Python's own types, and other second
+names of what NumPy still has. A run gives them back where they are missing, with what they meant.
+"""
+
+from __future__ import annotations
+
+_BUILTINS = {
+    **{kind.__name__: kind for kind in (bool, complex, float, int, object, str)},
+    "long": int,
+    "unicode": str,
+}
+_SECOND_NAMES = {
+    "all": ("alltrue",),
+    "any": ("sometrue",),
+    "asmatrix": ("mat",),
+    "bytes_": ("string_",),
+    "complex128": ("complex_", "cfloat"),
+    "cumprod": ("cumproduct",),
+    "float64": ("float_",),
+    "inf": ("Inf", "Infinity", "PINF", "infty"),
+    "isin": ("in1d",),
+    "nan": ("NAN", "NaN"),
+    "prod": ("product",),
+    "round": ("round_",),
+    "str_": ("unicode_",),
+    "trapezoid": ("trapz",),
+    "vstack": ("row_stack",),
+}
+
+
+def restore() -> None:
+    """Give `numpy` the names again that it lacks."""
+    import numpy
+
+    known = vars(numpy)
+    for name, kind in _BUILTINS.items():
+        known.setdefault(name, kind)
+    for name, seconds in _SECOND_NAMES.items():
+        if name in known:
+            known.update((second, known[name]) for second in seconds if second not in known)
+    known.setdefault("NINF", -numpy.inf)
+    known.setdefault("asscalar", lambda a: a.item())
