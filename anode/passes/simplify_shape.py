@@ -21,6 +21,7 @@ from anode.ops.shape import (
     broadcast_in_dim,
     concatenate,
     full,
+    pad,
     reshape,
     reshaped,
     reverse,
@@ -258,6 +259,52 @@ def pad_by_nothing(node: Node, x: Node) -> Node | None:
     return None if any(widths) else x
 
 
+@rule(P.add(x, P.pad(...)))
+def sum_of_pads(node: Node, x: Node) -> Node | None:
+    """A sum of parts in zeros that lie side by side is the concatenation of the parts"""
+    places = [_place(term) for term in _terms(node)]
+    known = [place for place in places if place is not None]
+    axes = {axis for axis, _, _ in known}
+    if len(known) < len(places) or len(axes) != 1:
+        return None
+    (axis,) = axes
+    parts = sorted(known, key=lambda place: place[1])
+    end = 0
+    for _, low, part in parts:
+        if low != end:
+            return None
+        end += part.tensor.static[axis]
+    if end != node.tensor.static[axis]:
+        return None
+    return concatenate(*[part for _, _, part in parts], axis=axis)
+
+
+def _terms(node: Node) -> list[Node]:
+    """What a chain of additions adds up."""
+    found: list[Node] = []
+    stack = [node]
+    while stack:
+        term = stack.pop()
+        if term.op is node.op:
+            stack += reversed(term.args)
+        else:
+            found.append(term)
+    return found
+
+
+def _place(term: Node) -> tuple[int, int, Node] | None:
+    """Along which axis, and where, a part lies in zeros; None for anything else."""
+    if term.op is not pad or any(term.attrs["interior"]):
+        return None
+    if scalar_of(term.args[1]) is None or number_of(term.args[1]) != 0:
+        return None
+    low, high = term.attrs["low"], term.attrs["high"]
+    axes = [axis for axis, widths in enumerate(zip(low, high, strict=True)) if any(widths)]
+    if len(axes) != 1 or min(*low, *high) < 0:
+        return None
+    return axes[0], low[axes[0]], term.args[0]
+
+
 @rule(P.concatenate(x))
 def concatenate_one(x: Node) -> Node:
     """The concatenation of one operand"""
@@ -354,6 +401,7 @@ RULES = (
     slice_at_constant,
     box_of_all,
     pad_by_nothing,
+    sum_of_pads,
     concatenate_one,
     concatenate_empty,
     reverse_of_ones,

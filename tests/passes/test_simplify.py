@@ -191,6 +191,18 @@ FIRES = {
         (lambda x, y, i: ops.dynamic_update_slice(x, y, i, i), M, M, INDEX),
     ],
     "pad_by_nothing": [(lambda x, y: ops.pad(x, y, low=(0,), high=(0,), interior=(0,)), V, S)],
+    "sum_of_pads": [
+        (
+            lambda x, y, z: (
+                ops.pad(z, 0.0, low=(0, 6), high=(0, 0), interior=(0, 0))
+                + ops.pad(x, 0.0, low=(0, 0), high=(0, 6), interior=(0, 0))
+                + ops.pad(y, 0.0, low=(0, 3), high=(0, 3), interior=(0, 0))
+            ),
+            M,
+            M,
+            M,
+        ),
+    ],
     "concatenate_one": [(lambda x: ops.concatenate(x, axis=0), V)],
     "concatenate_empty": [
         (lambda x, y, z: ops.concatenate(x, y, z, axis=0), V, tensor("f32", 0), V),
