@@ -286,6 +286,7 @@ def renamed(**old: str) -> Callable[[F], F]:
                     kwargs[now] = value
             return function(*args, **kwargs)
 
+        call.__renamed__ = tuple(old)  # type: ignore[attr-defined]
         return call  # type: ignore[return-value]
 
     return wrap
