@@ -40,6 +40,7 @@ class Graph:
         self._overrides: dict[str, str] = {}
         self._finalized = False
         self._version = 0
+        self._unmade = 0  # operations that TensorFlow makes for the same and that are not here
         self._edits = 0  # how often operations that exist were changed: plans hold until then
         self._unfeedable: set[Tensor] = set()
         self._unfetchable: set[Any] = set()
@@ -58,7 +59,12 @@ class Graph:
 
     @property
     def _last_id(self) -> int:
-        return len(self._operations)
+        """The number of operations that TensorFlow would have made; seeds are drawn from it."""
+        return len(self._operations) + self._unmade
+
+    def _number_from(self, start: int, count: int) -> None:
+        """Number the next operation as if `count` had been made since `_last_id` was `start`."""
+        self._unmade = start + count - len(self._operations)
 
     @property
     def version(self) -> int:

@@ -256,13 +256,12 @@ class Dataset:
 
     def batch(self, batch_size: Any, drop_remainder: Any = False) -> Dataset:
         """Elements stacked, `batch_size` at a time; the last ones may be fewer."""
+        batch_size, drop_remainder = int64_scalar(batch_size), convert_to_tensor(drop_remainder)
         size = _batch_size(batch_size, drop_remainder)
         element = map_structure(
             lambda part: part.resized(lambda s: size.concatenate(s)), self._element
         )
-        return self._then(
-            "BatchDatasetV2", int64_scalar(batch_size), drop_remainder, element=element
-        )
+        return self._then("BatchDatasetV2", batch_size, drop_remainder, element=element)
 
     def padded_batch(
         self,
@@ -274,6 +273,7 @@ class Dataset:
         """Batches whose components are filled up: to `padded_shapes`, or to the largest (None)."""
         shapes = _shapes_like(self._element, padded_shapes)
         values = _padding(self._element, padding_values)
+        batch_size, drop_remainder = int64_scalar(batch_size), convert_to_tensor(drop_remainder)
         size = _batch_size(batch_size, drop_remainder)
         known = iter([_static_shape(shape) for shape in shapes])
         element = map_structure(
@@ -282,7 +282,7 @@ class Dataset:
         tensor = apply(
             "PaddedBatchDatasetV2",
             self._variant_tensor,
-            int64_scalar(batch_size),
+            batch_size,
             shapes,
             values,
             drop_remainder,
@@ -456,8 +456,7 @@ def _agreed(x: TensorShape, y: TensorShape) -> TensorShape:
 
 
 def _batch_size(batch_size: Any, drop_remainder: Any) -> TensorShape:
-    size = constant_value(int64_scalar(batch_size))
-    drop = constant_value(convert_to_tensor(drop_remainder))
+    size, drop = constant_value(batch_size), constant_value(drop_remainder)
     return TensorShape([int(size) if size is not None and drop is not None and drop else None])
 
 

@@ -207,7 +207,7 @@ def declared(types: Any, shapes: Any = None, classes: Any = None) -> Any:
 
 def new_name(kind: str) -> str:
     """A name for what an op holds, by the number of operations made before it."""
-    return f"{kind}_{get_default_graph()._last_id}"
+    return f"{kind}_{len(get_default_graph()._operations)}"
 
 
 @dataclass(frozen=True, eq=False)

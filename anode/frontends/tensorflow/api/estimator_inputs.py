@@ -12,7 +12,7 @@ import numpy as np
 from anode.frontends.tensorflow.api.dataset import Dataset
 from anode.frontends.tensorflow.api.dataset_structure import Component, attributes, new_name
 from anode.frontends.tensorflow.dtypes import as_dtype, string
-from anode.frontends.tensorflow.graph import apply, as_array
+from anode.frontends.tensorflow.graph import apply, as_array, get_default_graph
 from anode.frontends.tensorflow.opdef import export
 from anode.frontends.tensorflow.tensor_shape import TensorShape
 
@@ -40,12 +40,15 @@ def _batches(
     num_epochs: int | None,
     shuffle: bool,
     queue_capacity: int,
+    num_threads: int,
 ) -> dict[Any, Any]:
     """The next batch of each column; epochs follow each other within a batch.
 
     Shuffling draws from `queue_capacity` rows of this stream. Without a number of epochs all
     batches are full.
     """
+    graph = get_default_graph()
+    start = graph._last_id
     element = tuple(
         Component(string if a.dtype == object else as_dtype(a.dtype), TensorShape(a.shape[1:]))
         for a in columns.values()
@@ -56,7 +59,10 @@ def _batches(
     if shuffle:
         rows = rows.shuffle(queue_capacity)
     rows = rows.batch(batch_size, drop_remainder=num_epochs is None)
-    return dict(zip(columns, rows.make_one_shot_iterator().get_next(), strict=True))
+    found = dict(zip(columns, rows.make_one_shot_iterator().get_next(), strict=True))
+    # TensorFlow's queue: for each thread a placeholder of each column and of the row numbers
+    graph._number_from(start, 15 + num_threads * (len(columns) + 2))
+    return found
 
 
 def _check_shuffle(shuffle: Any) -> None:
@@ -110,7 +116,7 @@ def numpy_input_fn(
         _check_lengths(xs, ys)
         columns = {("x", key): value for key, value in sorted(xs.items(), key=_by_key)}
         columns.update({("y", key): value for key, value in sorted(ys.items(), key=_by_key)})
-        found = _batches(columns, batch_size, num_epochs, bool(shuffle), queue_capacity)
+        found = _batches(columns, batch_size, num_epochs, bool(shuffle), queue_capacity, num_threads)
         features = {key: found["x", key] for key in xs}
         features = features if isinstance(x, dict) else next(iter(features.values()))
         if y is None:
@@ -185,7 +191,7 @@ def pandas_input_fn(
             columns.update({("y", name): _column(y[name].values) for name in y.columns})
         elif y is not None:
             columns["y", target_column] = _column(y.values)
-        found = _batches(columns, batch_size, num_epochs, bool(shuffle), queue_capacity)
+        found = _batches(columns, batch_size, num_epochs, bool(shuffle), queue_capacity, num_threads)
         features = {name: found["x", name] for name in x.columns}
         if y is None:
             return features

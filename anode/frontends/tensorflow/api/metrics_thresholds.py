@@ -76,7 +76,7 @@ def auc(
     with variable_scope(name, "auc", (labels, predictions, weights)):
         if curve not in ("ROC", "PR"):
             raise ValueError(f"curve must be either ROC or PR, {curve} unknown")
-        if summation_method not in _SUMS and (curve, summation_method) != ("PR", _CAREFUL):
+        if summation_method not in (*_SUMS, _CAREFUL):
             raise ValueError(f"Invalid summation_method: {summation_method} for {curve}")
         if thresholds is None:
             limits = spread(num_thresholds)
@@ -101,14 +101,14 @@ _CAREFUL = "careful_interpolation"
 
 def _area(n: Counts, curve: str, method: str, name: str) -> Tensor:
     true, false = n["true_positives"], n["false_positives"]
-    if method == _CAREFUL:
+    if method == _CAREFUL and curve == "PR":
         return _careful_area(n, name)
     recalled = math_ops.divide(true + _EPSILON, true + n["false_negatives"] + _EPSILON)
     if curve == "ROC":
         x, y = math_ops.divide(false, false + n["true_negatives"] + _EPSILON), recalled
     else:
         x, y = recalled, math_ops.divide(true + _EPSILON, true + false + _EPSILON)
-    height = _SUMS[method](y[:-1], y[1:])
+    height = _SUMS.get(method, _SUMS["trapezoidal"])(y[:-1], y[1:])
     area: Tensor = math_ops.reduce_sum(math_ops.multiply(x[:-1] - x[1:], height), name=name)
     return area
 

@@ -23,6 +23,9 @@ from anode.frontends.tensorflow.estimator.spec import ModeKeys
 from anode.frontends.tensorflow.modules import tensorflow as tf
 from anode.frontends.tensorflow.opdef import export
 
+# Operations of TensorFlow's dense layer with its summaries, of its dropout, and before that.
+LAYER, DROPOUT, DROPOUT_AT = 53, 16, 23
+
 _OPTIMIZERS = {
     "Adagrad": "AdagradOptimizer",
     "Adam": "AdamOptimizer",
@@ -47,11 +50,15 @@ def optimizer_of(given: Any, rate: float) -> Any:
     return made
 
 
+def whole() -> Any:
+    """The partitioner of one process: one part, which has the names of parts."""
+    return tf.min_max_variable_partitioner(max_partitions=1, min_slice_size=64 << 20)
+
+
 def _check_features(features: Any) -> None:
     if not isinstance(features, Mapping):
         raise ValueError(
-            "features should be a dictionary of `Tensor`s. Given type: "
-            f"{type(features)}"
+            f"features should be a dictionary of `Tensor`s. Given type: {type(features)}"
         )
 
 
@@ -69,14 +76,15 @@ def dnn_logits(
     activation_fn: Any,
     dropout: float | None,
     batch_norm: bool,
-    partitioner: Any,
 ) -> Any:
     """The logits of dense layers, in the variable scope that is open."""
     training = mode == ModeKeys.TRAIN
     scope = tf.get_variable_scope().name
-    with tf.variable_scope("input_from_feature_columns", partitioner=partitioner):
+    with tf.variable_scope("input_from_feature_columns"):
         net = input_layer(features, feature_columns)
+    graph = tf.get_default_graph()
     for i, size in enumerate(hidden_units):
+        first = graph._last_id
         with tf.variable_scope(f"hiddenlayer_{i}", values=(net,)) as layer:
             net = tf.layers.dense(
                 net,
@@ -86,12 +94,14 @@ def dnn_logits(
                 name=layer,
             )
         if dropout is not None and training:
+            graph._number_from(first, DROPOUT_AT)
             net = tf.layers.dropout(net, rate=dropout, training=True)
         if batch_norm:
             net = tf.layers.batch_normalization(
                 net, momentum=0.999, training=training, name=f"batchnorm_{i}"
             )
         _summary(net, f"{scope}/hiddenlayer_{i}")
+        graph._number_from(first, LAYER + (DROPOUT if dropout is not None and training else 0))
     with tf.variable_scope("logits", values=(net,)) as layer:
         logits = tf.layers.dense(
             net,
@@ -108,8 +118,10 @@ def _linear_logits(features: Any, columns: Any, units: int, combiner: str) -> An
     found: dict[Any, Any] = {}
     logits = linear_model(features, columns, units, combiner, cols_to_vars=found)
     bias = found.pop("bias")
-    weights = [tf.reshape(v, [-1]) for several in found.values() for v in several]
-    bias = tf.reshape(bias[0], [-1])
+    weights = [
+        tf.reshape(tf.convert_to_tensor(v), [-1]) for several in found.values() for v in several
+    ]
+    bias = tf.reshape(tf.convert_to_tensor(bias[0]), [-1])
     if units == 1:
         tf.summary.scalar("bias", bias[0])
     else:
@@ -143,7 +155,7 @@ class _DNN(Estimator):
         def model_fn(features: Any, labels: Any, mode: str, config: Any) -> Any:
             _check_features(features)
             made = optimizer_of(optimizer, 0.05)
-            with tf.variable_scope("dnn", values=tuple(features.values())):
+            with tf.variable_scope("dnn", values=tuple(features.values()), partitioner=whole()):
                 logits = dnn_logits(
                     features,
                     mode,
@@ -153,7 +165,6 @@ class _DNN(Estimator):
                     activation_fn,
                     dropout,
                     batch_norm,
-                    None,
                 )
                 return head.create_estimator_spec(features, mode, logits, labels, made)
 
@@ -289,7 +300,7 @@ class _Linear(Estimator):
         def model_fn(features: Any, labels: Any, mode: str, config: Any) -> Any:
             _check_features(features)
             made = optimizer_of(optimizer, linear_rate(feature_columns, 0.2))
-            with tf.variable_scope("linear", values=tuple(features.values())):
+            with tf.variable_scope("linear", values=tuple(features.values()), partitioner=whole()):
                 logits = _linear_logits(
                     features, feature_columns, head.logits_dimension, sparse_combiner
                 )

@@ -12,6 +12,7 @@ from anode.frontends.tensorflow.estimator.canned import (
     _summary,
     dnn_logits,
     optimizer_of,
+    whole,
 )
 from anode.frontends.tensorflow.estimator.estimator import Estimator
 from anode.frontends.tensorflow.estimator.feature_column import linear_rate
@@ -54,7 +55,7 @@ def _both(head: Head, features: Any, mode: str, parts: Any) -> tuple[Any, Callab
     columns = parts["dnn_feature_columns"]
     if columns:
         made = optimizer_of(parts["dnn_optimizer"], 0.001)
-        with tf.variable_scope("dnn", values=tuple(features.values())):
+        with tf.variable_scope("dnn", values=tuple(features.values()), partitioner=whole()):
             found.append(
                 dnn_logits(
                     features,
@@ -65,14 +66,15 @@ def _both(head: Head, features: Any, mode: str, parts: Any) -> tuple[Any, Callab
                     parts["dnn_activation_fn"],
                     parts["dnn_dropout"],
                     parts["batch_norm"],
-                    None,
                 )
             )
         trainers.append(("dnn", made))
     columns = parts["linear_feature_columns"]
     if columns:
         made = optimizer_of(parts["linear_optimizer"], linear_rate(columns, 0.005))
-        with tf.variable_scope("linear", values=tuple(features.values())) as scope:
+        with tf.variable_scope(
+            "linear", values=tuple(features.values()), partitioner=whole()
+        ) as scope:
             combiner = parts["linear_sparse_combiner"]
             found.append(_linear_logits(features, columns, head.logits_dimension, combiner))
             _summary(found[-1], scope.name)

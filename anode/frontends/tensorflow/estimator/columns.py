@@ -183,7 +183,9 @@ class BucketizedColumn(DenseColumn, CategoricalColumn):
 
     def dense(self, features: Features, trainable: bool, collections: Any) -> Any:
         found = self.places(features)
-        return tf.one_hot(tf.cast(found, tf.int64), depth=self._buckets, on_value=1.0, off_value=0.0)
+        return tf.one_hot(
+            tf.cast(found, tf.int64), depth=self._buckets, on_value=1.0, off_value=0.0
+        )
 
     def ids(self, features: Features) -> tuple[Any, Any]:
         places = tf.reshape(self.places(features), [-1, self.source_column.width])
@@ -307,9 +309,7 @@ class IdentityColumn(CategoricalColumn):
     def _ids(self, value: Any) -> Any:
         sparse = sparse_of(value)
         if not sparse.dtype.is_integer:
-            raise ValueError(
-                f"Invalid input, not integer. key: {self.key} dtype: {sparse.dtype}"
-            )
+            raise ValueError(f"Invalid input, not integer. key: {self.key} dtype: {sparse.dtype}")
         ids = tf.cast(sparse.values, tf.int64, name="values")
         most = tf.constant(self.number_buckets, dtype=tf.int64, name="num_buckets")
         least = tf.constant(0, dtype=tf.int64, name="zero")
@@ -536,9 +536,10 @@ class EmbeddingColumn(DenseColumn):
         return weights
 
     def dense(self, features: Features, trainable: bool, collections: Any) -> Any:
+        table = self._weights(trainable, collections)
         ids, weights = self.categorical_column.ids(features)
         return tf.nn.safe_embedding_lookup_sparse(
-            self._weights(trainable, collections),
+            table,
             ids,
             weights,
             combiner=self.combiner,

@@ -18,6 +18,7 @@ from anode.frontends.tensorflow.modules import tensorflow as tf
 from anode.frontends.tensorflow.opdef import export
 
 log = logging.getLogger("tensorflow")
+READS_OF_STEP = 11  # operations by which TensorFlow reads the global step, initialised or not
 
 
 def _folder(given: Any, config: Any) -> tuple[str, Any]:
@@ -156,6 +157,7 @@ class Estimator:
         with tf.Graph().as_default() as graph, graph.device(self._config.device_fn):
             tf.set_random_seed(self._config.tf_random_seed)
             step = self._create_and_assert_global_step(graph)
+            graph._number_from(graph._last_id, READS_OF_STEP)
             features, labels, own = self._features_and_labels(input_fn, ModeKeys.TRAIN)
             spec = self._call_model_fn(features, labels, ModeKeys.TRAIN, self.config)
             return self._train_with_spec(spec, [*own, *hooks], step, listeners)

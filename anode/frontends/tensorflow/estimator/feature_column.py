@@ -65,9 +65,7 @@ def bucketized_column(source_column: Any, boundaries: Any) -> BucketizedColumn:
             f"{source_column}"
         )
     if len(source_column.shape) > 1:
-        raise ValueError(
-            f"source_column must be one-dimensional column. Given: {source_column}"
-        )
+        raise ValueError(f"source_column must be one-dimensional column. Given: {source_column}")
     if not boundaries or not isinstance(boundaries, (list, tuple)):
         raise ValueError("boundaries must be a sorted list.")
     if any(a >= b for a, b in zip(boundaries, boundaries[1:], strict=False)):
@@ -94,9 +92,7 @@ def _check_oov(key: str, num_oov_buckets: int, default_value: int, none: Any) ->
     if num_oov_buckets < 0:
         raise ValueError(f"Invalid num_oov_buckets {num_oov_buckets} in {key}.")
     if num_oov_buckets and default_value != none:
-        raise ValueError(
-            f"Can't specify both num_oov_buckets and default_value in {key}."
-        )
+        raise ValueError(f"Can't specify both num_oov_buckets and default_value in {key}.")
 
 
 @export("feature_column.categorical_column_with_vocabulary_list")
@@ -112,9 +108,7 @@ def categorical_column_with_vocabulary_list(
     if not words:
         raise ValueError(f"vocabulary_list {vocabulary_list} must be non-empty, column_name: {key}")
     if len(set(words)) != len(words):
-        raise ValueError(
-            f"Duplicate keys in vocabulary_list {vocabulary_list}, column_name: {key}"
-        )
+        raise ValueError(f"Duplicate keys in vocabulary_list {vocabulary_list}, column_name: {key}")
     kind = string if isinstance(words[0], (str, bytes)) else as_dtype(np.asarray(words).dtype)
     _check_oov(key, num_oov_buckets, default_value, -1)
     _check_key(key)
@@ -429,8 +423,7 @@ def make_parse_example_spec(feature_columns: Any) -> dict[str, Any]:
     for column in feature_columns:
         if not isinstance(column, FeatureColumn):
             raise ValueError(
-                "All feature_columns must be _FeatureColumn instances. Given: "
-                f"{column}"
+                f"All feature_columns must be _FeatureColumn instances. Given: {column}"
             )
         for key, value in column.parse_spec.items():
             if key in found and found[key] != value:
