@@ -216,6 +216,7 @@ def test_the_oldest_go_first(folder, monkeypatch):
         os.utime(folder / f"{name}.obj", (1000 + age, 1000 + age))
     size = (folder / f"{names[0]}.obj").stat().st_size
     monkeypatch.setattr(cache, "LIMIT", 3 * size)
+    monkeypatch.setattr(cache, "EVERY", 1)
     cache.store(names[4], FACTS, CODE)
     assert sorted(os.listdir(folder)) == [f"{name}.obj" for name in names[2:]]
 
