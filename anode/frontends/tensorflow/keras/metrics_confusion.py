@@ -1,0 +1,1 @@
+"""Metrics of true and false positives and negatives."""
