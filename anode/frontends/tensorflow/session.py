@@ -45,6 +45,7 @@ class BaseSession:
         self._target, self._config = target, config
         self.state = State()
         self.variables: dict[Operation, Variable] = {}  # those that have a value
+        self.strings: dict[Operation, np.ndarray] = {}  # variables that only the host computes with
         self.version = next(_versions)  # a new one whenever `variables` changes
         self.lock = threading.RLock()
         self._resources: dict[Any, Any] = {}
@@ -219,6 +220,8 @@ class BaseSession:
 
     def variable_value(self, op: Operation) -> np.ndarray:
         """A copy of a variable's value; raises where it has none."""
+        if op in self.strings:
+            return self.strings[op].copy()
         variable = self.variables.get(op)
         if variable is None:
             raise Uninitialized(op)
@@ -227,8 +230,12 @@ class BaseSession:
 
     def set_variable(self, op: Operation, value: Any) -> None:
         """Assign a variable from the host, of any shape."""
-        array = np.asarray(value, op._attrs["dtype"].base_dtype.as_numpy_dtype)
-        dtype = op._attrs["dtype"].base_dtype.anode
+        kind = op._attrs["dtype"].base_dtype
+        array = np.asarray(value, kind.as_numpy_dtype)
+        if kind.name == "string":
+            self.strings[op] = array.copy()
+            return
+        dtype = kind.anode
         variable = Variable(op.name, TensorType(dtype, array.shape))
         with self.lock:
             self._prepare(op, variable)

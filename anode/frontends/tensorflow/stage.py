@@ -298,7 +298,7 @@ class HostRef:
 
     @property
     def initialized(self) -> bool:
-        return self.op in self.session.variables
+        return self.op in self.session.variables or self.op in self.session.strings
 
 
 def _store(op: Operation, result: Any, values: dict[Tensor, Any]) -> None:

@@ -186,6 +186,17 @@ def test_lines_of_files_in_batches(tf, tmp_path):
     assert [v.name for v in tf.local_variables()] == ["input_producer/limit_epochs/epochs:0"]
 
 
+def test_files_that_match_a_pattern_once(tf, tmp_path):
+    for name in "ab":
+        (tmp_path / f"{name}.txt").write_text(name)
+    files = tf.train.match_filenames_once(str(tmp_path / "*.txt"))
+    assert files in tf.local_variables() and files.name == "matching_filenames:0"
+    queue = tf.train.string_input_producer(files, shuffle=False, num_epochs=1)
+    (tmp_path / "c.txt").write_text("c")
+    _, text = tf.WholeFileReader().read(queue)
+    assert drained(tf, text) == [b"a", b"b", b"c"]
+
+
 def test_readers_of_records_and_files(tf, tmp_path):
     path = str(tmp_path / "records")
     with tf.python_io.TFRecordWriter(path) as writer:

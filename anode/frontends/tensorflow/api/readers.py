@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from anode.frontends.tensorflow.graph import apply, convert_to_tensor
+from anode.frontends.tensorflow.api.graph_keys import GraphKeys
+from anode.frontends.tensorflow.api.variables import Variable
+from anode.frontends.tensorflow.graph import apply, convert_to_tensor, name_scope
 from anode.frontends.tensorflow.opdef import export
 
 
@@ -130,3 +132,16 @@ class IdentityReader(ReaderBase):
 
     def __init__(self, name: str | None = None) -> None:
         super().__init__(apply("IdentityReaderV2", name=name), supports_serialize=True)
+
+
+@export("io.match_filenames_once", "train.match_filenames_once")
+def match_filenames_once(pattern: Any, name: str | None = None) -> Variable:
+    """A local variable of the names that match a pattern when it is initialised."""
+    with name_scope(name, "matching_filenames", [pattern]) as scope:
+        return Variable(
+            apply("MatchingFiles", pattern),
+            trainable=False,
+            collections=[GraphKeys.LOCAL_VARIABLES],
+            validate_shape=False,
+            name=scope,
+        )

@@ -14,7 +14,7 @@ import numpy as np
 from anode import ops
 from anode.errors import GraphError
 from anode.frontends.tensorflow import errors
-from anode.frontends.tensorflow.opdef import OPS, REQUIRED, host, op, static
+from anode.frontends.tensorflow.opdef import OPS, REQUIRED, host, host_kernel, op, static
 from anode.ir.dtypes import DType
 from anode.ir.graph import Graph
 from anode.ir.node import Node, constant
@@ -90,7 +90,7 @@ def _declare_pair(
     op(resource, f"resource:&dtype {handles} -> ", shape="unknown", stateful=True, **attrs)(lower)
 
 
-def _assign(ref: Any, value: Node, *, validate_shape: bool) -> None:
+def _assign(ref: Any, value: Any, *, validate_shape: bool) -> None:
     shape = ref.op.get_attr("shape")
     if validate_shape and shape.is_fully_defined() and shape.as_list() != list(value.shape):
         message = (
@@ -122,9 +122,19 @@ _declare_pair("AssignAdd", "value:T", _assign_add, "AssignAddVariableOp", use_lo
 _declare_pair("AssignSub", "value:T", _assign_sub, "AssignSubVariableOp", use_locking=False)
 
 
+@host_kernel("Assign")
+def _(ref: Any, value: np.ndarray, *, validate_shape: bool, use_locking: bool) -> None:
+    _assign(ref, value, validate_shape=validate_shape)
+
+
 @op("IsVariableInitialized", "ref:&dtype -> bool", shape="scalar")
 def _(ref: Any) -> Node:
     return constant(ref.initialized, "bool")
+
+
+@host_kernel("IsVariableInitialized")
+def _(ref: Any) -> np.ndarray:
+    return np.array(ref.initialized)
 
 
 @op("VarIsInitializedOp", "resource:&dtype -> bool", shape="scalar")

@@ -83,3 +83,23 @@ def test_a_shape_that_is_not_validated_may_change(tf):
         for size in (5, 2):
             sess.run(tf.assign(v, tf.ones([size]), validate_shape=False))
             assert sess.run(v + 1.0).tolist() == [2.0] * size
+
+
+def test_variables_of_strings(tf, tmp_path):
+    v = tf.Variable(["a", "b"], name="v")
+    given = tf.placeholder(tf.string)
+    assigned = tf.assign(v, given)
+    with tf.Session() as session:
+        ready = tf.is_variable_initialized(v)
+        assert not session.run(ready)
+        with pytest.raises(tf.errors.FailedPreconditionError, match="uninitialized value v"):
+            session.run(v)
+        session.run(v.initializer)
+        assert session.run(ready) and session.run(v).tolist() == [b"a", b"b"]
+        path = tf.train.Saver().save(session, str(tmp_path / "model"))
+        session.run(assigned, {given: ["c", "d"]})
+        assert session.run(tf.strings.join([v, "!"])).tolist() == [b"c!", b"d!"]
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"lhs shape= \[2\] rhs shape= "):
+            session.run(assigned, {given: ["x"]})
+        tf.train.Saver().restore(session, path)
+        assert session.run(v).tolist() == [b"a", b"b"]
