@@ -46,7 +46,6 @@ class Graph:
         self._unfetchable: set[Any] = set()
         self._seed: int | None = None
         self._building_function = False
-        self._skipped_ids = 0  # operations that TensorFlow would have made: seeds count them
         self._lock = threading.RLock()
 
     # operations

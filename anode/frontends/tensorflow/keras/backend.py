@@ -160,7 +160,9 @@ def is_sparse(tensor: Any) -> bool:
 def is_keras_tensor(x: Any) -> bool:
     """Whether a layer made the tensor; ValueError for what is not a tensor."""
     if not isinstance(x, Tensor):
-        raise ValueError(f"Unexpectedly found an instance of type `{type(x)}`. Expected a symbolic tensor instance.")
+        raise ValueError(
+            f"Unexpectedly found an instance of type `{type(x)}`. Expected a symbolic tensor instance."
+        )
     return hasattr(x, "_keras_history")
 
 
@@ -290,8 +292,6 @@ def clip(x: Any, min_value: Any, max_value: Any) -> Any:
     low = -np.inf if min_value is None else min_value
     high = np.inf if max_value is None else max_value
     return tf.clip_by_value(x, float(low), float(high))
-
-
 
 
 @_k
@@ -549,7 +549,9 @@ def bias_add(x: Any, bias: Any, data_format: Any = None) -> Any:
 
 
 def _random(name: str, path: str, first: str, second: str, defaults: tuple[Any, Any]) -> Any:
-    def draw(shape: Any, a: Any = None, b: Any = None, dtype: Any = None, seed: Any = None, **kw: Any) -> Any:
+    def draw(
+        shape: Any, a: Any = None, b: Any = None, dtype: Any = None, seed: Any = None, **kw: Any
+    ) -> Any:
         low = kw.pop(first, defaults[0] if a is None else a)
         high = kw.pop(second, defaults[1] if b is None else b)
         if kw:
@@ -684,4 +686,3 @@ def ctc_batch_cost(y_true: Any, y_pred: Any, input_length: Any, label_length: An
     logits = tf.log(tf.transpose(y_pred, [1, 0, 2]) + state.epsilon())
     loss = tf.nn.ctc_loss(inputs=logits, labels=labels, sequence_length=times)
     return tf.expand_dims(loss, 1)
-

@@ -572,5 +572,3 @@ class RemoteMonitor(Callback):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         raise NotImplementedError("RemoteMonitor sends to the network: not implemented by anode")
-
-

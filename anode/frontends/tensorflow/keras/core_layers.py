@@ -129,11 +129,11 @@ def phase_cond(training: Any, yes: Any, no: Any) -> Any:
     graph = get_default_graph()
 
     def counted() -> Any:
-        graph._skipped_ids += 5
+        graph._unmade += 5
         return yes()
 
     found = layers_core.smart_cond(training, counted, no)
-    graph._skipped_ids += 1
+    graph._unmade += 1
     return found
 
 
@@ -154,7 +154,6 @@ class Dropout(layers_core.DropoutCore, Configured):
             return tf.nn.dropout(inputs, noise_shape=noise, seed=self.seed, rate=self.rate)
 
         return phase_cond(training, dropped, lambda: tf.identity(inputs))
-
 
 
 class _SpatialDropout(Dropout):
@@ -197,6 +196,16 @@ class Flatten(layers_core.FlattenCore, Configured):
 
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(data_format or state.image_data_format(), **kwargs)
+
+    def call(self, inputs: Any) -> Any:
+        rank = inputs.shape.rank
+        if self.data_format == "channels_first" and rank is not None and rank > 2:
+            inputs = tf.transpose(inputs, [0, *range(2, rank), 1])
+        batch = inputs.shape.as_list()[0] if rank is not None else None
+        found = tf.reshape(inputs, (tf.shape(inputs)[0] if batch is None else batch, -1))
+        if rank is not None:
+            found.set_shape(self.compute_output_shape(inputs.shape))
+        return found
 
 
 @layer_export("Reshape")
@@ -451,7 +460,14 @@ class BatchNormalization(BatchNormCore, Configured):
         "gamma_constraint",
     )
 
-    def __init__(self, axis: Any = -1, momentum: float = 0.99, epsilon: float = 1e-3, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        axis: Any = -1,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
         names = self.config[3:]
         given = dict(zip(names, args, strict=False)) | kwargs
         super().__init__(axis, momentum, epsilon, **self._keras_options(given))
@@ -545,5 +561,3 @@ class LayerNormalization(Configured):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
-
-

@@ -48,7 +48,9 @@ def listed(values: Any, names: Sequence[str], what: str) -> list[Any]:
     if isinstance(values, dict):
         missing = [name for name in names if name not in values]
         if missing:
-            raise ValueError(f'No data provided for "{missing[0]}". Need data for each key in: {list(names)}')
+            raise ValueError(
+                f'No data provided for "{missing[0]}". Need data for each key in: {list(names)}'
+            )
         found = [values[name] for name in names]
     elif isinstance(values, (list, tuple)) and not _is_one_array(values, names):
         found = list(values)
@@ -122,7 +124,9 @@ def _targets(model: Any, y: Any, outputs: Sequence[Any]) -> list[Any]:
     targets = listed(y, [o.name for o in fed], "target")
     for output, array in zip(fed, targets, strict=True):
         if array is None:
-            raise ValueError(f"the output {output.name} has a loss, but there are no targets for it")
+            raise ValueError(
+                f"the output {output.name} has a loss, but there are no targets for it"
+            )
         _check_target(output, array)
     return targets
 
@@ -252,7 +256,9 @@ def is_generator(x: Any) -> bool:
     """Whether data come as batches: from a generator, an iterator or a Sequence."""
     if isinstance(x, (np.ndarray, list, tuple, dict, Tensor)) or x is None or is_dataset(x):
         return False
-    return hasattr(x, "__next__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__") and not hasattr(x, "shape"))
+    return hasattr(x, "__next__") or (
+        hasattr(x, "__getitem__") and hasattr(x, "__len__") and not hasattr(x, "shape")
+    )
 
 
 def parts(batch: Any) -> tuple[Any, Any, Any]:

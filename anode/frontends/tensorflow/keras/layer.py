@@ -169,7 +169,9 @@ class Layer(layers_base.Layer):
                 )
         load(pairs)
 
-    def add_metric(self, value: Any, aggregation: str | None = None, name: str | None = None) -> None:
+    def add_metric(
+        self, value: Any, aggregation: str | None = None, name: str | None = None
+    ) -> None:
         """Note a tensor to be reported by training, averaged over batches."""
         if aggregation not in (None, "mean"):
             raise ValueError("add_metric: aggregation must be None or 'mean'")
@@ -317,7 +319,9 @@ class Layer(layers_base.Layer):
 
     @property
     def output_mask(self) -> Any:
-        return single([getattr(t, "_keras_mask", None) for t in self._only("output").output_tensors])
+        return single(
+            [getattr(t, "_keras_mask", None) for t in self._only("output").output_tensors]
+        )
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The shape of the output, from a trial call on placeholders where nothing else is known."""
@@ -404,7 +408,9 @@ class InputLayer(Layer):
         if kwargs:
             raise ValueError("Unrecognized keyword arguments:", kwargs.keys())
         if batch_shape is not None and input_shape is not None:
-            raise ValueError("Only provide the input_shape OR batch_input_shape argument to InputLayer, not both at the same time.")
+            raise ValueError(
+                "Only provide the input_shape OR batch_input_shape argument to InputLayer, not both at the same time."
+            )
         if batch_shape is not None:
             batch_size, input_shape = batch_shape[0], tuple(batch_shape[1:])
         if not name:
@@ -460,12 +466,18 @@ def Input(
     if kwargs:
         raise ValueError("Unrecognized keyword arguments:", kwargs.keys())
     if shape is not None and batch_shape is not None:
-        raise ValueError("Only provide the `shape` OR `batch_shape` argument to Input, not both at the same time.")
+        raise ValueError(
+            "Only provide the `shape` OR `batch_shape` argument to Input, not both at the same time."
+        )
     if batch_shape is None and shape is None and tensor is None:
-        raise ValueError("Please provide to Input either a `shape` or a `tensor` argument. Note that `shape` does not include the batch dimension.")
-    where: dict[str, Any] = {"batch_input_shape": tuple(batch_shape)} if batch_shape else {
-        "batch_size": batch_size, "input_shape": shape
-    }
+        raise ValueError(
+            "Please provide to Input either a `shape` or a `tensor` argument. Note that `shape` does not include the batch dimension."
+        )
+    where: dict[str, Any] = (
+        {"batch_input_shape": tuple(batch_shape)}
+        if batch_shape
+        else {"batch_size": batch_size, "input_shape": shape}
+    )
     layer = InputLayer(
         name=name, dtype=dtype, sparse=sparse, ragged=ragged, input_tensor=tensor, **where
     )

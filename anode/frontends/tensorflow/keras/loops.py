@@ -80,7 +80,9 @@ class Source:
             done += 1
 
     def _exhausted(self) -> None:
-        raise ValueError("the data set gives no batches, or fewer than the steps of all epochs need")
+        raise ValueError(
+            "the data set gives no batches, or fewer than the steps of all epochs need"
+        )
 
 
 def _batch_shuffled(order: Any, size: int) -> Any:

@@ -303,10 +303,7 @@ class SparseCategoricalCrossentropy(LossFunctionWrapper):
         reduction: str = Reduction.AUTO,
         name: str = "sparse_categorical_crossentropy",
     ) -> None:
-        super().__init__(
-            sparse_categorical_crossentropy, reduction, name, from_logits=from_logits
-        )
-
+        super().__init__(sparse_categorical_crossentropy, reduction, name, from_logits=from_logits)
 
 
 @export("keras.losses.Huber")

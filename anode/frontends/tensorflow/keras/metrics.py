@@ -113,7 +113,11 @@ class Metric:
         return list(self.__dict__.get("_updates", ()))
 
     def add_weight(
-        self, name: str, shape: Any = (), aggregation: Any = None, initializer: Any = None,
+        self,
+        name: str,
+        shape: Any = (),
+        aggregation: Any = None,
+        initializer: Any = None,
         dtype: Any = None,
     ) -> Any:
         """A sum that the metric keeps."""

@@ -156,7 +156,9 @@ class Model(Network):
     @property
     def metrics_names(self) -> list[str]:
         if not self._compiled:
-            raise ValueError("You must compile a model before training/testing. Use `model.compile(optimizer, loss)`.")
+            raise ValueError(
+                "You must compile a model before training/testing. Use `model.compile(optimizer, loss)`."
+            )
         return ["loss", *(m.name for m in self._stateful())]
 
     def _stateful(self) -> list[Any]:
@@ -254,9 +256,7 @@ class Model(Network):
                 extra = tf.reduce_mean(extra) if extra.shape.rank else extra
                 total = extra if total is None else total + extra
         if total is None:
-            raise ValueError(
-                "The model cannot be compiled because it has no loss to optimize."
-            )
+            raise ValueError("The model cannot be compiled because it has no loss to optimize.")
         self.__dict__["total_loss"] = total
         return total
 
@@ -500,7 +500,9 @@ def per_output(given: Any, names: Sequence[str], what: str, default: Any = None)
             )
         return list(given)
     if what == "loss_weights" and given is not None:
-        raise TypeError(f"Could not interpret loss_weights argument: {given} - expected a list of dicts.")
+        raise TypeError(
+            f"Could not interpret loss_weights argument: {given} - expected a list of dicts."
+        )
     return [default if given is None else given] * len(names)
 
 
@@ -514,7 +516,9 @@ def metrics_of(given: Any, names: Sequence[str]) -> list[list[Any]]:
     if any(isinstance(item, (list, tuple)) for item in given):
         return [list(f) if isinstance(f, (list, tuple)) else [f] for f in given]
     if not isinstance(given, (list, tuple)):
-        raise TypeError(f"Type of `metrics` argument not understood. Expected a list or dictionary, found: {given}")
+        raise TypeError(
+            f"Type of `metrics` argument not understood. Expected a list or dictionary, found: {given}"
+        )
     return [list(given) for _ in names]
 
 

@@ -48,7 +48,7 @@ class Topology:
         layer, index, _ = tensor._keras_history
         node = layer._inbound_nodes[index]
         if node in open_nodes:
-            raise ValueError(f"The tensor {tensor} at layer \"{layer.name}\" is part of a cycle.")
+            raise ValueError(f'The tensor {tensor} at layer "{layer.name}" is part of a cycle.')
         if node in self._done:
             return
         self._order.setdefault(layer, len(self._order))
@@ -89,7 +89,10 @@ class Topology:
         for node in self.nodes:
             if not isinstance(node.layer, InputLayer):
                 for tensor in node.input_tensors:
-                    if id(tensor) not in computable and id(node.output_tensors[0]) not in computable:
+                    if (
+                        id(tensor) not in computable
+                        and id(node.output_tensors[0]) not in computable
+                    ):
                         raise ValueError(
                             f"Graph disconnected: cannot obtain value for tensor {tensor} at layer "
                             f'"{node.layer.name}". The following previous layers were accessed '
@@ -220,7 +223,9 @@ class Network(Layer):
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         if not self._is_graph_network:
-            raise NotImplementedError("When subclassing the `Model` class, you should implement a `call` method.")
+            raise NotImplementedError(
+                "When subclassing the `Model` class, you should implement a `call` method."
+            )
         return self._run(inputs, training)
 
     def _run(self, inputs: Any, training: Any) -> Any:

@@ -233,7 +233,9 @@ class Optimizer:
     def get_slot_names(self) -> list[str]:
         return list(self.slots)
 
-    def _op(self, type: str, var: Any, slots: Sequence[str], operands: Sequence[Any], **kw: Any) -> Any:
+    def _op(
+        self, type: str, var: Any, slots: Sequence[str], operands: Sequence[Any], **kw: Any
+    ) -> Any:
         """One of TensorFlow's ops that update a variable and its slots."""
         dtype = var.dtype.base_dtype
         refs = [var.handle, *(self.get_slot(var, s).handle for s in slots)]

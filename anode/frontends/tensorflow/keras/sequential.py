@@ -41,9 +41,7 @@ class Sequential(Model):
             if isinstance(origin, InputLayer):
                 layer = origin
         if not isinstance(layer, BaseLayer):
-            raise TypeError(
-                f"The added layer must be an instance of class Layer. Found: {layer}"
-            )
+            raise TypeError(f"The added layer must be an instance of class Layer. Found: {layer}")
         if not self._stack:
             self._begin(layer)
         elif self.outputs:
