@@ -18,7 +18,6 @@ from anode.frontends.tensorflow.formats import proto, tensors
 from anode.frontends.tensorflow.tensor_shape import TensorShape
 
 _PRODUCER = 134  # the version of graphs that TensorFlow 1.15 writes
-_FLOW = ("If", "While", "Scan")
 BODY = "_anode_body"  # on operations inside a Scan: its name
 BODY_INPUTS, BODY_OUTPUTS = "_anode_inputs", "_anode_outputs"
 

@@ -151,12 +151,19 @@ class BaseSession:
     def make_callable(
         self, fetches: Any, feed_list: Sequence[Any] | None = None, accept_options: bool = False
     ) -> Callable[..., Any]:
-        """A function of the feeds' values, in the order of `feed_list`."""
+        """A function of the feeds' values, in the order of `feed_list`.
 
-        def call(*values: Any) -> Any:
-            if len(values) != len(feed_list or ()):
-                raise ValueError(f"takes {len(feed_list or ())} values, got {len(values)}")
-            return self.run(fetches, dict(zip(feed_list or (), values, strict=True)))
+        With `accept_options` it takes `options` and `run_metadata` as `run` does.
+        """
+        keys = list(feed_list or ())
+
+        def call(*values: Any, **how: Any) -> Any:
+            known = {"options", "run_metadata"} if accept_options else set()
+            if how.keys() - known:
+                raise TypeError(f"unexpected arguments {sorted(how.keys() - known)}")
+            if len(values) != len(keys):
+                raise ValueError(f"takes {len(keys)} values, got {len(values)}")
+            return self.run(fetches, dict(zip(keys, values, strict=True)), **how)
 
         return call
 

@@ -56,7 +56,8 @@ def gradients(
     """The derivatives of the sum of `ys` by each of `xs`; None where nothing connects them.
 
     A variable that is only looked up in has IndexedSlices as its derivative; one of `ys` that is
-    not floating has none.
+    not floating has none. Where and in what order sums are made is the compiler's to choose:
+    `colocate_gradients_with_ops`, `gate_gradients` and `aggregation_method` change nothing.
     """
     if unconnected_gradients not in ("none", "zero"):
         raise ValueError(

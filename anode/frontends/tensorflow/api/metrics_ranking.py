@@ -94,7 +94,6 @@ def _weighted(values: Tensor, weights: Any) -> Tensor:
 
 
 def _share_at_k(
-    kind: str,
     other: str,
     labels: Any,
     predictions: Any,
@@ -135,7 +134,7 @@ def precision_at_top_k(
     """The share of the predicted ids that are labels."""
     with name_scope(name, _name("precision", k, class_id)) as scope:
         rest = (k, class_id, weights, metrics_collections, updates_collections, scope)
-        return _share_at_k("precision", "false_positive", labels, predictions_idx, *rest)
+        return _share_at_k("false_positive", labels, predictions_idx, *rest)
 
 
 @export("metrics.precision_at_k")
@@ -153,7 +152,7 @@ def precision_at_k(
     with name_scope(name, _name("precision", k, class_id)) as scope:
         _, indices = top_k(predictions, k)
         rest = (k, class_id, weights, metrics_collections, updates_collections, scope)
-        return _share_at_k("precision", "false_positive", labels, indices, *rest)
+        return _share_at_k("false_positive", labels, indices, *rest)
 
 
 @export("metrics.sparse_precision_at_k")
@@ -186,7 +185,7 @@ def recall_at_top_k(
     """The share of labels that are among the predicted ids."""
     with name_scope(name, _name("recall", k, class_id)) as scope:
         rest = (k, class_id, weights, metrics_collections, updates_collections, scope)
-        return _share_at_k("recall", "false_negative", labels, predictions_idx, *rest)
+        return _share_at_k("false_negative", labels, predictions_idx, *rest)
 
 
 @export("metrics.recall_at_k")
@@ -204,7 +203,7 @@ def recall_at_k(
     with name_scope(name, _name("recall", k, class_id)) as scope:
         _, indices = top_k(predictions, k)
         rest = (k, class_id, weights, metrics_collections, updates_collections, scope)
-        return _share_at_k("recall", "false_negative", labels, indices, *rest)
+        return _share_at_k("false_negative", labels, indices, *rest)
 
 
 @export("metrics.average_precision_at_k")

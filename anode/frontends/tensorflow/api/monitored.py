@@ -201,10 +201,10 @@ class WorkerSessionCreator(SessionCreator):
 class _Monitored:
     """A session with hooks, threads that run until its end, and clean ends of input."""
 
-    def __init__(self, session_creator: Any, hooks: Sequence[Any] | None) -> None:
+    def __init__(self, session_creator: Any, hooks: Sequence[Any] | None, grace: float) -> None:
         from anode.frontends.tensorflow.api.coordinator import Coordinator, start_queue_runners
 
-        self._hooks = list(hooks or [])
+        self._hooks, self._grace = list(hooks or []), grace
         self._graph_was_finalized = get_default_graph().finalized
         for hook in self._hooks:
             hook.begin()
@@ -271,7 +271,7 @@ class _Monitored:
         finally:
             self._coord.request_stop()
             try:
-                self._coord.join(stop_grace_period_secs=120, ignore_live_threads=True)
+                self._coord.join(stop_grace_period_secs=self._grace, ignore_live_threads=True)
             finally:
                 self._session.close()
                 self._closed = True
@@ -330,7 +330,7 @@ class MonitoredSession(_Monitored):
         hooks: Sequence[Any] | None = None,
         stop_grace_period_secs: float = 120,
     ) -> None:
-        super().__init__(session_creator, hooks)
+        super().__init__(session_creator, hooks, stop_grace_period_secs)
 
 
 @export("train.SingularMonitoredSession", PATH + "SingularMonitoredSession")
@@ -350,7 +350,7 @@ class SingularMonitoredSession(_Monitored):
         creator = ChiefSessionCreator(
             scaffold, master, config, checkpoint_dir, checkpoint_filename_with_path
         )
-        super().__init__(creator, hooks)
+        super().__init__(creator, hooks, stop_grace_period_secs)
 
     def raw_session(self) -> Any:
         return self._session
@@ -374,7 +374,10 @@ def MonitoredTrainingSession(
     save_checkpoint_steps: Any = USE_DEFAULT,
     summary_dir: str | None = None,
 ) -> MonitoredSession:
-    """A MonitoredSession that restores, saves checkpoints and writes summaries in a folder."""
+    """A MonitoredSession that restores, saves checkpoints and writes summaries in a folder.
+
+    `max_wait_secs` is how long workers wait for their chief: NotImplementedError unless `is_chief`.
+    """
     if not is_chief:
         raise NotImplementedError(
             "tf.train.MonitoredTrainingSession(is_chief=False): anode runs one process, the chief"

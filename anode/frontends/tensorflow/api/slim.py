@@ -185,7 +185,9 @@ def train(
 ) -> Any:
     """Run a training operation until `number_of_steps`; the last loss.
 
-    Checkpoints and summaries are written to `logdir` by a Supervisor.
+    Checkpoints and summaries are written to `logdir` by a Supervisor. `startup_delay_steps` is for
+    workers beside the chief, which the Supervisor refuses; threads that still run at the end are
+    an error unless `ignore_live_threads`.
     """
     if train_op is None:
         raise ValueError("train_op cannot be None.")
@@ -226,9 +228,11 @@ def train(
     ) as session:
         if session_wrapper is not None:
             session = session_wrapper(session)
-        return _train_steps(
+        loss = _train_steps(
             supervisor, session, (train_step_fn, train_op, global_step, kwargs), is_chief, logdir
         )
+        supervisor.stop(ignore_live_threads=ignore_live_threads)
+        return loss
 
 
 def _train_steps(
