@@ -179,3 +179,16 @@ def test_an_operation_that_gets_a_control_input_later_waits_for_it(tf):
         assert session.run(y) == 2
         y.op._add_control_input(tf.assign_add(v, 1.0).op)
         assert session.run(y) == 2 and session.run(v) == 1
+
+
+def test_a_callable_takes_options_where_it_was_asked_to(tf):
+    x = tf.placeholder(tf.float32)
+    with tf.Session() as session:
+        plain = session.make_callable(x * 2, [x])
+        assert plain(3) == 6
+        with pytest.raises(TypeError, match="run_metadata"):
+            plain(3, run_metadata=tf.RunMetadata())
+        traced, metadata = session.make_callable(x * 3, [x], accept_options=True), tf.RunMetadata()
+        options = tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE)
+        assert traced(3, options=options, run_metadata=metadata) == 9
+        assert metadata.step_stats.dev_stats
