@@ -18,7 +18,7 @@ from anode.frontends.tensorflow.trace import Range, Trace, Uninitialized, variab
 from anode.ir.dtypes import u32
 from anode.ir.graph import Graph as IrGraph
 from anode.ir.graph import close, fresh_inputs
-from anode.ir.node import LARGEST_CONSTANT, READ, constant
+from anode.ir.node import CONSTANT, LARGEST_CONSTANT, READ, constant
 from anode.ir.types import TensorType
 from anode.ir.variable import Variable
 
@@ -40,6 +40,8 @@ class Traced:
     asked: dict[Operation, bool]
     patience: int  # the runs by the reference before it is compiled
     ranges: list[Range]  # what the last outputs are checked against
+    constants: frozenset[Tensor]  # outputs that are known for these sizes
+    drawn: frozenset[Operation] = frozenset()  # operations that take random numbers
     accepted: int = 0  # the version of a session's variables that was found to fit
     executable: Executable | None = None
     seconds: float = 0.0
@@ -61,6 +63,7 @@ class Stage:
     inputs: list[Tensor] = field(default_factory=list)
     outputs: list[Tensor] = field(default_factory=list)
     static: set[Tensor] = field(default_factory=set)
+    constants: frozenset[Tensor] = frozenset()  # outputs of the last run that sizes alone decide
     traced: dict[Any, list[Traced]] = field(default_factory=dict)
     seconds: float = 0.0
     runs: int = 0
@@ -71,7 +74,7 @@ class Stage:
         self.ops = self.own
         if not self.on_host:
             again = _differentiated(self.plan, self.own) - set(self.own)
-            again = {op for op in again if self.plan.kind(op) == "device"}
+            again = {op for op in again if self.plan.repeats(op)}
             self.ops = sorted([*self.own, *again], key=lambda op: op._id)
             self.differentiated = frozenset(_differentiated(self.plan, self.own))
         inside = {t for op in self.ops for t in op.outputs}
@@ -90,7 +93,7 @@ class Stage:
             t for t in fed if any(source(t) is source(i) for op in self.ops for i in op.inputs)
         ]
         inner = [o for op in self.ops for o in _with_bodies(op)]
-        self.random = [o for o in inner if _draws(o)]
+        self.random = [o for o in inner if draws(o)]
         self.large = [
             o for o in _constants(self.ops) if o._attrs["value"].nbytes > LARGEST_CONSTANT
         ]
@@ -155,9 +158,10 @@ class Stage:
         inputs += arrays[len(self.inputs) :]
         inputs += [op._attrs["value"] for op in self.large]
         if self.random:
-            inputs.append(self._keys(session, keys))
+            inputs.append(self._keys(session, keys, traced))
         self._check_initialized(session, traced)
         results = session.execute(traced, inputs)
+        self.constants = traced.constants
         if traced.ranges:
             count = len(self.outputs)
             for check, extremes in zip(traced.ranges, results[count:], strict=True):
@@ -166,11 +170,13 @@ class Stage:
         for tensor, array in zip(self.outputs, results, strict=True):
             values[tensor] = array
 
-    def _keys(self, session: Any, keys: dict[Operation, Any]) -> np.ndarray:
+    def _keys(self, session: Any, keys: dict[Operation, Any], traced: Traced) -> np.ndarray:
+        """The keys of this run; a branch that is not taken leaves its operations' draws."""
         for op in self.random:
-            if op not in keys:
+            if op not in keys and op in traced.drawn:
                 keys[op] = session.random_key(op)
-        return np.stack([keys[op] for op in self.random])
+        unused = np.zeros(6, np.uint32)
+        return np.stack([keys.get(op, unused) for op in self.random])
 
     def _check_initialized(self, session: Any, traced: Traced) -> None:
         if traced.accepted == session.version:
@@ -212,12 +218,14 @@ class Stage:
             op for op in self.ops for op in _with_bodies(op) if op.type == "SymbolicGradient"
         ]
         for op in gradients:
-            _refuse_host_loops(op, self.plan.forced)
+            _refuse_host_loops(op, [o for o in self.plan.forced if not self.plan.repeats(o)])
         by = [t for op in gradients for t in _by(op)]
         trace.marked = frozenset(t for t in by if variable_of(t) is None)
         trace.tracked = frozenset(v for t in by if (v := variable_of(t)) is not None)
         trace.differentiated = self.differentiated
+        trace.unrolled = frozenset(self.plan.forced)
         inputs = self._bind(trace, arrays)
+        trace.entries = frozenset(inputs)
         trace.run(self.ops)
         nodes = [trace.value(t) for t in self.outputs]
         updates = trace.updates()
@@ -235,6 +243,8 @@ class Stage:
             dict(trace.asked),
             _patience(graph),
             trace.ranges,
+            frozenset(t for t, n in zip(self.outputs, nodes, strict=False) if n.op is CONSTANT),
+            drawn=frozenset(trace.drawn),
         )
 
     def _bind(self, trace: Trace, arrays: Sequence[np.ndarray]) -> list[Any]:
@@ -328,7 +338,8 @@ def _with_bodies(op: Operation) -> list[Operation]:
     return [op, *(o for body in bodies_of(op) for inner in body.ops() for o in _with_bodies(inner))]
 
 
-def _draws(op: Operation) -> bool:
+def draws(op: Operation) -> bool:
+    """Whether an operation takes random numbers."""
     definition = op._definition
     return definition.lower is not None and definition.takes(definition.lower, "key")
 

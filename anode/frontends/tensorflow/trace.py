@@ -120,6 +120,8 @@ class Trace:
     lookup: Callable[[Operation], Variable | None]
     alias: Callable[[Tensor], Tensor] = lambda tensor: tensor  # see Plan.alias
     random: Mapping[Operation, int] = field(default_factory=dict)
+    drawn: set[Operation] = field(default_factory=set)  # those of `random` that took their key
+    entries: frozenset[Node] = frozenset()  # the inputs of the whole stage
     keys: Node | None = None
     marked: frozenset[Tensor] = frozenset()
     tracked: frozenset[Operation] = frozenset()  # variables that gradients are taken by
@@ -133,6 +135,7 @@ class Trace:
     asked: dict[Operation, bool] = field(default_factory=dict)  # whether it was initialised
     constants: dict[Tensor, Node] = field(default_factory=dict)  # large ones, as inputs
     differentiated: frozenset[Operation] = frozenset()
+    unrolled: frozenset[Operation] = frozenset()  # loops that ran on the host, as sizes change
     ranges: list[Range] = field(default_factory=list)  # of indices, to be checked after the run
     depth: int = 0  # of control flow: what is inside cannot be checked from outside
 
@@ -327,6 +330,7 @@ class Trace:
 
         assert self.keys is not None
         row = self.random[op]
+        self.drawn.add(op)
         key = ops.reshape(self.keys[row], shape=(6,))
         for index in self.folds:
             key = ops.random.fold(key, index)

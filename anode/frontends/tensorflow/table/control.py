@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from anode.errors import BackendError, GraphError, ShapeError
+from anode.errors import BackendError, GraphError, ShapeError, UnsupportedOp
 from anode.frontends.tensorflow.control import Body
 from anode.frontends.tensorflow.core import Operation
 from anode.frontends.tensorflow.opdef import REQUIRED, NotStatic, host_kernel, op
@@ -81,6 +81,8 @@ def _(
 
     if not then_branch.outputs and not written:
         return []
+    if pred in trace.entries:  # it is fed: each of its two values has a graph of its own
+        raise NotStatic(pred)
     try:
         found = ops.cond(pred, branch(then_branch), branch(else_branch))
     except (ShapeError, GraphError):  # the branches differ in shape: one of them is chosen first
@@ -136,6 +138,8 @@ def _(
     def step(*xs: Node) -> tuple[Node, ...]:
         return tuple(entered(body, xs))
 
+    if op in trace.unrolled:
+        return _unrolled(trace, op, body, inputs[:N], written)
     try:
         carry = _with_items(step, carry)
         trips = _trips(trace, op, test, step, carry) if op in trace.differentiated else None
@@ -149,6 +153,24 @@ def _(
     for variable, node in zip(written, found[N + 1 :], strict=True):
         trace.write(variable, node)
     return list(found[: N + 1])
+
+
+def _unrolled(
+    trace: Trace, op: Operation, body: Body, carry: list[Node], written: Sequence[Operation]
+) -> list[Node]:
+    """The iterations of a loop that ran on the host one after the other, for its derivative."""
+    known = trace.values.get(op.outputs[-1])
+    if known is None or known.op is not CONSTANT:
+        raise NotKnown(op.outputs[-1])
+    trips = int(constant_value(known))  # type: ignore[arg-type]
+    if written:
+        raise UnsupportedOp(
+            f"the derivative through {op.name}, a loop that assigns a variable while sizes change, "
+            f"is not implemented by anode ({op.origin})"
+        )
+    for _ in range(trips):
+        carry = _enter(trace, body, carry)
+    return [*carry, constant(trips)]
 
 
 def _with_items(step: Callable[..., Sequence[Node]], carry: Sequence[Node]) -> list[Node]:
