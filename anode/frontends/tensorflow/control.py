@@ -65,10 +65,10 @@ class Body:
         """The variables that the body assigns."""
         found: dict[Operation, None] = {}
         for op in self.ops():
-            for name in BODIES:
-                if isinstance(op._attrs.get(name), Body):
-                    found.update((v, None) for v in op._attrs[name].written())
-            if writes(op):
+            bodies = bodies_of(op)
+            for body in bodies:
+                found.update((v, None) for v in body.written())
+            if not bodies and writes(op):
                 for tensor in references(op):
                     variable = variable_of(tensor)
                     if variable is not None:
@@ -80,6 +80,7 @@ BODIES = ("then_branch", "else_branch", "cond", "body", "branches")
 READERS = frozenset(
     {"IsVariableInitialized", "VarIsInitializedOp", "ReadVariableOp", "VariableShape", "SaveV2"}
     | {"ResourceGather", "RefIdentity", "Save", "SaveSlices", "DestroyResourceOp"}
+    | {"SymbolicGradient"}
 )
 
 

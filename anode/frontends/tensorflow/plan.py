@@ -16,8 +16,8 @@ from anode.errors import GraphError, UnsupportedOp
 from anode.frontends.tensorflow.control import BODIES, bodies_of, references, writes
 from anode.frontends.tensorflow.core import Graph, Operation, Tensor
 from anode.frontends.tensorflow.gradient import source
-from anode.frontends.tensorflow.stage import Stage
-from anode.frontends.tensorflow.trace import NOTHING, NotKnown, NotTraced, variable_of
+from anode.frontends.tensorflow.stage import Stage, draws
+from anode.frontends.tensorflow.trace import LOOPS, NOTHING, NotKnown, NotTraced, variable_of
 
 HOST, DEVICE, NONE, CONST = "host", "device", "none", "const"
 
@@ -80,6 +80,19 @@ class Plan:
         if any(not _computable(t) for t in (*op.inputs, *op.outputs)):
             return HOST
         return DEVICE
+
+    def repeats(self, op: Operation) -> bool:
+        """Whether a later stage may compute an operation again, as a derivative goes through it.
+
+        A loop that ran on the host may, one iteration after the other, if the numbers it drew are
+        not needed again.
+        """
+        if self.kind(op) == DEVICE:
+            return True
+        if op not in self.forced or op.type not in LOOPS:
+            return False
+        inner = [o for body in bodies_of(op) for o in body.ops()]
+        return all(self.kind(o) != HOST and not draws(o) for o in inner)
 
     # stages
 
@@ -207,21 +220,55 @@ class Plan:
         """The values of the fetches; `feeds` are arrays in the order of the plan's feeds."""
         values: dict[Tensor, Any] = dict(zip(self.feeds, feeds, strict=True))
         keys: dict[Operation, np.ndarray] = {}
+        known: set[Tensor] = set()  # values that shapes alone decide
         done = 0
         while done < len(self.stages):
             stage = self.stages[done]
+            if known:
+                stage.static |= known.intersection(stage.inputs)
             try:
                 stage.run(session, values, keys)
             except (NotKnown, NotTraced) as error:
                 with session.lock:
                     if stage in self.stages:
                         self.split(stage, error)
+                    for earlier in self.stages[:done]:
+                        self._complete(earlier, self.stages[:done], session, values, keys)
                 continue
+            known |= stage.constants
             done += 1
         return [
             self._fetched(session, values, fetch, tensor)
             for fetch, tensor in zip(self.fetches, self._copied, strict=True)
         ]
+
+    def _complete(
+        self,
+        stage: Stage,
+        ran: list[Stage],
+        session: Any,
+        values: dict[Tensor, Any],
+        keys: dict[Operation, np.ndarray],
+    ) -> None:
+        """Compute the outputs of a stage that became wanted only after it had run."""
+        missing = [t for t in stage.outputs if t not in values]
+        if not missing:
+            return
+        members, needed, stack = set(stage.own), set[Operation](), [t.op for t in missing]
+        while stack:
+            op = stack.pop()
+            if op in members and op not in needed:
+                needed.add(op)
+                stack += [self.alias(t).op for t in op.inputs]
+        changed = {v for s in ran for op in s.own for v in touched(op)[0]}
+        if any(changed & set().union(*touched(op)) for op in needed):
+            raise GraphError(
+                f"{missing[0].name} is needed again, but variables that it depends on were assigned"
+            )
+        part = Stage(self, sorted(needed, key=lambda op: op._id), False, static=stage.static)
+        part.gather()
+        part.outputs = missing
+        part.run(session, values, keys)
 
     def _fetched(
         self, session: Any, values: dict[Tensor, Any], fetch: Tensor, tensor: Tensor

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from anode.errors import UnsupportedOp
+
 
 def runs(session, fetch, feed=None, times=4):
     """The same value from the reference and from compiled code."""
@@ -171,3 +173,81 @@ def test_a_cell_may_keep_a_tensor_array_in_its_state(tf, lengths):
         found, output, slope = (runs(session, t, feed) for t in (alignments, outputs, slopes[0]))
     np.testing.assert_allclose(found.sum(2), np.ones((3, 2)), rtol=1e-5)
     assert np.any(slope) and np.any(output[1, 1:]) == (lengths is None)
+
+
+def decoding_greedily(tf, maximum):
+    """A decoder that feeds itself: (ids, lengths, the derivative by its first state, its feed)."""
+    draw = np.random.RandomState(26).uniform
+    table = tf.constant(draw(-1, 1, [5, 4]), tf.float32)
+    start = tf.placeholder(tf.float32, [3, 4])
+    with tf.variable_scope("d", initializer=lambda shape, **_: draw(-1.5, 1.5, shape).astype("f")):
+        layer = tf.layers.Dense(
+            5,
+            kernel_initializer=lambda shape, **_: tf.constant(draw(-1.5, 1.5, [4, 5]), tf.float32),
+            bias_initializer=lambda shape, **_: tf.constant([0, 0, 0, 0, 1.5]),
+        )
+        helper = tf.contrib.seq2seq.GreedyEmbeddingHelper(table, tf.fill([3], 1), 4)
+        decoder = tf.contrib.seq2seq.BasicDecoder(tf.nn.rnn_cell.GRUCell(4), helper, start, layer)
+        found, _, lengths = tf.contrib.seq2seq.dynamic_decode(decoder, maximum_iterations=maximum)
+    (slope,) = tf.gradients(found.rnn_output, start)
+    return found.sample_id, lengths, slope, {start: np.linspace(-2, 2, 12).reshape(3, 4)}
+
+
+@pytest.mark.parametrize("maximum", [6, None])
+def test_a_gradient_through_a_loop_that_ends_by_what_it_computes(tf, maximum):
+    """Bounded it is a loop of known sizes; without a bound its outputs grow. By TensorFlow 1.15."""
+    ids, lengths, slope, feed = decoding_greedily(tf, maximum)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        assert runs(session, lengths, feed).tolist() == [1, 1, 5]
+        assert runs(session, ids, feed).tolist() == [[4] * 5, [4] * 5, [3, 3, 3, 3, 4]]
+        expected = [
+            [5.6973996, -1.7061692, -2.388122, -6.1891103],
+            [8.014192, 3.6943593, -6.709908, -2.988379],
+            [7.8379965, 6.3004336, -12.714675, 0.30236292],
+        ]
+        np.testing.assert_allclose(runs(session, slope, feed), expected, rtol=2e-5)
+        together = session.run([ids, slope], feed)
+        np.testing.assert_allclose(together[1], expected, rtol=2e-5)
+
+
+def test_raw_rnn_trains(tf):
+    """Its outputs grow with each step. Losses by TensorFlow 1.15."""
+    x, lengths = tf.placeholder(tf.float32, [4, 3, 2]), tf.placeholder(tf.int32, [3])
+    start = tf.constant_initializer(np.linspace(-1, 1, 60))
+    with tf.variable_scope("r", initializer=start):
+        cell = tf.nn.rnn_cell.BasicLSTMCell(3)
+        steps = tf.TensorArray(tf.float32, 4).unstack(x)
+
+        def loop(time, output, state, _):
+            state = cell.zero_state(3, tf.float32) if output is None else state
+            done = tf.reduce_all(time >= lengths)
+            given = tf.cond(done, lambda: tf.zeros([3, 2]), lambda: steps.read(time))
+            return time >= lengths, given, state, output, None
+
+        outputs, last, _ = tf.nn.raw_rnn(cell, loop)
+    loss = tf.reduce_sum(outputs.stack() ** 2) + tf.reduce_sum(last.h)
+    step = tf.train.GradientDescentOptimizer(0.1).minimize(loss)
+    feed = {x: np.linspace(-2, 2, 24).reshape(4, 3, 2), lengths: [2, 3, 1]}
+    losses = []
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        for _ in range(4):
+            losses.append(session.run(loss, feed))
+            session.run(step, feed)
+        losses.append(session.run(loss, {**feed, lengths: [4, 2, 2]}))
+    expected = [13.317572, 10.5721245, 6.9836473, 4.1274242, 2.635884]
+    np.testing.assert_allclose(losses, expected, rtol=1e-5)
+
+
+def test_a_growing_loop_that_draws_is_not_computed_again(tf):
+    start = tf.placeholder(tf.float32, [1])
+    _, y = tf.while_loop(
+        lambda i, a: i < 3,
+        lambda i, a: (i + 1, tf.concat([a, a * tf.random_uniform([])], 0)),
+        [0, start],
+        shape_invariants=[tf.TensorShape([]), tf.TensorShape([None])],
+    )
+    slopes = tf.gradients(y, start)
+    with tf.Session() as session, pytest.raises(UnsupportedOp, match="derivative through while"):
+        session.run(slopes, {start: [1.0]})
