@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -60,6 +61,8 @@ def _swapped(name: str, metric: Callable[..., Metric]) -> None:
     def call(predictions: Any, labels: Any, *args: Any, **kwargs: Any) -> Metric:
         return metric(labels, predictions, *args, **kwargs)
 
+    labels, predictions, *others = inspect.signature(metric).parameters.values()
+    call.__signature__ = inspect.Signature([predictions, labels, *others])  # type: ignore[attr-defined]
     call.__name__ = call.__qualname__ = name
     call.__doc__ = metric.__doc__
     _exported(name, call)

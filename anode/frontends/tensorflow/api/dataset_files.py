@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from anode.frontends.tensorflow.api.array_ops import reshape
 from anode.frontends.tensorflow.api.dataset import Dataset, count_of
 from anode.frontends.tensorflow.api.dataset_structure import Component, attributes
 from anode.frontends.tensorflow.dtypes import as_dtype, string
@@ -23,6 +25,24 @@ def _strings(value: Any) -> Any:
 STRING = Component(string, TensorShape([]))
 
 
+def _records(filenames: Any, num_parallel_reads: Any, read: Callable[[Any], Any]) -> Any:
+    """The variant of one file after the other, or of `num_parallel_reads` files in turn.
+
+    `read` makes the variant of a tensor of file names; `filenames` may be a data set of them.
+    """
+    if num_parallel_reads is None and not isinstance(filenames, Dataset):
+        return read(_strings(filenames))
+    if not isinstance(filenames, Dataset):
+        filenames = Dataset.from_tensor_slices(reshape(_strings(filenames), [-1]))
+
+    def one(name: Any) -> Dataset:
+        return Dataset(read(name), STRING)
+
+    if num_parallel_reads is None:
+        return filenames.flat_map(one)._variant_tensor
+    return filenames.interleave(one, num_parallel_reads)._variant_tensor
+
+
 @export("data.TextLineDataset", "contrib.data.TextLineDataset")
 class TextLineDataset(Dataset):
     """The lines of text files."""
@@ -34,13 +54,17 @@ class TextLineDataset(Dataset):
         buffer_size: Any = None,
         num_parallel_reads: Any = None,
     ) -> None:
-        files = (_strings(filenames), compression_type or "", count_of(buffer_size))
-        super().__init__(apply("TextLineDataset", *files, **attributes(STRING)), STRING)
+        how = (compression_type or "", count_of(buffer_size))
+
+        def read(names: Any) -> Any:
+            return apply("TextLineDataset", names, *how, **attributes(STRING))
+
+        super().__init__(_records(filenames, num_parallel_reads, read), STRING)
 
 
 @export("data.TFRecordDataset", "contrib.data.TFRecordDataset")
 class TFRecordDataset(Dataset):
-    """The records of TFRecord files, one after the other."""
+    """The records of TFRecord files, one after the other or `num_parallel_reads` files in turn."""
 
     def __init__(
         self,
@@ -49,12 +73,12 @@ class TFRecordDataset(Dataset):
         buffer_size: Any = None,
         num_parallel_reads: Any = None,
     ) -> None:
-        if isinstance(filenames, Dataset):
-            names = filenames.flat_map(lambda name: TFRecordDataset(name, compression_type))
-            super().__init__(names._variant_tensor, STRING)
-            return
-        files = (_strings(filenames), compression_type or "", count_of(buffer_size))
-        super().__init__(apply("TFRecordDataset", *files, **attributes(STRING)), STRING)
+        how = (compression_type or "", count_of(buffer_size))
+
+        def read(names: Any) -> Any:
+            return apply("TFRecordDataset", names, *how, **attributes(STRING))
+
+        super().__init__(_records(filenames, num_parallel_reads, read), STRING)
 
 
 @export("data.FixedLengthRecordDataset", "contrib.data.FixedLengthRecordDataset")
@@ -71,17 +95,13 @@ class FixedLengthRecordDataset(Dataset):
         compression_type: Any = None,
         num_parallel_reads: Any = None,
     ) -> None:
-        tensor = apply(
-            "FixedLengthRecordDatasetV2",
-            _strings(filenames),
-            count_of(header_bytes, 0),
-            count_of(record_bytes),
-            count_of(footer_bytes, 0),
-            count_of(buffer_size),
-            compression_type or "",
-            **attributes(STRING),
-        )
-        super().__init__(tensor, STRING)
+        sizes = (count_of(header_bytes, 0), count_of(record_bytes), count_of(footer_bytes, 0))
+        how = (*sizes, count_of(buffer_size), compression_type or "")
+
+        def read(names: Any) -> Any:
+            return apply("FixedLengthRecordDatasetV2", names, *how, **attributes(STRING))
+
+        super().__init__(_records(filenames, num_parallel_reads, read), STRING)
 
 
 @export("data.experimental.CsvDataset", "contrib.data.CsvDataset")

@@ -63,10 +63,11 @@ def _typed(things: Any, kind: type, ignored: type | None, check_graph: bool) -> 
             continue
         if not isinstance(thing, kind):
             raise TypeError(f"Expected a type in ({kind}), got: {type(thing)}")
-        if check_graph and graph is not None and thing.graph is not graph:
+        found: Any = thing
+        if check_graph and graph is not None and found.graph is not graph:
             raise ValueError(f"{thing!r} does not belong to the graph of the others")
-        graph = thing.graph
-        yield thing
+        graph = found.graph
+        yield found
 
 
 def _unique(things: Iterable[Any]) -> list[Any]:

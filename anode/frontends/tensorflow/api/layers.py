@@ -19,7 +19,7 @@ from anode.frontends.tensorflow.api.layers_core import (
 from anode.frontends.tensorflow.api.layers_norm import BatchNormCore
 from anode.frontends.tensorflow.api.layers_pool import PoolingCore
 from anode.frontends.tensorflow.api.layers_scope import Layer, functional
-from anode.frontends.tensorflow.opdef import export, export_values
+from anode.frontends.tensorflow.opdef import export, export_values, renamed
 
 
 @export("layers.Dense", "python.layers.core.Dense")
@@ -183,7 +183,6 @@ class AveragePooling3D(_Pooling):
 
 
 dense = functional(Dense)
-flatten = functional(Flatten, reuse=False)
 conv1d = functional(Conv1D)
 conv2d = functional(Conv2D)
 conv3d = functional(Conv3D)
@@ -270,9 +269,17 @@ batch_norm = batch_normalization
 
 
 @export("python.layers.utils.smart_cond", "contrib.layers.utils.smart_cond")
-def layers_smart_cond(pred: Any, fn1: Any, fn2: Any, name: str | None = None) -> Any:
-    """`fn1()` or `fn2()`: chosen now where `pred` is known now, by a cond otherwise."""
-    return smart_cond(pred, fn1, fn2)
+@renamed(fn1="true_fn", fn2="false_fn")
+def layers_smart_cond(
+    pred: Any, true_fn: Any = None, false_fn: Any = None, name: str | None = None
+) -> Any:
+    """One of two functions' results: chosen now where `pred` is known now, by a cond otherwise."""
+    return smart_cond(pred, true_fn, false_fn)
+
+
+def flatten(inputs: Any, name: str | None = None, data_format: str = "channels_last") -> Any:
+    """[batch, ...] as [batch, product of the rest]."""
+    return Flatten(data_format=data_format, name=name)(inputs)
 
 
 @export("python.layers.utils.constant_value", "contrib.layers.utils.constant_value")

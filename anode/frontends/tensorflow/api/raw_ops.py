@@ -20,7 +20,8 @@ def raw_op(type: str) -> Callable[..., Any]:
     signature = _signature(definition)
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        bound = signature.bind(*args, **kwargs)
+        named = {_RENAMED.get(name, name): value for name, value in kwargs.items()}
+        bound = signature.bind(*args, **named)
         bound.apply_defaults()
         given = bound.arguments
         inputs = [given.pop(name) for name in _inputs(definition)]
@@ -29,6 +30,7 @@ def raw_op(type: str) -> Callable[..., Any]:
     call.__name__ = call.__qualname__ = type
     call.__doc__ = f"An op of the type {type}."
     call.__signature__ = signature  # type: ignore[attr-defined]
+    call.__renamed__ = tuple(_RENAMED)  # type: ignore[attr-defined]
     return call
 
 

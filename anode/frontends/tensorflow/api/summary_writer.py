@@ -191,3 +191,32 @@ class FileWriterCache:
             for writer in _writers.values():
                 writer.close()
             _writers.clear()
+
+
+@export("python.pywrap_tensorflow.EventsWriter")
+class EventsWriter:
+    """Writes Events to the file `PREFIX.out.tfevents.SECONDS.HOST`."""
+
+    def __init__(self, file_prefix: Any) -> None:
+        folder, self._prefix = os.path.split(os.path.abspath(os.fsdecode(file_prefix)))
+        self._folder, self._events = folder, EventWriter(folder, prefix=self._prefix)
+
+    def InitWithSuffix(self, suffix: Any) -> None:
+        """Write to a file whose name ends so, if there is none yet."""
+        if self._events.path is None:
+            ending = os.fsdecode(suffix)
+            self._events = EventWriter(self._folder, filename_suffix=ending, prefix=self._prefix)
+
+    def FileName(self) -> bytes:
+        """The file, which comes into being with this or the first event."""
+        self._events.open()
+        return os.fsencode(self._events.path or "")
+
+    def WriteEvent(self, event: Any) -> None:
+        self._events.write(event)
+
+    def Flush(self) -> None:
+        self._events.flush()
+
+    def Close(self) -> None:
+        self._events.close()

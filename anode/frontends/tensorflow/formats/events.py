@@ -19,7 +19,7 @@ _FILE_VERSION = "brain.Event:2"
 
 
 class EventWriter:
-    """Writes events to `folder/events.out.tfevents.SECONDS.HOST`, from any thread.
+    """Writes events to `folder/PREFIX.out.tfevents.SECONDS.HOST`, from any thread.
 
     The file comes into being with the first event. What was written reaches the file when
     `max_queue` events wait, when `flush_secs` have passed since the last flush and an event comes,
@@ -32,8 +32,10 @@ class EventWriter:
         max_queue: int = 10,
         flush_secs: float = 120,
         filename_suffix: str | None = None,
+        prefix: str = "events",
     ) -> None:
         os.makedirs(folder, exist_ok=True)
+        self._prefix = prefix
         self._folder, self._suffix = os.fspath(folder), filename_suffix or ""
         self._max_queue, self._flush_secs = max_queue, flush_secs
         self._lock = threading.RLock()
@@ -49,18 +51,23 @@ class EventWriter:
         """Append an event; after `close` a new file begins."""
         data = event.SerializeToString()
         with self._lock:
-            if self._records is None:
-                self._records = self._open()
-            self._records.write(data)
+            self.open().write(data)
             self._waiting += 1
             late = time.monotonic() - self._flushed > self._flush_secs
             if late or self._waiting > self._max_queue:
                 self.flush()
 
+    def open(self) -> RecordWriter:
+        """The file, a new one if there is none."""
+        with self._lock:
+            if self._records is None:
+                self._records = self._open()
+            return self._records
+
     def _open(self) -> RecordWriter:
         """A new file with its first record."""
         now = time.time()
-        name = f"events.out.tfevents.{int(now):010d}.{socket.gethostname()}{self._suffix}"
+        name = f"{self._prefix}.out.tfevents.{int(now):010d}.{socket.gethostname()}{self._suffix}"
         self._path = os.path.join(self._folder, name)
         records = RecordWriter(self._path)
         records.write(proto.Event(wall_time=now, file_version=_FILE_VERSION).SerializeToString())
