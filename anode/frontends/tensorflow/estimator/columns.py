@@ -492,6 +492,7 @@ class EmbeddingColumn(DenseColumn):
     max_norm: float | None
     trainable: bool
     shared_name: str | None = None
+    variable: str = "embedding_weights"
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -520,7 +521,7 @@ class EmbeddingColumn(DenseColumn):
             stddev = 1 / math.sqrt(self.dimension)
             initializer = tf.truncated_normal_initializer(mean=0.0, stddev=stddev)
         weights = tf.get_variable(
-            "embedding_weights",
+            self.variable,
             shape=(self.categorical_column.num_buckets, self.dimension),
             dtype=tf.float32,
             initializer=initializer,
