@@ -114,10 +114,12 @@ def test_names_that_numpy_has_dropped(anode):
         print(np.zeros(2, np.float).dtype, np.arange(2, dtype=np.int).dtype, np.bool(1), np.infty)
         print(np.float is float, np.array("a", np.object).dtype, np.asscalar(np.ones(1)))
         print(np.product([2, 3]), np.in1d([1, 4], [4]), np.float_ is np.float64)
+        print(np.arange(2, dtype=np.uint8).tostring(), np.uint8(3).tostring())
         np.nonsense
     """
     done = anode("a.py", a__py=script)
     printed = ["float64 int64 True inf", "True object 1.0", "6 [False  True] True"]
+    printed += ["b'\\x00\\x01' b'\\x03'"]
     assert done.stdout.splitlines() == printed
     assert "no attribute 'nonsense'" in done.stderr
 

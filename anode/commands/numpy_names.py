@@ -6,6 +6,10 @@ names of what NumPy still has. A run gives them back where they are missing, wit
 
 from __future__ import annotations
 
+from ctypes import py_object, pythonapi
+from gc import get_referents
+from typing import Any
+
 _BUILTINS = {
     **{kind.__name__: kind for kind in (bool, complex, float, int, object, str)},
     "long": int,
@@ -42,3 +46,13 @@ def restore() -> None:
             known.update((second, known[name]) for second in seconds if second not in known)
     known.setdefault("NINF", -numpy.inf)
     known.setdefault("asscalar", lambda a: a.item())
+    for kind in (numpy.ndarray, numpy.generic):
+        if not hasattr(kind, "tostring"):
+            _give(kind, "tostring", vars(kind)["tobytes"])
+
+
+def _give(kind: type, name: str, method: Any) -> None:
+    """Add a method to a class written in C, which does not let itself be assigned to."""
+    (methods,) = get_referents(vars(kind))  # the dict behind the view that cannot be written
+    methods[name] = method
+    pythonapi.PyType_Modified(py_object(kind))

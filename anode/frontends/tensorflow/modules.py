@@ -18,6 +18,7 @@ from typing import Any
 from anode.frontends.tensorflow.paths import (
     OLD,
     candidates,
+    is_internal,
     parents,
     public_names,
     public_namespaces,
@@ -69,8 +70,7 @@ def missing(path: str) -> str:
     space, _, name = path.rpartition(".")
     own = {p.rpartition(".")[2]: p for p in names() if p.rpartition(".")[0] == space}
     near = own.get(_nearest(name, own)) or _last_names().get(_nearest(name, _last_names()))
-    internal = path.startswith(("python.", "core.")) or ".python." in path
-    if internal or path in OLD or any(path in alike for alike in public_names()):
+    if is_internal(path) or path in OLD or any(path in alike for alike in public_names()):
         why = "is not implemented by anode"
     else:
         why = "is not a name of TensorFlow 1.15"

@@ -188,6 +188,26 @@ def public_names() -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(line.split()) for line in lines)
 
 
+# Packages of tf.contrib that are there once they are imported, not among the public names.
+CONTRIB = frozenset(
+    (
+        *("all_reduce", "bigtable", "boosted_trees", "decision_trees", "distribute", "eager"),
+        *("fused_conv", "hadoop", "hooks", "ignite", "kafka", "kinesis", "labeled_tensor"),
+        *("libsvm", "meta_graph_transform", "nearest_neighbor", "optimizer_v2", "quantization"),
+        *("rate", "receptive_field", "recurrent", "reduce_slice_ops", "remote_fused_graph"),
+        *("session_bundle", "specs", "tensorrt", "text"),
+    )
+)
+
+
+def is_internal(path: str) -> bool:
+    """Whether a path may be one of TensorFlow's that is not public."""
+    root, *rest = path.split(".")
+    if root == "contrib" and rest and rest[0] in CONTRIB:
+        return True
+    return root in ("python", "core") or "python" in rest
+
+
 @cache
 def public_namespaces() -> frozenset[str]:
     """The modules of TensorFlow 1.15: those of its public names, and its internal ones."""

@@ -89,6 +89,11 @@ def test_missing_attributes_are_named(tf, path, message):
     ("statement", "message"),
     [
         ("import tensorflow.nonsense", "tf.nonsense is not a name"),
+        ("from tensorflow.contrib.boosted_trees import x", "tf.contrib.boosted_trees is not impl"),
+        (
+            "from tensorflow.contrib.tensor_forest.python import tensor_forest",
+            "tf.contrib.tensor_forest.python is not implemented by anode",
+        ),
         ("from tensorflow.contrib.slim import nonsense", "tf.contrib.slim.nonsense is not a name"),
         ("from tensorflow import placeholdr", "nearest: tf.placeholder"),
     ],
