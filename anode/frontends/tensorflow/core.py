@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from anode.frontends.tensorflow.devices import device_name, merged
 from anode.frontends.tensorflow.opdef import export
 from anode.frontends.tensorflow.operation import (
     BINARY,
@@ -291,19 +292,23 @@ class Graph:
 
     @contextmanager
     def device(self, device: Any) -> Iterator[None]:
-        self._devices.append(device)
+        named = device is not None and not callable(device)
+        self._devices.append(device_name(device) if named else device)
         try:
             yield
         finally:
             self._devices.pop()
 
-    def _device(self) -> str:
+    def _place(self, op: Operation) -> None:
+        """Set its device: what the innermost scope leaves open, those about it give."""
         for device in reversed(self._devices):
             if device is None:
-                return ""
-            if not callable(device):
-                return _device_name(device)
-        return ""
+                return
+            if callable(device):
+                chosen = device(op)
+                op._device = chosen if isinstance(chosen, str) else chosen.to_string()
+            else:
+                op._device = merged(device, op._device)
 
     @contextmanager
     def colocate_with(self, op: Any, ignore_existing: bool = False) -> Iterator[None]:
@@ -335,12 +340,6 @@ def _control_op(graph: Graph, thing: Any) -> Operation:
         thing = thing.op
     found = graph.as_graph_element(thing)
     return found.op if isinstance(found, Tensor) else found
-
-
-def _device_name(device: Any) -> str:
-    """ "/gpu:0" and "/device:GPU:0" are the same place; so written as TensorFlow writes it."""
-    text = device if isinstance(device, str) else device.to_string()
-    return re.sub(r"/(cpu|gpu):", lambda m: f"/device:{m[1].upper()}:", text, flags=re.IGNORECASE)
 
 
 _GRAPHS = Stack()

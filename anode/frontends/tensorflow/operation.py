@@ -63,13 +63,15 @@ class Operation:
         self._graph, self._definition, self._name = graph, definition, name
         self._inputs, self._attrs = list(inputs), attrs
         self._control_inputs = list(control_inputs)
-        self._device = graph._device()
+        self._device = ""
         self._context = graph._context
         self._id = len(graph._operations)
         self.origin: Origin | None = user_line()
         self._outputs = [Tensor(self, i, dtype) for i, dtype in enumerate(dtypes)]
         for tensor in inputs:
             tensor._consumers.append(self)
+        if graph._devices:
+            graph._place(self)
 
     @property
     def graph(self) -> Graph:

@@ -68,7 +68,10 @@ def test_a_server_is_this_process():
 
 def test_variables_go_to_parameter_servers_in_turn():
     setter = cluster.replica_device_setter(cluster={"ps": ["a:1", "b:2"], "worker": ["c:3"]})
-    ops = [type("Op", (), {"type": kind}) for kind in ("VariableV2", "MatMul", "VariableV2")]
+    ops = [
+        type("Op", (), {"type": kind, "device": ""})
+        for kind in ("VariableV2", "MatMul", "VariableV2")
+    ]
     assert list(map(setter, ops)) == ["/job:ps/task:0", "/job:worker", "/job:ps/task:1"]
     assert cluster.replica_device_setter(0) is None
 

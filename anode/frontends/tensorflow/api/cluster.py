@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from anode.errors import UnsupportedOp
+from anode.frontends.tensorflow.devices import DeviceSpec, merged
 from anode.frontends.tensorflow.formats import proto
 from anode.frontends.tensorflow.opdef import export
 
@@ -160,7 +161,10 @@ def replica_device_setter(
     ps_ops: Sequence[str] | None = None,
     ps_strategy: Callable[[Any], int] | None = None,
 ) -> Callable[[Any], str] | None:
-    """A device function for `tf.device`: variables on the parameter servers in turn."""
+    """A device function for `tf.device`: variables on the parameter servers in turn.
+
+    An op that has a device keeps its parts; the whole of it unless `merge_devices`.
+    """
     if cluster is not None:
         tasks = _tasks(cluster)
         job = ps_device.replace("/job:", "").split("/")[0]
@@ -172,8 +176,12 @@ def replica_device_setter(
     strategy = ps_strategy or (lambda op: next(count) % ps_tasks)
 
     def device(op: Any) -> str:
-        if op.type not in stored:
-            return worker_device or ""
-        return f"{ps_device}/task:{strategy(op)}" if ps_device else ""
+        if op.device and not merge_devices:
+            return str(op.device)
+        if not ps_device or op.type not in stored:
+            return merged(worker_device or "", op.device)
+        own, job = DeviceSpec.from_string(ps_device), DeviceSpec.from_string(op.device).job
+        task = strategy(op) if own.job and job in (None, own.job) else own.task
+        return merged(own.replace(task=task).to_string(), op.device)
 
     return device
