@@ -126,7 +126,8 @@ def _validation(model: Any, given: Any, batch_size: int | None, steps: int | Non
             f"y_val), or 3 items (x_val, y_val, val_sample_weights). However we received {given}"
         )
     x, y, weight = (*given, None)[:3]
-    return source_of(model, x, y, weight, batch_size, steps)
+    # TensorFlow 1.15 shuffles arrays for validation too, which moves NumPy's generator on.
+    return source_of(model, x, y, weight, batch_size, steps, shuffle=True)
 
 
 def _split(whole: Batch, fraction: float) -> tuple[Batch, Batch]:
@@ -165,7 +166,7 @@ def fit(
         if train.whole is None:
             raise ValueError("`validation_split` is only supported for arrays")
         train.whole, rest = _split(train.whole, validation_split)
-        valid = Source(model, rest, None, batch_size or 32, validation_steps, False)
+        valid = Source(model, rest, None, batch_size or 32, validation_steps, True)
     if verbose and train.samples is not None:
         text = f"Train on {train.samples} samples"
         if valid is not None and valid.samples is not None:
