@@ -44,7 +44,7 @@ def load(folder, inputs=784, limit=None):
     if inputs < 784:
         from sklearn.decomposition import PCA
 
-        pca = PCA(inputs, svd_solver="full").fit(train)
+        pca = PCA(inputs, random_state=0).fit(train)
         train, test = (pca.transform(x).astype(np.float32) for x in (train, test))
     return Data(train, mnist.train.labels[:limit], test, mnist.test.labels)
 
