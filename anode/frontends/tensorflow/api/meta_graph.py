@@ -102,7 +102,14 @@ def export_meta_graph(
     save_debug_info: bool = False,
     **kwargs: Any,
 ) -> Any:
-    """The MetaGraphDef of a graph, written to a file if named."""
+    """The MetaGraphDef of a graph, written to a file if named.
+
+    Attributes are written also where they have their default values: `strip_default_attrs` is for
+    readers older than an attribute, and anode's ops have those of 1.15. NotImplementedError for
+    `save_debug_info`.
+    """
+    if save_debug_info:
+        raise NotImplementedError("export_meta_graph(save_debug_info=True) is not implemented")
     if kwargs:
         raise TypeError(f"export_meta_graph has no argument {', '.join(kwargs)}")
     graph = graph or get_default_graph()

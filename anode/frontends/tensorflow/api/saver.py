@@ -195,7 +195,10 @@ class Saver:
         strip_default_attrs: bool = False,
         save_debug_info: bool = False,
     ) -> str | None:
-        """Write a checkpoint and give its path, `save_path` with the step behind it."""
+        """Write a checkpoint and give its path, `save_path` with the step behind it.
+
+        For `strip_default_attrs` and `save_debug_info` see `export_meta_graph`.
+        """
         if not self._is_built:
             raise ValueError("`build()` should be called before save if defer_build==True")
         latest_filename = "checkpoint" if latest_filename is None else latest_filename
@@ -209,7 +212,8 @@ class Saver:
             if write_state and not self._is_empty:
                 self._note(path, save_path, latest_filename, meta_graph_suffix)
             if write_meta_graph:
-                self._write_meta(sess, checkpoints.meta_graph_filename(path, meta_graph_suffix))
+                meta = checkpoints.meta_graph_filename(path, meta_graph_suffix)
+                self._write_meta(sess, meta, save_debug_info)
         return None if self._is_empty else path
 
     def _note(self, path: str, save_path: str, latest_filename: str, suffix: str) -> None:
@@ -248,12 +252,13 @@ class Saver:
                 f"Parent directory of {save_path} doesn't exist, can't save."
             ) from None
 
-    def _write_meta(self, sess: Any, path: str) -> None:
+    def _write_meta(self, sess: Any, path: str, debug: bool) -> None:
         graph = sess.graph
         key = (graph, graph.version, {k: len(graph.get_collection(k)) for k in graph.collections})
-        if self._meta is None or self._meta[0] != key:
+        if debug or self._meta is None or self._meta[0] != key:
             with graph.as_default():
-                self._meta = key, self.export_meta_graph().SerializeToString()
+                meta = self.export_meta_graph(save_debug_info=debug)
+                self._meta = key, meta.SerializeToString()
         temporary = f"{path}.tmp{os.getpid()}"
         with open(temporary, "wb") as file:
             file.write(self._meta[1])
@@ -369,6 +374,7 @@ class Saver:
             clear_devices=clear_devices,
             clear_extraneous_savers=clear_extraneous_savers,
             strip_default_attrs=strip_default_attrs,
+            save_debug_info=save_debug_info,
         )
 
 
