@@ -142,13 +142,3 @@ def string_split_v2(
     rows = apply("Reshape", tensor, [1]) if tensor.shape.ndims == 0 else tensor
     found = apply("StringSplitV2", rows, sep or "", maxsplit=maxsplit, name=name)
     return SparseTensor(*found)
-
-
-@export("train.match_filenames_once", "io.match_filenames_once")
-def match_filenames_once(pattern: Any, name: str | None = None) -> Any:
-    """The names of the files that match a glob pattern, sorted.
-
-    TensorFlow keeps them in a local variable; here each run of the result looks again, and there is
-    nothing to initialize.
-    """
-    return apply("MatchingFiles", pattern, name=name or "matching_filenames")

@@ -53,15 +53,6 @@ def test_text_lines_of_a_data_set_of_files(tmp_path: Path) -> None:
         assert drained(fixed) == "1 3 \n 2"
 
 
-def test_match_filenames_once(tmp_path: Path) -> None:
-    for name in ("b", "a", "x"):
-        (tmp_path / name).touch()
-    with tf.Graph().as_default(), tf.Session() as session:
-        names = tf.train.match_filenames_once(str(tmp_path / "[ab]"))
-        assert names.name == "matching_filenames:0"
-        assert [name.decode()[-1] for name in session.run(names)] == ["a", "b"]
-
-
 def test_events_writer(tmp_path: Path) -> None:
     writer = tf.python.pywrap_tensorflow.EventsWriter(str(tmp_path / "ev").encode())
     name = writer.FileName().decode()
