@@ -10,6 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path.home() / ".cache" / "anode-bench"
+STAMP = "requirements.txt"  # what an environment was made with
 
 
 class ContestantError(Exception):
@@ -115,17 +116,30 @@ def prepare(contestant: Contestant) -> Path:
 
     Raises ContestantError when something cannot be installed.
     """
-    folder = CACHE / contestant.environment
-    python, stamp = folder / "bin" / "python", folder / "requirements.txt"
-    wanted = "\n".join((sys.version, *contestant.requirements, *contestant.alone))
-    if not stamp.exists() or stamp.read_text() != wanted:
+    folder, python = CACHE / contestant.environment, _python(contestant)
+    if not installed(contestant):
         print(f"installing {contestant.name} into {folder}", file=sys.stderr)
         venv.create(folder, clear=True, symlinks=True)
         _install(contestant, python, *contestant.requirements)
         if contestant.alone:
             _install(contestant, python, "--no-deps", *contestant.alone)
-        stamp.write_text(wanted)
+        (folder / STAMP).write_text(_requirements(contestant))
     return python
+
+
+def installed(contestant: Contestant) -> Path | None:
+    """The Python of the contestant's environment if that is there, with these requirements."""
+    stamp = CACHE / contestant.environment / STAMP
+    same = stamp.exists() and stamp.read_text() == _requirements(contestant)
+    return _python(contestant) if same else None
+
+
+def _python(contestant: Contestant) -> Path:
+    return CACHE / contestant.environment / "bin" / "python"
+
+
+def _requirements(contestant: Contestant) -> str:
+    return "\n".join((sys.version, *contestant.requirements, *contestant.alone))
 
 
 def _install(contestant: Contestant, python: Path, *wanted: str) -> None:

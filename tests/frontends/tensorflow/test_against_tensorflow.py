@@ -9,7 +9,7 @@ import pytest
 from anode.frontends.tensorflow.formats import checkpoint
 from anode.frontends.tensorflow.formats.checkpoint import Partitioned
 from anode.ir.dtypes import f32_to_bf16
-from benchmarks.environments import CONTESTANTS, ContestantError, prepare
+from benchmarks.environments import CONTESTANTS, installed
 
 pytestmark = pytest.mark.slow
 RANDOM = np.random.default_rng(0)
@@ -59,10 +59,7 @@ print(json.dumps(out))
 @pytest.fixture(scope="module")
 def python():
     (contestant,) = [c for c in CONTESTANTS if c.environment == "tensorflow"]
-    try:
-        return prepare(contestant)
-    except ContestantError as error:
-        pytest.skip(str(error))
+    return installed(contestant) or pytest.skip("no TensorFlow: `anode bench` installs it")
 
 
 def tensors():
