@@ -201,10 +201,12 @@ def _result(path: str) -> Any:
 @cache
 def _entered(cls: Any) -> Any:
     """The class of what `with` gives for an object of a class."""
-    if cls is None or "__enter__" not in vars(cls):
+    enter = getattr(cls, "__enter__", None)
+    if cls is None or (definition := served.tree(enter)) is None:
         return None
-    text = str(vars(cls)["__enter__"].__annotations__.get("return"))
-    return cls if text in ("Self", cls.__name__) else _returned(cls.__enter__)
+    last = definition.body[-1]
+    same = isinstance(last, ast.Return) and ast.unparse(last) == "return self"
+    return cls if same else _returned(enter)
 
 
 @cache
@@ -214,7 +216,7 @@ def _returned(function: Any) -> Any:
         found = typing.get_type_hints(function).get("return")
     except (NameError, TypeError, AttributeError):
         return None
-    ours = inspect.isclass(found) and found.__module__.startswith("anode.")
+    ours = inspect.isclass(found) and found.__module__.startswith(("anode.", "tensorflow."))
     return found if ours else None
 
 
@@ -246,7 +248,9 @@ def report(globs: Iterable[str], repositories: Iterable[str], shown: int) -> str
         if reader.gaps:
             lines.append(f"{source.name}: {'; '.join(sorted(reader.gaps))}")
     total = whole + len(lines)
-    lines.append(f"{whole} of {total} files lack nothing ({whole / max(total, 1):.1%}), {used} uses")
+    lines.append(
+        f"{whole} of {total} files lack nothing ({whole / max(total, 1):.1%}), {used} uses"
+    )
     lines.append(f"{unread} files are not Python 3")
     lines += [f"{files:6}  {gap}" for gap, files in missing.most_common(shown)]
     return "\n".join(lines)

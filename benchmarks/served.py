@@ -20,18 +20,32 @@ REFUSALS = ("NotImplementedError", "UnsupportedOp")
 # Functions whose ** are names that the script chooses, or keywords of another function.
 FREE = ("arg_scope", "HParams", "repeat", "stack", "make_template", "slim.dataset.Dataset")
 # Keywords without an effect here, because what they steer does not exist: placement on devices,
-# locks around in-place writes, threads of TensorFlow's executor, and the memory of its loops.
+# locks around in-place writes, threads of TensorFlow's executor, the memory of its loops, and the
+# order in which it adds gradients or takes elements as they come.
 NO_CONCERN = frozenset(
-    "allow_soft_placement caching_device clear_after_read colocate_gradients_with_ops container "
-    "device gate_gradients log_device_placement num_parallel_batches num_parallel_calls num_threads "
-    "parallel_iterations protocol shared_name swap_memory use_locking use_resource".split()
+    (
+        *("allow_soft_placement", "caching_device", "colocate_gradients_with_ops", "container"),
+        *("device", "log_device_placement", "shared_name", "use_locking", "use_resource"),
+        *("num_parallel_batches", "num_parallel_calls", "num_threads", "parallel_iterations"),
+        *("clear_after_read", "swap_memory", "protocol"),
+        *("aggregation_method", "gate_gradients", "sloppy"),
+    )
 )
-# Arguments that TensorFlow 1.15 takes and does not use either, or that only name a thing.
+# Arguments that TensorFlow 1.15 does not use either, or that only name a thing; a server's threads;
+# is_chief is refused only where it is False, which needs a cluster.
 UNUSED = frozenset(
-    "tf.nn.moments(shift) tf.nn.embedding_lookup(validate_indices) tf.map_fn(infer_shape) "
-    "tf.import_graph_def(op_dict) tf.import_graph_def(producer_op_list) "
-    "tf.python.ops.tensor_array_ops.TensorArray(tensor_array_name) "
-    "tf.python.util.all_util.remove_undocumented(allowed_exception_list)".split()
+    (
+        "tf.nn.moments(shift)",
+        "tf.nn.embedding_lookup(validate_indices)",
+        "tf.map_fn(infer_shape)",
+        "tf.train.Server(config)",
+        "tf.train.Supervisor(is_chief)",
+        "tf.train.MonitoredTrainingSession(is_chief)",
+        "tf.import_graph_def(op_dict)",
+        "tf.import_graph_def(producer_op_list)",
+        "tf.python.ops.tensor_array_ops.TensorArray(tensor_array_name)",
+        "tf.python.util.all_util.remove_undocumented(allowed_exception_list)",
+    )
 )
 
 
@@ -221,10 +235,9 @@ def assigned(cls: type) -> frozenset[str]:
     """The attributes that the code of a class assigns to self, and those annotated in it."""
     found: set[str] = set()
     for base in cls.__mro__[:-1]:
-        found |= set(base.__dict__.get("__annotations__", ()))
-        try:
-            text = inspect.getsource(base)
-        except (OSError, TypeError):
-            continue
-        found |= set(re.findall(r"\bself\.(\w+)\b[^=\n]*(?:: [^=\n]+)?=(?!=)", text))
+        found |= set(inspect.get_annotations(base))
+        for function in filter(inspect.isfunction, vars(base).values()):
+            if (definition := tree(function)) is not None:
+                text = ast.unparse(definition)
+                found |= set(re.findall(r"\bself\.(\w+)\b[^=\n]*=(?!=)", text))
     return frozenset(found)

@@ -253,6 +253,7 @@ def ones_like(
 
 
 @export("concat", "concat_v2")
+@renamed(concat_dim="axis")
 def concat(values: Any, axis: Any, name: str = "concat") -> Any:
     """The tensors one after another along `axis`."""
     values = values if isinstance(values, (list, tuple)) else [values]

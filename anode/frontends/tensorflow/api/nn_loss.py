@@ -10,7 +10,7 @@ from anode.frontends.tensorflow.api import array_ops, index_ops, math_ops
 from anode.frontends.tensorflow.api.nn import either, relu
 from anode.frontends.tensorflow.dtypes import bfloat16, float16, float32
 from anode.frontends.tensorflow.graph import Tensor, apply, constant, convert_to_tensor, name_scope
-from anode.frontends.tensorflow.opdef import export
+from anode.frontends.tensorflow.opdef import export, renamed
 
 
 def ensure_named(function: str, sentinel: Any, labels: Any, logits: Any) -> None:
@@ -132,6 +132,7 @@ def _check_labels(labels: Tensor, logits: Tensor) -> None:
 
 
 @export("nn.sigmoid_cross_entropy_with_logits")
+@renamed(targets="labels")
 def sigmoid_cross_entropy_with_logits(
     _sentinel: Any = None, labels: Any = None, logits: Any = None, name: str | None = None
 ) -> Tensor:
