@@ -115,11 +115,13 @@ def test_names_that_numpy_has_dropped(anode):
         print(np.float is float, np.array("a", np.object).dtype, np.asscalar(np.ones(1)))
         print(np.product([2, 3]), np.in1d([1, 4], [4]), np.float_ is np.float64)
         print(np.arange(2, dtype=np.uint8).tostring(), np.uint8(3).tostring())
+        x = np.zeros([2, 3])
+        print(np.reshape(x, newshape=[6]).shape, np.reshape(x, (3, -1)).shape)
         np.nonsense
     """
     done = anode("a.py", a__py=script)
     printed = ["float64 int64 True inf", "True object 1.0", "6 [False  True] True"]
-    printed += ["b'\\x00\\x01' b'\\x03'"]
+    printed += ["b'\\x00\\x01' b'\\x03'", "(6,) (3, 2)"]
     assert done.stdout.splitlines() == printed
     assert "no attribute 'nonsense'" in done.stderr
 

@@ -6,8 +6,11 @@ names of what NumPy still has. A run gives them back where they are missing, wit
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ctypes import py_object, pythonapi
+from functools import wraps
 from gc import get_referents
+from inspect import signature
 from typing import Any
 
 _BUILTINS = {
@@ -46,9 +49,21 @@ def restore() -> None:
             known.update((second, known[name]) for second in seconds if second not in known)
     known.setdefault("NINF", -numpy.inf)
     known.setdefault("asscalar", lambda a: a.item())
+    if "newshape" not in signature(numpy.reshape).parameters:
+        known["reshape"] = _renamed(numpy.reshape, newshape="shape")
     for kind in (numpy.ndarray, numpy.generic):
         if not hasattr(kind, "tostring"):
             _give(kind, "tostring", vars(kind)["tobytes"])
+
+
+def _renamed(function: Callable[..., Any], **names: str) -> Callable[..., Any]:
+    """The function with the old names of its arguments too."""
+
+    @wraps(function)
+    def call(*args: Any, **keywords: Any) -> Any:
+        return function(*args, **{names.get(name, name): keywords[name] for name in keywords})
+
+    return call
 
 
 def _give(kind: type, name: str, method: Any) -> None:
