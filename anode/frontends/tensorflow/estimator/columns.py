@@ -371,19 +371,29 @@ class CrossedColumn(CategoricalColumn):
         return features.once(self, lambda: (self._ids(features), None))
 
     def _ids(self, features: Features) -> Any:
-        parts = []
+        parts, dense = [], []  # TensorFlow hashes sparse features before dense ones
         for key in self._flat():
             if isinstance(key, str):
-                parts.append(sparse_of(features.raw(key)))
-            else:
-                ids, weights = key.ids(features)
-                if weights is not None:
-                    raise ValueError(
-                        f"crossed_column does not support weight_tensor, but the column {key.name} "
-                        "has one"
-                    )
-                parts.append(ids)
-        return crossed(parts, self.hash_bucket_size, self.hash_key)
+                raw = features.raw(key)
+                if hasattr(raw, "dense_shape"):
+                    parts.append(raw)
+                else:
+                    dense.append(_all_of(raw))
+                continue
+            ids, weights = key.ids(features)
+            if weights is not None:
+                raise ValueError(
+                    f"crossed_column does not support weight_tensor, but the column {key.name} "
+                    "has one"
+                )
+            parts.append(ids)
+        return crossed([*parts, *dense], self.hash_bucket_size, self.hash_key)
+
+
+def _all_of(value: Any) -> Any:
+    """A SparseTensor of all values of a dense feature."""
+    places = tf.where(tf.ones_like(value, dtype=tf.bool))
+    return tf.SparseTensor(places, tf.reshape(value, [-1]), tf.shape(value, out_type=tf.int64))
 
 
 def crossed(parts: list[Any], num_buckets: int, hash_key: int | None) -> Any:

@@ -21,6 +21,8 @@ from anode.frontends.tensorflow.opdef import export
 
 PATH = LEARN + "estimators."
 MEAN = "weighted_mean"
+# Operations of TensorFlow's input of one column, dense layer, dropout, and before the dropout.
+INPUT, LAYER, DROPOUT, DROPOUT_AT = 2, 49, 16, 19
 
 
 def _named(features: Any) -> dict[str, Any]:
@@ -44,12 +46,20 @@ def _dnn(
     activation: Any,
     dropout: float | None,
 ) -> Any:
+    graph = tf.get_default_graph()
+    first = graph._last_id
     with tf.variable_scope("input_from_feature_columns", values=tuple(features.values())) as scope:
         net = tf.contrib.layers.input_from_feature_columns(features, columns, scope=scope)
+    if len(list(columns)) == 1:
+        graph._number_from(first, INPUT)
     for i, size in enumerate(hidden_units):
+        first = graph._last_id
         net = _dense(net, size, activation, f"hiddenlayer_{i}")
-        if dropout is not None and mode == ModeKeys.TRAIN:
+        drops = dropout is not None and mode == ModeKeys.TRAIN
+        if drops:
+            graph._number_from(first, DROPOUT_AT)
             net = tf.contrib.layers.dropout(net, keep_prob=1.0 - dropout)
+        graph._number_from(first, LAYER + DROPOUT * drops)
     return _dense(net, units, None, "logits")
 
 
