@@ -94,7 +94,7 @@ def crf_log_likelihood(
 
 
 @_export("viterbi_decode")
-def viterbi_decode(score: Any, transition_params: Any) -> tuple[list[int], Any]:
+def viterbi_decode(score: Any, transition_params: Any) -> tuple[list[Any], Any]:
     """The best tags of one sequence of NumPy scores [time, tags], and their score."""
     score, transition_params = np.asarray(score), np.asarray(transition_params)
     best = np.zeros_like(score)

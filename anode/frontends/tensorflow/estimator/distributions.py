@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from anode.frontends.tensorflow.dtypes import as_dtype, int32
 from anode.frontends.tensorflow.modules import tensorflow as tf
@@ -215,7 +218,20 @@ class _TwoParts(Distribution):
 
 
 def _uniform(self: Any, count: Any, seed: int | None, low: Any = 0.0) -> Any:
-    return tf.random_uniform(self._shape_of(count), minval=low, dtype=self.dtype, seed=seed)
+    return tf.random_uniform(
+        self._shape_of(count), minval=low, maxval=1.0, dtype=self.dtype, seed=seed
+    )
+
+
+def _or_nan(known: Any, values: Any) -> Any:
+    return tf.where(known, values, tf.fill(tf.shape(values), tf.constant(np.nan, values.dtype)))
+
+
+def _new_seed(seed: int | None, salt: str) -> int | None:
+    """The seed of a second draw, as TensorFlow derives it."""
+    if seed is None:
+        return None
+    return int(hashlib.md5((str(seed) + salt).encode()).hexdigest()[:8], 16) & 0x7FFFFFFF
 
 
 @_export("Normal")
@@ -292,6 +308,11 @@ class Laplace(_TwoParts):
     @property
     def scale(self) -> Any:
         return self._second
+
+    def _draw(self, count: Any, seed: int | None) -> Any:
+        least = np.nextafter(self.dtype.as_numpy_dtype(-1.0), self.dtype.as_numpy_dtype(0.0))
+        drawn = _uniform(self, count, seed, least)
+        return self.loc - self.scale * tf.sign(drawn) * tf.log1p(-tf.abs(drawn))
 
     def _log_prob(self, x: Any) -> Any:
         return -tf.abs((x - self.loc) / self.scale) - math.log(2.0) - tf.log(self.scale)
@@ -407,6 +428,10 @@ class Gamma(_TwoParts):
     def _variance(self) -> Any:
         return self.concentration / tf.square(self.rate)
 
+    def _mode(self) -> Any:
+        found = (self.concentration - 1.0) / self.rate
+        return _or_nan(self.concentration + self.rate * 0 > 1.0, found)
+
 
 @_export("Exponential")
 class Exponential(Gamma):
@@ -423,6 +448,10 @@ class Exponential(Gamma):
         self._first = tf.ones_like(self._second)
         self._start(name, self._second.dtype.base_dtype, rate=rate, validate_args=validate_args,
                     allow_nan_stats=allow_nan_stats)  # fmt: skip
+
+    def _draw(self, count: Any, seed: int | None) -> Any:
+        tiny = np.finfo(self.dtype.as_numpy_dtype).tiny
+        return -tf.log(_uniform(self, count, seed, tiny)) / self.rate
 
     def _cdf(self, x: Any) -> Any:
         return 1.0 - tf.exp(-self.rate * x)
@@ -456,6 +485,18 @@ class Beta(_TwoParts):
     @property
     def total_concentration(self) -> Any:
         return self._first + self._second
+
+    def _draw(self, count: Any, seed: int | None) -> Any:
+        zeros = tf.zeros_like(self._batch())
+        drawn = [
+            tf.random_gamma([count], zeros + part, dtype=self.dtype, seed=own)
+            for part, own in ((self._first, seed), (self._second, _new_seed(seed, "beta")))
+        ]
+        return drawn[0] / (drawn[0] + drawn[1])
+
+    def _mode(self) -> Any:
+        a, b = self._first + self._second * 0, self._second + self._first * 0
+        return _or_nan(tf.logical_and(a > 1.0, b > 1.0), (a - 1.0) / (a + b - 2.0))
 
     def _log_norm(self) -> Any:
         a, b = self._first, self._second

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -68,7 +69,7 @@ def bucketized_column(source_column: Any, boundaries: Any) -> BucketizedColumn:
         raise ValueError(f"source_column must be one-dimensional column. Given: {source_column}")
     if not boundaries or not isinstance(boundaries, (list, tuple)):
         raise ValueError("boundaries must be a sorted list.")
-    if any(a >= b for a, b in zip(boundaries, boundaries[1:], strict=False)):
+    if any(a >= b for a, b in itertools.pairwise(boundaries)):
         raise ValueError("boundaries must be a sorted list.")
     return BucketizedColumn(source_column, tuple(boundaries))
 
@@ -175,8 +176,8 @@ def crossed_column(keys: Any, hash_bucket_size: int, hash_key: int | None = None
         if isinstance(key, HashedColumn):
             raise ValueError(
                 "categorical_column_with_hash_bucket is not supported for crossing. Hashing before "
-                f"crossing will increase probability of collision. Instead, use the feature name as "
-                f"a string. Given: {key}"
+                "crossing will increase probability of collision. Instead, use the feature name "
+                f"as a string. Given: {key}"
             )
     return CrossedColumn(tuple(keys), hash_bucket_size, hash_key)
 

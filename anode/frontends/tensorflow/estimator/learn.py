@@ -30,21 +30,23 @@ class ModeKeys:
     INFER = "infer"
 
 
-_FIELDS = (
-    "predictions",
-    "loss",
-    "train_op",
-    "eval_metric_ops",
-    "output_alternatives",
-    "training_chief_hooks",
-    "training_hooks",
-    "scaffold",
-    "mode",
-)
-
-
 @export("contrib.learn.ModelFnOps", MODEL_FN + "ModelFnOps")
-class ModelFnOps(namedtuple("ModelFnOps", _FIELDS)):
+class ModelFnOps(
+    namedtuple(
+        "ModelFnOps",
+        [
+            "predictions",
+            "loss",
+            "train_op",
+            "eval_metric_ops",
+            "output_alternatives",
+            "training_chief_hooks",
+            "training_hooks",
+            "scaffold",
+            "mode",
+        ],
+    )
+):
     """The operations of a model in one mode; ValueError if one that it needs is missing."""
 
     __slots__ = ()
@@ -139,7 +141,7 @@ class LearnRunConfig(RunConfig):
 
     @property
     def tf_config(self) -> Any:
-        return self.session_config
+        return self.session_config  # type: ignore[attr-defined]
 
     @property
     def environment(self) -> str:
@@ -206,7 +208,7 @@ class _Feeder(SessionRunHook):
         found = {key: place for (p, key), place in self._places.items() if p == part}
         if not found:
             return None
-        return found[None] if None in found else found
+        return found.get(None, found)
 
     def before_run(self, run_context: Any) -> Any:
         if self._epochs is not None and self._epoch >= self._epochs:
@@ -445,7 +447,7 @@ class LearnEstimator(Estimator):
             return {key: np.concatenate([batch[key] for batch in batches]) for key in batches[0]}
         return np.concatenate(batches)
 
-    def export_savedmodel(
+    def export_savedmodel(  # type: ignore[override]
         self,
         export_dir_base: Any,
         serving_input_fn: Any,

@@ -56,7 +56,7 @@ def _dnn(
         first = graph._last_id
         net = _dense(net, size, activation, f"hiddenlayer_{i}")
         drops = dropout is not None and mode == ModeKeys.TRAIN
-        if drops:
+        if dropout is not None and drops:
             graph._number_from(first, DROPOUT_AT)
             net = tf.contrib.layers.dropout(net, keep_prob=1.0 - dropout)
         graph._number_from(first, LAYER + DROPOUT * drops)
