@@ -473,19 +473,21 @@ class BatchNormalization(BatchNormCore, Configured):
         super().__init__(axis, momentum, epsilon, **self._keras_options(given))
 
     def call(self, inputs: Any, training: Any = None) -> Any:
-        if training is None:
-            training = state.learning_phase()
-        if not self.trainable:
-            training = training if layers_core.static_bool(training) is None else training
-        return super().call(inputs, training=training)
+        training = state.learning_phase() if training is None else training
+        graph = get_default_graph()
+        start = graph._last_id
+        self._phase = training
+        outputs = super().call(inputs, training=training)
+        if layers_core.static_bool(training) is None:
+            graph._number_from(start, 46 if self.fused else 66)  # those of TensorFlow's graph
+        return outputs
 
     def _follow(self, variable: Any, value: Any, inputs: Any) -> None:
         """Outside of training the moving averages stay as they are."""
-        training = state.learning_phase_tensor()
         with name_scope("AssignMovingAvg") as scope:
             momentum: Any = self.momentum
-            if training is not None:
-                momentum = tf.where(training, tf.constant(momentum), tf.constant(1.0))
+            if layers_core.static_bool(self._phase) is None:
+                momentum = tf.where(self._phase, tf.constant(momentum), tf.constant(1.0))
             delta = (variable - value) * (1.0 - momentum)
             self.add_update(variable.assign_sub(delta, name=scope), inputs=inputs)
 

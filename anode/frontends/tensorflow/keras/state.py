@@ -129,6 +129,7 @@ def clear_session() -> None:
     """Begin a new graph, with names from the start and no session."""
     reset_default_graph()
     _settings.session = None
+    learning_phase()  # TensorFlow makes it here, and seeds count operations
 
 
 @export("keras.backend.get_uid")

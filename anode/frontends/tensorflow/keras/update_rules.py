@@ -113,6 +113,11 @@ class Adagrad(Optimizer):
     def _slot_start(self, slot_name: str) -> float:
         return self.initial_accumulator_value
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        """As Keras has it, sums begin at 0 where a configuration does not say."""
+        return super().from_config({"initial_accumulator_value": 0.0, **config}, custom_objects)
+
     def _updated(self, gradient: Any, var: Any, rate: Any) -> Any:
         return self._op("AdagradV2", var, self.slots, [rate, self.epsilon, gradient])
 
