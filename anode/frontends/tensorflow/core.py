@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from anode.frontends.tensorflow.devices import device_name, merged
-from anode.frontends.tensorflow.opdef import export
+from anode.frontends.tensorflow.opdef import export, shown_in
 from anode.frontends.tensorflow.operation import (
     BINARY,
     DUNDERS,
@@ -25,6 +25,7 @@ _OP_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\-/]*")
 _SCOPE_NAME = re.compile(r"[A-Za-z0-9_.\-/]*")
 
 
+@shown_in("python.framework.ops")
 @export("Graph", "python.framework.ops.Graph")
 class Graph:
     """A graph under construction: operations by name, scopes, collections, and the seed."""

@@ -173,6 +173,8 @@ class UnauthenticatedError(_Coded):
 
 
 _BY_CODE: dict[int, type[_Coded]] = {kind.code: kind for kind in _Coded.__subclasses__()}
+for _kind in (OpError, UnknownError, *_BY_CODE.values()):  # tracebacks read as TensorFlow's
+    _kind.__module__ = "tensorflow.python.framework.errors_impl"
 
 
 def exception_type_from_error_code(error_code: int) -> type[OpError]:

@@ -25,6 +25,7 @@ from anode.frontends.tensorflow.dtypes import DType, as_dtype
 from anode.ir.node import Node, constant_value
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 Shape = Any  # a TensorShape, a list of int or None, or None for an unknown rank
 
 EXPORTS: dict[str, str] = {}  # public path -> "module:attribute"
@@ -259,6 +260,16 @@ def export(*paths: str) -> Callable[[F], F]:
         return thing
 
     return note
+
+
+def shown_in(module: str) -> Callable[[type[T]], type[T]]:
+    """Let a class print as TensorFlow's of this module: scripts show types, tracebacks errors."""
+
+    def name(cls: type[T]) -> type[T]:
+        cls.__module__ = f"tensorflow.{module}"
+        return cls
+
+    return name
 
 
 def export_values(module: str, names: Mapping[str, str] | Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anode.frontends.tensorflow.dtypes import DType
-from anode.frontends.tensorflow.opdef import OpDef, export
+from anode.frontends.tensorflow.opdef import OpDef, export, shown_in
 from anode.frontends.tensorflow.tensor_shape import TensorShape
 from anode.ir.node import Origin, user_line
 
@@ -46,6 +46,7 @@ def get_default_session() -> Any:
     return SESSIONS.items[-1] if SESSIONS.items else None
 
 
+@shown_in("python.framework.ops")
 @export("Operation")
 class Operation:
     """A node of TensorFlow's graph: an op type, inputs, attributes and a name."""
@@ -168,6 +169,7 @@ def _session(session: Any, what: str) -> Any:
     return session
 
 
+@shown_in("python.framework.ops")
 @export("Tensor", "python.framework.ops.Tensor")
 class Tensor:
     """One output of an Operation."""

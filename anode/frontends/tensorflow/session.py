@@ -22,7 +22,7 @@ from anode.frontends.tensorflow.core import (
     get_default_graph,
 )
 from anode.frontends.tensorflow.graph import as_array
-from anode.frontends.tensorflow.opdef import export
+from anode.frontends.tensorflow.opdef import export, shown_in
 from anode.frontends.tensorflow.plan import Plan
 from anode.frontends.tensorflow.stage import Traced
 from anode.frontends.tensorflow.trace import Uninitialized
@@ -277,6 +277,7 @@ class BaseSession:
             return self._resources[key]
 
 
+@shown_in("python.client.session")
 @export("Session")
 class Session(BaseSession):
     """A session to be used with `with`, or closed by hand."""
@@ -286,6 +287,7 @@ class Session(BaseSession):
         """There are no containers that outlive a session."""
 
 
+@shown_in("python.client.session")
 @export("InteractiveSession")
 class InteractiveSession(BaseSession):
     """A session that is the default one from its creation on."""

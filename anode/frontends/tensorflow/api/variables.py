@@ -21,7 +21,7 @@ from anode.frontends.tensorflow.graph import (
     name_scope,
     register_tensor_conversion_function,
 )
-from anode.frontends.tensorflow.opdef import export
+from anode.frontends.tensorflow.opdef import export, shown_in
 from anode.frontends.tensorflow.tensor_shape import TensorShape
 
 
@@ -97,6 +97,7 @@ def variable_creator_scope(variable_creator: Callable[..., Any]) -> Iterator[Non
         creators.pop()
 
 
+@shown_in("python.ops.variables")
 @export("Variable", "python.ops.variables.Variable", "python.ops.variables.RefVariable")
 class Variable(metaclass=_Created):
     """State that runs of a session share: an initial value, its operations, and a place in lists.
@@ -454,6 +455,7 @@ for _name in DUNDERS:
         setattr(Variable, _name, _operator_method(_name))
 
 
+@shown_in("python.ops.resource_variable_ops")
 @export("python.ops.resource_variable_ops.ResourceVariable", "contrib.eager.Variable")
 class ResourceVariable(Variable):
     """A variable behind a handle: `VarHandleOp`, and reads that are operations of their own."""
