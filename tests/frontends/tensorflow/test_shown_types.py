@@ -5,7 +5,8 @@ from __future__ import annotations
 import pickle
 
 import anode.compat
-from anode.frontends.tensorflow.modules import tensorflow as tf, uninstall
+from anode.frontends.tensorflow.modules import tensorflow as tf
+from anode.frontends.tensorflow.modules import uninstall
 
 
 def test_types_print_as_tensorflows() -> None:
