@@ -209,11 +209,11 @@ class Saver:
             path = self._path(sess, save_path, global_step, latest_filename)
             if not self._is_empty:
                 self._write(sess, path, save_path)
-            if write_state and not self._is_empty:
-                self._note(path, save_path, latest_filename, meta_graph_suffix)
             if write_meta_graph:
                 meta = checkpoints.meta_graph_filename(path, meta_graph_suffix)
                 self._write_meta(sess, meta, save_debug_info)
+            if write_state and not self._is_empty:  # last, so that what it names is whole
+                self._note(path, save_path, latest_filename, meta_graph_suffix)
         return None if self._is_empty else path
 
     def _note(self, path: str, save_path: str, latest_filename: str, suffix: str) -> None:

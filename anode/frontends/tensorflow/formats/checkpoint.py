@@ -7,8 +7,11 @@ under keys made of its name and the slice's extents.
 
 from __future__ import annotations
 
+import glob
+import itertools
 import math
 import os
+import shutil
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -51,21 +54,43 @@ class TensorInfo:
 def write(prefix: str | os.PathLike[str], values: Mapping[str, np.ndarray | Partitioned]) -> None:
     """Write `values` as the checkpoint `prefix`: `prefix.index` and `prefix.data-00000-of-00001`.
 
-    Both are written under temporary names and moved, the index last: a reader sees the old
-    checkpoint, the new one, or none. The folder must exist (OSError).
+    Whenever the process is killed, a reader finds the checkpoint that was there, or the new one:
+    the data get a name that no index knows, and the index is moved to its place at once. The
+    folder must exist (OSError).
     """
-    prefix = os.fspath(prefix)
-    data_path, index_path = _data_path(prefix, 0, 1), f"{prefix}.index"
-    suffix = f".tempstate{os.getpid()}"
+    prefix, suffix = os.fspath(prefix), f".tempstate{os.getpid()}"
+    free = next(n for n in itertools.count(1) if not os.path.exists(_data_path(prefix, 0, n)))
+    data_path, last_path = _data_path(prefix, 0, free), _data_path(prefix, 0, 1)
     try:
         with open(data_path + suffix, "wb") as data:
             index = _write_data(data, values)
-        Path(index_path + suffix).write_bytes(leveldb.table_bytes(index))
         os.replace(data_path + suffix, data_path)
-        os.replace(index_path + suffix, index_path)
+        _write_index(prefix, index, free, suffix)
+        if free > 1:  # nothing refers to the old data any more: take their name
+            _link(data_path, last_path + suffix)
+            os.replace(last_path + suffix, last_path)
+            _write_index(prefix, index, 1, suffix)
     finally:
-        for path in (data_path, index_path):
+        for path in (data_path, last_path, f"{prefix}.index"):
             Path(path + suffix).unlink(missing_ok=True)
+    for path in glob.glob(f"{glob.escape(prefix)}.data-?????-of-?????"):
+        if path != last_path:
+            os.unlink(path)
+
+
+def _write_index(prefix: str, index: dict[bytes, bytes], shards: int, suffix: str) -> None:
+    header = proto.BundleHeaderProto(num_shards=shards, version={"producer": 1})
+    table = leveldb.table_bytes({b"": header.SerializeToString(), **index})
+    Path(f"{prefix}.index{suffix}").write_bytes(table)
+    os.replace(f"{prefix}.index{suffix}", f"{prefix}.index")
+
+
+def _link(path: str, name: str) -> None:
+    """Another name for a file; a copy where the file system has no links."""
+    try:
+        os.link(path, name)
+    except OSError:
+        shutil.copyfile(path, name)
 
 
 def _data_path(prefix: str, shard: int, shards: int) -> str:
@@ -73,9 +98,8 @@ def _data_path(prefix: str, shard: int, shards: int) -> str:
 
 
 def _write_data(data: Any, values: Mapping[str, np.ndarray | Partitioned]) -> dict[bytes, bytes]:
-    """Write all values in their order; returns the index."""
-    header = proto.BundleHeaderProto(num_shards=1, version={"producer": 1})
-    index = {b"": header.SerializeToString()}
+    """Write all values in their order; returns their entries of the index."""
+    index: dict[bytes, bytes] = {}
     for name, value in values.items():
         key = name.encode()
         if isinstance(value, Partitioned):
