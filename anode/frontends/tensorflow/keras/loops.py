@@ -114,7 +114,14 @@ def source_of(
         return Source(model, None, given, batch_size or 32, steps, False, class_weight)
     model._set_inputs_of(x)
     whole = data.standardized(model, x, y, sample_weight, class_weight)
-    return Source(model, whole, None, batch_size or 32, steps, shuffle)
+    return Source(model, whole, None, batch_size or _fixed_size(model), steps, shuffle)
+
+
+def _fixed_size(model: Any) -> int:
+    """The batch size that the model's inputs ask for, else Keras's 32."""
+    shape = model.inputs[0].shape
+    size = shape.as_list()[0] if shape.rank else None
+    return size or 32
 
 
 def _validation(model: Any, given: Any, batch_size: int | None, steps: int | None) -> Source:
@@ -166,7 +173,7 @@ def fit(
         if train.whole is None:
             raise ValueError("`validation_split` is only supported for arrays")
         train.whole, rest = _split(train.whole, validation_split)
-        valid = Source(model, rest, None, batch_size or 32, validation_steps, True)
+        valid = Source(model, rest, None, batch_size or _fixed_size(model), validation_steps, True)
     if verbose and train.samples is not None:
         text = f"Train on {train.samples} samples"
         if valid is not None and valid.samples is not None:
