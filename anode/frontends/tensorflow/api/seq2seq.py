@@ -152,6 +152,18 @@ class Decoder:
         return False
 
 
+def layered_size(size: Any, layer: Any) -> Any:
+    """What a layer, if there is one, makes of a cell's output size."""
+    if layer is None:
+        return size
+
+    def through(one: Any) -> TensorShape:
+        dims = [one] if isinstance(one, int) else TensorShape(one).as_list()
+        return layer.compute_output_shape(TensorShape([None, *dims]))[1:]
+
+    return nest.map_structure(through, size)
+
+
 BasicDecoderOutput = namedtuple("BasicDecoderOutput", ("rnn_output", "sample_id"))
 seq2seq_export(BasicDecoderOutput)
 
@@ -172,15 +184,7 @@ class BasicDecoder(Decoder):
         return self._helper.batch_size
 
     def _rnn_output_size(self) -> Any:
-        size = self._cell.output_size
-        if self._output_layer is None:
-            return size
-
-        def through(one: Any) -> TensorShape:
-            dims = [one] if isinstance(one, int) else TensorShape(one).as_list()
-            return self._output_layer.compute_output_shape(TensorShape([None, *dims]))[1:]
-
-        return nest.map_structure(through, size)
+        return layered_size(self._cell.output_size, self._output_layer)
 
     @property
     def output_size(self) -> Any:
@@ -306,7 +310,7 @@ def _until_finished(loop: _Loop, maximum: Any) -> tuple[Any, Any, Any]:
         )
 
     def going(time: Any, arrays: Any, state: Any, inputs: Any, finished: Any, lengths: Any) -> Any:
-        return apply("LogicalNot", apply("All", finished, [0], keep_dims=False))
+        return apply("LogicalNot", public("reduce_all")(finished))
 
     def body(time: Any, arrays: Any, *given: Any) -> Any:
         outputs, *new = loop.step(time, *given)
