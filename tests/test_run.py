@@ -117,11 +117,12 @@ def test_names_that_numpy_has_dropped(anode):
         print(np.arange(2, dtype=np.uint8).tostring(), np.uint8(3).tostring())
         x = np.zeros([2, 3])
         print(np.reshape(x, newshape=[6]).shape, np.reshape(x, (3, -1)).shape)
+        print(np.fromstring(b"ab", np.uint8), np.fromstring("1 2", sep=" "))
         np.nonsense
     """
     done = anode("a.py", a__py=script)
     printed = ["float64 int64 True inf", "True object 1.0", "6 [False  True] True"]
-    printed += ["b'\\x00\\x01' b'\\x03'", "(6,) (3, 2)"]
+    printed += ["b'\\x00\\x01' b'\\x03'", "(6,) (3, 2)", "[97 98] [1. 2.]"]
     assert done.stdout.splitlines() == printed
     assert "no attribute 'nonsense'" in done.stderr
 

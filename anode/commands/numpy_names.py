@@ -51,6 +51,7 @@ def restore() -> None:
     known.setdefault("asscalar", lambda a: a.item())
     if "newshape" not in signature(numpy.reshape).parameters:
         known["reshape"] = _renamed(numpy.reshape, newshape="shape")
+    known["fromstring"] = _of_bytes(numpy.fromstring, numpy.frombuffer)
     for kind in (numpy.ndarray, numpy.generic):
         if not hasattr(kind, "tostring"):
             _give(kind, "tostring", vars(kind)["tobytes"])
@@ -62,6 +63,19 @@ def _renamed(function: Callable[..., Any], **names: str) -> Callable[..., Any]:
     @wraps(function)
     def call(*args: Any, **keywords: Any) -> Any:
         return function(*args, **{names.get(name, name): keywords[name] for name in keywords})
+
+    return call
+
+
+def _of_bytes(parse: Callable[..., Any], view: Callable[..., Any]) -> Callable[..., Any]:
+    """`fromstring`, which without a separator takes the bytes of an array again."""
+
+    @wraps(parse)
+    def call(string: Any, dtype: Any = float, count: int = -1, sep: str = "", **more: Any) -> Any:
+        if sep:
+            return parse(string, dtype, count, sep=sep, **more)
+        data = string.encode("latin-1") if isinstance(string, str) else string
+        return view(data, dtype, count, **more).copy()
 
     return call
 
