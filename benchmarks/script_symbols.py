@@ -24,6 +24,8 @@ from typing import Any
 
 from benchmarks import served
 
+# What a file misses that is written for eager execution or TensorFlow 2.
+LATER = ("not in TensorFlow 1.15", "eager", "tf.GradientTape", "tf.function", "(step=)", ".numpy:")
 MAGIC = re.compile(r"^(\s*)([%!?].*)$", re.MULTILINE)
 
 
@@ -251,6 +253,11 @@ def report(globs: Iterable[str], repositories: Iterable[str], shown: int) -> str
     lines.append(
         f"{whole} of {total} files lack nothing ({whole / max(total, 1):.1%}), {used} uses"
     )
+    others = [line for line in lines[:-1] if any(sign in line for sign in LATER)]
+    first = total - len(others)
+    share = whole / max(first, 1)
+    lines.append(f"{whole} of {first} ({share:.1%}) without those that run eagerly or ask for more")
+    lines.append("  than TensorFlow 1.15 has")
     lines.append(f"{unread} files are not Python 3")
     lines += [f"{files:6}  {gap}" for gap, files in missing.most_common(shown)]
     return "\n".join(lines)
