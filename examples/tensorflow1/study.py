@@ -122,6 +122,8 @@ def draw(title, curves, axis, path):
     axes.set(title=title, xlabel=("epochs", "seconds of training")[axis], ylabel="test accuracy, %")
     highest = max(100 * p[2] for points in curves.values() for p in points)
     axes.set_ylim(min(90, highest - 10), min(100, highest + 1))
+    if not axis:
+        axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend()
     figure.tight_layout()
     figure.savefig(path, dpi=100)
