@@ -260,12 +260,23 @@ class BeamSearchDecoder(Decoder):
             scores = scores + apply("ExpandDims", penalty * self._coverage_weight, 2)
         return scores
 
+    def _keeps_order(self, shape: TensorShape) -> bool:
+        """Whether TensorFlow hands an array out as it is: its elements are not [batch, beam]."""
+        if shape.rank is None or shape.rank < 1:
+            return True
+        batch, width = self._static_batch, self._beam_width
+        dims = shape.as_list()
+        if batch is None or dims[0] is None:
+            return False
+        nested = len(dims) > 1 and dims[1] is not None
+        return dims[0] != batch * width or (nested and dims[:2] != [batch, width])
+
     def finalize(self, outputs: Any, final_state: Any, sequence_lengths: Any) -> tuple[Any, Any]:
         longest = apply("Cast", public("reduce_max")(final_state.lengths, axis=1), DstT="int32")
         ids = gather_tree(outputs.predicted_ids, outputs.parent_ids, longest, self._end_token)
 
         def ordered(x: Any) -> Any:
-            if not nest.is_composite(x):
+            if not nest.is_composite(x) or self._keeps_order(x.element_shape):
                 return x
             return gather_tree_from_array(x.stack(), outputs.parent_ids, final_state.lengths)
 
