@@ -16,6 +16,7 @@ from anode.frontends.tensorflow.api.contrib_scope import (
     layer_export,
     layer_format,
     layer_getter,
+    scoped,
     two_element_tuple,
 )
 from anode.frontends.tensorflow.api.initializers import Zeros
@@ -253,9 +254,8 @@ def separable_convolution2d(
     scope: Any = None,
 ) -> Any:
     """A convolution of each channel, then one that mixes them; only the first for None outputs."""
-    getter = layer_getter(_SEPARABLE)
     with vs.variable_scope(
-        scope, "SeparableConv2d", [inputs], reuse=reuse, custom_getter=getter
+        scope, "SeparableConv2d", [inputs], reuse=reuse, custom_getter=layer_getter(_SEPARABLE)
     ) as sc:
         inputs = convert_to_tensor(inputs)
         use_bias = not normalizer_fn and biases_initializer is not None
@@ -264,15 +264,8 @@ def separable_convolution2d(
                 inputs,
                 (kernel_size, depth_multiplier, stride, padding, data_format, rate),
                 (weights_initializer, weights_regularizer, trainable, variables_collections),
+                (biases_initializer, biases_regularizer) if use_bias else None,
             )
-            if use_bias:
-                outputs = _with_biases(
-                    outputs,
-                    biases_initializer,
-                    biases_regularizer,
-                    trainable,
-                    variables_collections,
-                )
         else:
             layer = layers.SeparableConv2D(
                 num_outputs,
@@ -289,22 +282,26 @@ def separable_convolution2d(
                 depthwise_regularizer=weights_regularizer,
                 pointwise_regularizer=weights_regularizer,
                 bias_regularizer=biases_regularizer,
-                trainable=trainable,
-                name=sc.name,
                 dtype=inputs.dtype.base_dtype,
-                _scope=sc,
-                _reuse=reuse,
+                **scoped(sc, reuse, trainable),
             )
             outputs = layer(inputs)
-            for weights in (layer.depthwise_kernel, layer.pointwise_kernel):
-                collect_variable(weights, variables_collections, "weights")
-            collect_variable(layer.bias, variables_collections, "biases")
+            _collect_separable(layer, variables_collections)
         return finished(
             outputs, sc.name, outputs_collections, activation_fn, normalizer_fn, normalizer_params
         )
 
 
-def _depthwise(inputs: Any, how: Sequence[Any], weights: Sequence[Any]) -> Any:
+def _collect_separable(layer: Any, collections: Any) -> None:
+    for weights in (layer.depthwise_kernel, layer.pointwise_kernel):
+        collect_variable(weights, collections, "weights")
+    collect_variable(layer.bias, collections, "biases")
+
+
+def _depthwise(
+    inputs: Any, how: Sequence[Any], weights: Sequence[Any], biases: tuple[Any, Any] | None
+) -> Any:
+    """A convolution of each channel by itself, and its biases where they are wanted."""
     kernel_size, multiplier, stride, padding, data_format, rate = how
     initializer, regularizer, trainable, collections = weights
     last = inputs.shape.as_list()[1 if data_format.startswith("NC") else 3]
@@ -318,7 +315,7 @@ def _depthwise(inputs: Any, how: Sequence[Any], weights: Sequence[Any]) -> Any:
         collections=get_variable_collections(collections, "weights"),
     )
     order = layer_format(data_format)
-    return apply(
+    outputs = apply(
         "DepthwiseConv2dNative",
         inputs,
         kernel,
@@ -328,6 +325,9 @@ def _depthwise(inputs: Any, how: Sequence[Any], weights: Sequence[Any]) -> Any:
         dilations=spread(two_element_tuple(rate), order),
         name="depthwise",
     )
+    if biases is None:
+        return outputs
+    return _with_biases(outputs, *biases, trainable, collections)
 
 
 def _with_biases(

@@ -15,6 +15,7 @@ from anode.frontends.tensorflow.api.contrib_scope import (
     get_variable_collections,
     layer_export,
     layer_getter,
+    scoped,
 )
 from anode.frontends.tensorflow.api.initializers import Ones, Zeros
 from anode.frontends.tensorflow.api.layers_norm import BatchNormCore
@@ -28,6 +29,7 @@ from anode.frontends.tensorflow.graph import (
 from anode.frontends.tensorflow.tensor_shape import TensorShape
 
 UPDATE_OPS = "update_ops"
+STARTS = {"beta": Zeros, "gamma": Ones, "moving_mean": Zeros, "moving_variance": Ones}
 
 
 class _Normalization(BatchNormCore, Layer):
@@ -56,6 +58,24 @@ def _unsupported(**options: Any) -> None:
     for name, value in options.items():
         if value is not None and value is not False:
             raise NotImplementedError(f"batch_norm({name}=) is not implemented by anode")
+
+
+def _check_format(data_format: str) -> None:
+    if data_format not in ("NHWC", "NCHW"):
+        raise ValueError("data_format has to be either NCHW or NHWC.")
+
+
+def _known_rank(inputs: Any) -> int:
+    rank: int | None = inputs.shape.rank
+    if rank is None:
+        raise ValueError(f"Inputs {inputs.name} has undefined rank.")
+    return rank
+
+
+def _of_parameters(initializers: Any, regularizers: Any) -> dict[str, Any]:
+    """The layer's arguments for how its parameters begin and what regularises them."""
+    starts = {f"{name}_initializer": initializers.get(name) or STARTS[name]() for name in STARTS}
+    return starts | {f"{name}_regularizer": regularizers.get(name) for name in ("beta", "gamma")}
 
 
 @layer_export("batch_norm")
@@ -90,45 +110,28 @@ def batch_norm(
     The updates of the moving averages go to `updates_collections`; None makes the result wait for
     them. Raises NotImplementedError for batch weights, renormalisation and adjustment.
     """
-    _unsupported(
-        batch_weights=batch_weights,
-        renorm=renorm,
-        renorm_clipping=renorm_clipping,
-        adjustment=adjustment,
-    )
-    if data_format not in ("NHWC", "NCHW"):
-        raise ValueError("data_format has to be either NCHW or NHWC.")
+    _unsupported(batch_weights=batch_weights, renorm=renorm, adjustment=adjustment)
+    _check_format(data_format)
     with vs.variable_scope(
         scope, "BatchNorm", [inputs], reuse=reuse, custom_getter=layer_getter()
     ) as sc:
         inputs = convert_to_tensor(inputs)
-        rank = inputs.shape.rank
-        if rank is None:
-            raise ValueError(f"Inputs {inputs.name} has undefined rank.")
+        rank = _known_rank(inputs)
         flat = rank == 2 and fused is not False
-        made, regularizers = param_initializers or {}, param_regularizers or {}
         layer = _Normalization(
             axis=1 if data_format == "NCHW" else -1,
             momentum=decay,
             epsilon=epsilon,
             center=center,
             scale=scale,
-            beta_initializer=made.get("beta") or Zeros(),
-            gamma_initializer=made.get("gamma") or Ones(),
-            moving_mean_initializer=made.get("moving_mean") or Zeros(),
-            moving_variance_initializer=made.get("moving_variance") or Ones(),
-            beta_regularizer=regularizers.get("beta"),
-            gamma_regularizer=regularizers.get("gamma"),
+            **_of_parameters(param_initializers or {}, param_regularizers or {}),
             fused=None if flat or (rank == 4 and fused is not False) else False,
             beta_first=rank == 2 or updates_collections != UPDATE_OPS or zero_debias_moving_mean,
             zero_debias=zero_debias_moving_mean,
-            trainable=trainable,
-            name=sc.name,
-            _scope=sc,
-            _reuse=reuse,
+            **scoped(sc, reuse, trainable),
         )
         outputs = _applied(layer, inputs, is_training, flat)
-        for name in ("beta", "gamma", "moving_mean", "moving_variance"):
+        for name in STARTS:
             collect_variable(getattr(layer, name), variables_collections, name)
         outputs = _updated(outputs, layer.pending, updates_collections)
         outputs.set_shape(inputs.shape)
@@ -199,9 +202,7 @@ def layer_norm(
     """Each example with mean 0 and variance 1 over its axes. Source: Ba et al. 2016."""
     with vs.variable_scope(scope, "LayerNorm", [inputs], reuse=reuse) as sc:
         inputs = convert_to_tensor(inputs)
-        shape, rank = inputs.shape, inputs.shape.rank
-        if rank is None:
-            raise ValueError(f"Inputs {inputs.name} has undefined rank.")
+        shape, rank = inputs.shape, _known_rank(inputs)
         begin = begin_norm_axis + rank if begin_norm_axis < 0 else begin_norm_axis
         if begin_params_axis >= rank or begin >= rank:
             raise ValueError(
@@ -243,11 +244,8 @@ def instance_norm(
     """Each channel of each example with mean 0 and variance 1. Source: Ulyanov et al. 2016."""
     with vs.variable_scope(scope, "InstanceNorm", [inputs], reuse=reuse) as sc:
         inputs = convert_to_tensor(inputs)
-        rank = inputs.shape.rank
-        if rank is None:
-            raise ValueError(f"Inputs {inputs.name} has undefined rank.")
-        if data_format not in ("NHWC", "NCHW"):
-            raise ValueError("data_format has to be either NCHW or NHWC.")
+        rank = _known_rank(inputs)
+        _check_format(data_format)
         axis = 1 if data_format == "NCHW" else rank - 1
         channels = inputs.shape.as_list()[axis]
         names = [("beta", center, Zeros()), ("gamma", scale, Ones())]

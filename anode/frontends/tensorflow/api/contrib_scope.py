@@ -169,6 +169,11 @@ def layer_format(data_format: str | None) -> str:
     return "channels_first" if data_format and data_format.startswith("NC") else "channels_last"
 
 
+def scoped(scope: Any, reuse: Any, trainable: bool) -> dict[str, Any]:
+    """What makes the variables of a layer those of a scope that is open."""
+    return {"trainable": trainable, "name": scope.name, "_scope": scope, "_reuse": reuse}
+
+
 def finished(
     outputs: Any,
     scope: str,

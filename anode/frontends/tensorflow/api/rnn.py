@@ -412,13 +412,7 @@ def raw_rnn(
         inputs = nest.map_structure(convert_to_tensor, inputs)
         batch = size_at(nest.flatten(inputs)[0], 0)
         like, zeros = _emitted(cell, emit, inputs, batch)
-        arrays = nest.pack_sequence_as(
-            like,
-            [
-                TensorArray(z.dtype, size=0, dynamic_size=True, element_shape=z.shape)
-                for z in nest.flatten(zeros)
-            ],
-        )
+        arrays = _arrays(like, zeros)
         has_loop_state = loop_state is not None
         loop_state = loop_state if has_loop_state else convert_to_tensor(0)
 
@@ -451,6 +445,15 @@ def raw_rnn(
             going, body, [time, finished, inputs, arrays, state, loop_state]
         )
     return arrays, state, loop_state if has_loop_state else None
+
+
+def _arrays(like: Any, zeros: Any) -> Any:
+    """An empty TensorArray for each part of what a raw_rnn emits, in its structure."""
+    made = [
+        TensorArray(z.dtype, size=0, dynamic_size=True, element_shape=z.shape)
+        for z in nest.flatten(zeros)
+    ]
+    return nest.pack_sequence_as(like, made)
 
 
 def _emitted(cell: Any, emit: Any, inputs: Any, batch: Any) -> tuple[Any, Any]:

@@ -99,8 +99,7 @@ def create_train_op(
     check_numerics: bool = True,
 ) -> Any:
     """The loss, after a step of the optimiser and the updates of UPDATE_OPS."""
-    if isinstance(global_step, int) and global_step == USE_DEFAULT:
-        global_step = public("train.get_or_create_global_step")()
+    global_step = _global_step(_is_default(global_step), global_step)
     updates = get_collection("update_ops") if update_ops is None else list(update_ops)
     if updates:
         total_loss = with_dependencies([group(*dict.fromkeys(updates))], total_loss)
@@ -143,8 +142,10 @@ def train_step(
     return loss, bool(sess.run(stop)) if stop is not None else False
 
 
-def _step_options(global_step: Any, every: int, number_of_steps: Any) -> dict[str, Any]:
-    """What `train_step` looks at: whether to log, whether to stop."""
+def _options(given: Any, global_step: Any, every: int, number_of_steps: Any) -> Any:
+    """What `train_step` looks at, unless it is given: whether to log, whether to stop."""
+    if not _is_default(given):
+        return given
     options = {}
     if number_of_steps:
         options["should_stop"] = apply("GreaterEqual", global_step, number_of_steps)
@@ -185,28 +186,16 @@ def train(
 ) -> Any:
     """Run a training operation until `number_of_steps`; the last loss.
 
-    Checkpoints and summaries are written to `logdir` by a Supervisor. `startup_delay_steps` is for
-    workers beside the chief, which the Supervisor refuses; threads that still run at the end are
-    an error unless `ignore_live_threads`.
+    A Supervisor writes checkpoints and summaries to `logdir`, and refuses workers beside the chief,
+    which alone `startup_delay_steps` is for.
     """
-    if train_op is None:
-        raise ValueError("train_op cannot be None.")
-    for name, value in (
-        ("sync_optimizer", sync_optimizer),
-        ("trace_every_n_steps", trace_every_n_steps),
-    ):
-        if value is not None:
-            raise NotImplementedError(f"slim.learning.train({name}=) is not implemented by anode")
-    graph = graph or get_default_graph()
     if logdir is None and summary_op not in (USE_DEFAULT, None):
         raise ValueError("Cannot provide summary_op because logdir=None")
+    _check(train_op, sync_optimizer=sync_optimizer, trace_every_n_steps=trace_every_n_steps)
+    graph = graph or get_default_graph()
     with graph.as_default():
-        if global_step is None:
-            global_step = public("train.get_or_create_global_step")()
-        kwargs = train_step_kwargs
-        if isinstance(kwargs, int) and kwargs == USE_DEFAULT:
-            kwargs = _step_options(global_step, log_every_n_steps, number_of_steps)
-        merged = isinstance(summary_op, int) and summary_op == USE_DEFAULT
+        global_step = _global_step(global_step is None, global_step)
+        kwargs = _options(train_step_kwargs, global_step, log_every_n_steps, number_of_steps)
         supervisor = public("train.Supervisor")(
             graph=graph,
             is_chief=is_chief,
@@ -215,7 +204,7 @@ def train(
             init_feed_dict=init_feed_dict,
             local_init_op=local_init_op,
             ready_op=ready_op,
-            summary_op=public("summary.merge_all")() if merged else summary_op,
+            summary_op=_summary(summary_op),
             summary_writer=summary_writer,
             global_step=global_step,
             saver=saver or public("train.Saver")(),
@@ -223,23 +212,37 @@ def train(
             save_model_secs=save_interval_secs,
             init_fn=init_fn,
         )
-    with supervisor.managed_session(
-        master, start_standard_services=False, config=session_config
-    ) as session:
-        if session_wrapper is not None:
-            session = session_wrapper(session)
-        loss = _train_steps(
-            supervisor, session, (train_step_fn, train_op, global_step, kwargs), is_chief, logdir
-        )
-        supervisor.stop(ignore_live_threads=ignore_live_threads)
-        return loss
+    with supervisor.managed_session(master, session_config, False) as session:
+        session = session if session_wrapper is None else session_wrapper(session)
+        step = (train_step_fn, train_op, global_step, kwargs)
+        return _train_steps(supervisor, session, step, logdir, ignore_live_threads)
+
+
+def _summary(summary_op: Any) -> Any:
+    return public("summary.merge_all")() if _is_default(summary_op) else summary_op
+
+
+def _global_step(make: bool, given: Any) -> Any:
+    return public("train.get_or_create_global_step")() if make else given
+
+
+def _is_default(value: Any) -> bool:
+    return isinstance(value, int) and value == USE_DEFAULT
+
+
+def _check(train_op: Any, **unsupported: Any) -> None:
+    if train_op is None:
+        raise ValueError("train_op cannot be None.")
+    for name, value in unsupported.items():
+        if value is not None:
+            raise NotImplementedError(f"slim.learning.train({name}=) is not implemented by anode")
 
 
 def _train_steps(
-    supervisor: Any, session: Any, step: tuple[Any, ...], is_chief: bool, logdir: str | None
+    supervisor: Any, session: Any, step: tuple[Any, ...], logdir: str | None, ignore_live: bool
 ) -> Any:
     function, train_op, global_step, kwargs = step
-    if is_chief and logdir:
+    if supervisor.is_chief and logdir:
         supervisor.start_standard_services(session)
     supervisor.start_queue_runners(session)
     total_loss: Any = None
@@ -255,6 +258,7 @@ def _train_steps(
     if logdir and supervisor.is_chief:
         public("logging.info")("Finished training! Saving model to disk.")
         supervisor.saver.save(session, supervisor.save_path, global_step=supervisor.global_step)
+    supervisor.stop(ignore_live_threads=ignore_live)
     return total_loss
 
 
