@@ -1,7 +1,8 @@
 """CRC-32C (Castagnoli), the checksum of TensorFlow's files.
 
 With the package `crc32c` it runs at memory speed. Without it, long data are folded: rows of words
-are added up (a CRC is linear), each row moved past the next by tables, until one row is left.
+are added up (a CRC is linear), each row moved past the next by tables, until one row is left. In
+shorter data each byte's part of the CRC is looked up by its place, and the parts are added up.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _POLYNOMIAL = 0x82F63B78  # reflected
 _LANES = 4096  # words in a row: 16 KB, so that a row and its tables stay in cache
+_BLOCK = 1024  # bytes whose places have a table
 _MASK_DELTA = 0xA282EAD8
 
 
@@ -48,14 +50,41 @@ def _implementation() -> Callable[[Bytes, int], int]:
 def folded_crc32c(data: Bytes, crc: int = 0) -> int:
     """The CRC-32C by NumPy, without any package."""
     register, view = crc ^ 0xFFFFFFFF, memoryview(data).cast("B")
-    if len(view) >= 2048:
-        words = np.frombuffer(view[: len(view) // 4 * 4], "<u4")
+    row = 4 * _LANES
+    if len(view) >= row:
+        words = np.frombuffer(view[: len(view) // row * row], "<u4")
         register = _fold(words, register)
         view = view[words.nbytes :]
+    if len(view) >= 64:
+        return _by_place(np.frombuffer(view, np.uint8), register) ^ 0xFFFFFFFF
     table = _byte_table()
     for byte in view:
         register = register >> 8 ^ table[(register ^ byte) & 0xFF]
     return register ^ 0xFFFFFFFF
+
+
+def _by_place(data: np.ndarray, register: int) -> int:
+    """The register after `data` u8, block by block; only the first block may be shorter."""
+    places, starts = _place_table()
+    begin = 0
+    for end in range(len(data) % _BLOCK or _BLOCK, len(data) + 1, _BLOCK):
+        block = data[begin:end].copy()
+        entered = min(4, len(block))  # bytes of the register that the block uses up
+        block[:entered] ^= np.frombuffer(register.to_bytes(4, "little"), np.uint8)[:entered]
+        parts = places[starts[begin - end :] + block]
+        register = register >> 8 * entered ^ int(np.bitwise_xor.reduce(parts))
+        begin = end
+    return register
+
+
+@cache
+def _place_table() -> tuple[np.ndarray, np.ndarray]:
+    """What each value of a byte adds at each place of a block; and where each place begins."""
+    last = np.array(_byte_table(), np.uint32)
+    rows = [last]
+    for _ in range(_BLOCK - 1):
+        rows.append(rows[-1] >> np.uint32(8) ^ last[rows[-1] & 0xFF])
+    return np.concatenate(rows[::-1]), np.arange(0, 256 * _BLOCK, 256)
 
 
 @cache
@@ -69,25 +98,15 @@ def _byte_table() -> tuple[int, ...]:
 
 
 def _fold(words: np.ndarray, register: int) -> int:
-    """The register after `words`: rows first, then what is left is halved until it is one word."""
-    rows = len(words) // _LANES
-    if rows:
-        row = words[:_LANES].copy()
-        row[0] ^= np.uint32(register)
-        low, high = _wide_tables(_LANES)
-        for i in range(1, rows):
-            halves = row.view(np.uint16)
-            row = low[halves[0::2]] ^ high[halves[1::2]]
-            row ^= words[i * _LANES : (i + 1) * _LANES]
-        register = _halve(row)
-    rest = words[rows * _LANES :]
-    size = 1 << max(len(rest).bit_length() - 1, 0)
-    while len(rest):
-        part, rest = rest[:size].copy(), rest[size:]
-        part[0] ^= np.uint32(register)
-        register = _halve(part)
-        size = 1 << max(len(rest).bit_length() - 1, 0)
-    return register
+    """The register after whole rows of words."""
+    row = words[:_LANES].copy()
+    row[0] ^= np.uint32(register)
+    low, high = _wide_tables(_LANES)
+    for start in range(_LANES, len(words), _LANES):
+        halves = row.view(np.uint16)
+        row = low[halves[0::2]] ^ high[halves[1::2]]
+        row ^= words[start : start + _LANES]
+    return _halve(row)
 
 
 def _halve(words: np.ndarray) -> int:
