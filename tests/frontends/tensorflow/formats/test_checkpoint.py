@@ -126,7 +126,7 @@ def test_snappy():
             leveldb.snappy(bad)
 
 
-@pytest.mark.parametrize("size", [0, 1, 9, 2047, 2048, 16383, 16384, 16388, 50001])
+@pytest.mark.parametrize("size", [0, 1, 9, 64, 1023, 1024, 1027, 3136, 16383, 16384, 16388, 50001])
 def test_crc(size):
     data = np.random.default_rng(size).bytes(size)
     table, register = crc32c._byte_table(), 0xFFFFFFFF
