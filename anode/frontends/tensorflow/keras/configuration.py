@@ -74,8 +74,7 @@ def functional_config(network: Any) -> dict[str, Any]:
     layers = []
     for layer in network.layers:
         nodes = [n for n in layer._inbound_nodes if n in inside]
-        entry = serialize_keras_object(layer)
-        entry["name"] = layer.name
+        entry = {"name": layer.name, **serialize_keras_object(layer)}
         skip = type(layer).__name__ == "InputLayer"
         entry["inbound_nodes"] = [] if skip else [_node_config(n, place) for n in nodes]
         layers.append(entry)

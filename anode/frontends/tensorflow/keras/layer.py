@@ -433,6 +433,10 @@ class InputLayer(Layer):
         self._note([], [input_tensor], {})
         self._inbound_nodes[0].inputs = [input_tensor]
 
+    @property
+    def output_shape(self) -> Any:
+        return [shape_of(t) for t in self._inbound_nodes[0].output_tensors]
+
     def _placeholder(self, sparse: bool) -> Any:
         if sparse:
             from anode.frontends.tensorflow.modules import tensorflow as tf

@@ -37,7 +37,7 @@ class _Conv(ConvCore, Configured):
         super().__init__(**self._keras_options(given))
 
 
-class _Transpose(ConvTransposeCore, _Conv):
+class _Transpose(ConvTransposeCore, Configured):
     """The gradient of a convolution by its input, as a layer that enlarges."""
 
     order = ("filters", "kernel_size", "strides", "padding", "output_padding", "data_format")
@@ -45,9 +45,9 @@ class _Transpose(ConvTransposeCore, _Conv):
     config = (*CONV[:4], "output_padding", *CONV[4:], *WEIGHTED)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        given = {**self.defaults, **dict(zip(self.order, args, strict=False)), **kwargs}
+        given = {**_Conv.defaults, **dict(zip(self.order, args, strict=False)), **kwargs}
         given["data_format"] = given.get("data_format") or state.image_data_format()
-        ConvTransposeCore.__init__(self, **self._keras_options(given))
+        super().__init__(**self._keras_options(given))
 
 
 _SEPARATE = tuple(
@@ -107,12 +107,13 @@ class _Depthwise(_Conv):
         "bias_constraint",
     )
     config = (*order[:3], "depth_multiplier", *order[4:])
-    defaults = {"depthwise_initializer": "glorot_uniform"}
+    defaults = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         given = {**self.defaults, **dict(zip(self.order, args, strict=False)), **kwargs}
         self.__dict__["depth_multiplier"] = given.pop("depth_multiplier", 1)
-        own = {k: given.pop(k, None) for k in list(given) if k.startswith("depthwise_")}
+        own: dict[str, Any] = {"depthwise_initializer": "glorot_uniform"}
+        own |= {k: given.pop(k, None) for k in list(given) if k.startswith("depthwise_")}
         super().__init__(filters=None, **given)
         for kind in ("initializer", "regularizer", "constraint"):
             value = own.get(f"depthwise_{kind}")
