@@ -20,14 +20,14 @@ REFUSALS = ("NotImplementedError", "UnsupportedOp")
 # Functions whose ** are names that the script chooses, or keywords of another function.
 FREE = ("arg_scope", "HParams", "repeat", "stack", "make_template", "slim.dataset.Dataset")
 # Keywords without an effect here, because what they steer does not exist: placement on devices,
-# locks around in-place writes, threads of TensorFlow's executor, the memory of its loops, and the
+# locks around in-place writes, threads of TensorFlow's executor, its compiler, memory of loops, the
 # order in which it adds gradients or takes elements as they come.
 NO_CONCERN = frozenset(
     (
         *("allow_soft_placement", "caching_device", "colocate_gradients_with_ops", "container"),
         *("device", "log_device_placement", "shared_name", "use_locking", "use_resource"),
         *("num_parallel_batches", "num_parallel_calls", "num_threads", "parallel_iterations"),
-        *("clear_after_read", "swap_memory", "protocol"),
+        *("clear_after_read", "swap_memory", "protocol", "compile_ops"),
         *("aggregation_method", "gate_gradients", "sloppy"),
     )
 )

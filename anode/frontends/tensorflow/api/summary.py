@@ -20,7 +20,7 @@ from anode.frontends.tensorflow.graph import (
     get_default_graph,
     name_scope,
 )
-from anode.frontends.tensorflow.opdef import export
+from anode.frontends.tensorflow.opdef import export, renamed
 
 _NOT_IN_TAGS = re.compile(r"[^-/\w\.]")
 
@@ -81,6 +81,7 @@ def histogram(name: str, values: Any, collections: Any = None, family: str | Non
 
 
 @export("summary.image")
+@renamed(max_images="max_outputs")
 def image(
     name: str,
     tensor: Any,
