@@ -156,10 +156,10 @@ def poisson(y_true: Any, y_pred: Any) -> Any:
 
 @_loss("cosine", "cosine_similarity")
 def cosine_proximity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
-    """Minus the cosine of the angle between targets and predictions."""
+    """The cosine of the angle between targets and predictions; 1.15 has it without a minus."""
     y_true, y_pred = _pair(y_true, y_pred)
     y_true, y_pred = tf.nn.l2_normalize(y_true, axis), tf.nn.l2_normalize(y_pred, axis)
-    return -tf.reduce_sum(y_true * y_pred, axis=axis)
+    return tf.reduce_sum(y_true * y_pred, axis=axis)
 
 
 # objects

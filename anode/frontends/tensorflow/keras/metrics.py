@@ -334,7 +334,7 @@ class CosineSimilarity(MeanMetricWrapper):
 
 
 def _cosine(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
-    return -losses.cosine_proximity(y_true, y_pred, axis)
+    return losses.cosine_proximity(y_true, y_pred, axis)
 
 
 @export("keras.metrics.RootMeanSquaredError")
