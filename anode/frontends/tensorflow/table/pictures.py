@@ -214,24 +214,25 @@ def _(image: Array, *, compression: int) -> bytes:
 # boxes: each (top, left, bottom, right)
 
 
-def overlaps(boxes: Array) -> Array:
-    """Intersection over union of all pairs."""
-    low, high = np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])
-    sides = np.minimum(high[:, None], high) - np.maximum(low[:, None], low)
+def overlaps(low: Array, high: Array, at: int, others: Array) -> Array:
+    """Intersection over union of the box `at`, from low to high corner, and others."""
+    sides = np.minimum(high[others], high[at]) - np.maximum(low[others], low[at])
     common = sides.clip(0).prod(-1)
-    area = (high - low).prod(-1)
-    union = area[:, None] + area - common
-    return np.where((area[:, None] > 0) & (area > 0), common / np.where(union > 0, union, 1), 0)
+    own, area = (high[at] - low[at]).prod(), (high[others] - low[others]).prod(-1)
+    union = area + own - common
+    return np.where((area > 0) & (own > 0), common / np.where(union > 0, union, 1), 0)
 
 
-def suppressed(pairs: Array, scores: Array, most: int, threshold: float, least: float) -> Array:
+def suppressed(boxes: Array, scores: Array, most: int, threshold: float, least: float) -> Array:
     """The best boxes, none of which overlaps a better one by more than the threshold."""
+    low, high = np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])
     kept: list[int] = []
-    for i in np.argsort(-scores, kind="stable").tolist():
-        if len(kept) == most or scores[i] <= least:
-            break
-        if not (pairs[i, kept] > threshold).any():
-            kept.append(i)
+    left = np.argsort(-scores, kind="stable")
+    left = left[~(scores[left] <= least)]
+    while len(left) and len(kept) < most:
+        best, left = int(left[0]), left[1:]
+        kept.append(best)
+        left = left[~(overlaps(low, high, best, left) > threshold)]
     return np.array(kept, np.int32)
 
 
@@ -246,7 +247,7 @@ def _vector(op: Any) -> list[Any]:
     iou_threshold=0.5,
 )
 def _(boxes: Array, scores: Array, max_output_size: Array, *, iou_threshold: float) -> Array:
-    return suppressed(overlaps(boxes), scores, int(max_output_size), iou_threshold, -np.inf)
+    return suppressed(boxes, scores, int(max_output_size), iou_threshold, -np.inf)
 
 
 @host(
@@ -255,7 +256,7 @@ def _(boxes: Array, scores: Array, max_output_size: Array, *, iou_threshold: flo
     shape=_vector,
 )
 def _(boxes: Array, scores: Array, max_output_size: Array, iou_threshold: Array) -> Array:
-    return suppressed(overlaps(boxes), scores, int(max_output_size), float(iou_threshold), -np.inf)
+    return suppressed(boxes, scores, int(max_output_size), float(iou_threshold), -np.inf)
 
 
 @host(
@@ -271,7 +272,7 @@ def _(
     score_threshold: Array,
 ) -> Array:
     least, threshold = float(score_threshold), float(iou_threshold)
-    return suppressed(overlaps(boxes), scores, int(max_output_size), threshold, least)
+    return suppressed(boxes, scores, int(max_output_size), threshold, least)
 
 
 @host(
@@ -291,7 +292,7 @@ def _(
     pad_to_max_output_size: bool,
 ) -> tuple[Array, Array]:
     most, least = int(max_output_size), float(score_threshold)
-    kept = suppressed(overlaps(boxes), scores, most, float(iou_threshold), least)
+    kept = suppressed(boxes, scores, most, float(iou_threshold), least)
     count = np.array(len(kept), np.int32)
     return (np.pad(kept, (0, most - len(kept))) if pad_to_max_output_size else kept), count
 
