@@ -38,7 +38,7 @@ def test_dense_in_order_of_names(tf):
     buckets = fc.bucketized_column(fc.numeric_column("n"), [0.0, 1.0, 2.0])
     words = fc.categorical_column_with_vocabulary_list("a", ["x", "z"], num_oov_buckets=1)
     found = layer(tf, [number, buckets, fc.indicator_column(words)])
-    indicator, one_hot, value = found[:, :3], found[:, 3:7], found[:, 7]
+    indicator, value, one_hot = found[:, :3], found[:, 3], found[:, 4:]
     assert indicator[:, :2].tolist() == [[1, 0], [0, 1]]
     assert one_hot.tolist() == [[0, 1, 0, 0], [0, 0, 0, 1]]
     assert value.tolist() == [1, 5]
