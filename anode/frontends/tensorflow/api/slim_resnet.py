@@ -1,4 +1,4 @@
-"""tf.contrib.slim.nets: residual networks, He et al. 2015 and 2016 (arXiv 1512.03385, 1603.05027)."""
+"""tf.contrib.slim.nets: residual networks. Source: He et al. 2015 and 2016, arXiv 1603.05027."""
 
 from __future__ import annotations
 

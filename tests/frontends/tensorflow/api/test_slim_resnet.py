@@ -42,7 +42,7 @@ def test_a_small_network(tf: Any, version: int, logits: list[float]) -> None:
 def test_the_variables_of_the_deep_one(tf: Any) -> None:
     nets = tf.contrib.slim.nets.resnet_v1
     with tf.contrib.slim.arg_scope(nets.resnet_arg_scope()):
-        features, ends = nets.resnet_v1_50(tf.zeros([1, 64, 64, 3]))
+        features, _ = nets.resnet_v1_50(tf.zeros([1, 64, 64, 3]))
     assert features.shape.as_list() == [1, 1, 1, 2048]
     assert tf.global_variables()[0].name == "resnet_v1_50/conv1/weights:0"
     assert len(tf.global_variables()) == 265
