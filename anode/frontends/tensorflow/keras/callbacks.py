@@ -277,7 +277,7 @@ class _Monitor(Callback):
     def _warn(self, what: str, logs: Any) -> None:
         from anode.frontends.tensorflow.api import logging
 
-        logging.warning(  # type: ignore[attr-defined]
+        logging.warning(
             f"{what} conditioned on metric `{self.monitor}` which is not available. Available "
             f"metrics are: {','.join(logs or ())}"
         )

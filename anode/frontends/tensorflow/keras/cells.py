@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from anode.frontends.tensorflow.keras import backend as K
 from anode.frontends.tensorflow.keras import options, state
@@ -43,7 +43,7 @@ class Cell(Configured):
 
     gates = 1
     order: tuple[str, ...] = ("units", "activation", *COMMON)
-    defaults: dict[str, Any] = {**DEFAULTS, "activation": "tanh"}
+    defaults: ClassVar[dict[str, Any]] = {**DEFAULTS, "activation": "tanh"}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         given = {**self.defaults, **dict(zip(self.order, args, strict=False))}
@@ -54,10 +54,13 @@ class Cell(Configured):
         self.recurrent_dropout = min(1.0, max(0.0, self.recurrent_dropout))
         self._dropped: dict[str, Any] = {}
 
-    config = property(lambda self: self.order)  # type: ignore[assignment]
+    config = property(lambda self: self.order)
     units: int
     dropout: float
     recurrent_dropout: float
+    use_bias: bool
+    activation: Any
+    bias_initializer: Any
 
     @property
     def state_size(self) -> Any:
@@ -144,6 +147,8 @@ class GRUCell(Cell):
     """Gated recurrent unit. Source: Cho et al. 2014; `reset_after` is cuDNN's form."""
 
     gates = 3
+    reset_after: bool
+    recurrent_activation: Any
     order = (
         "units",
         "activation",
@@ -152,7 +157,7 @@ class GRUCell(Cell):
         "implementation",
         "reset_after",
     )
-    defaults = {
+    defaults: ClassVar[dict[str, Any]] = {
         **DEFAULTS,
         "activation": "tanh",
         "recurrent_activation": "hard_sigmoid",
@@ -199,6 +204,8 @@ class LSTMCell(Cell):
     """Long short-term memory. Source: Hochreiter and Schmidhuber 1997."""
 
     gates = 4
+    unit_forget_bias: bool
+    recurrent_activation: Any
     order = (
         "units",
         "activation",
@@ -208,7 +215,7 @@ class LSTMCell(Cell):
         *COMMON[4:],
         "implementation",
     )
-    defaults = {
+    defaults: ClassVar[dict[str, Any]] = {
         **DEFAULTS,
         "activation": "tanh",
         "recurrent_activation": "hard_sigmoid",

@@ -59,8 +59,9 @@ def listed(values: Any, names: Sequence[str], what: str) -> list[Any]:
     if len(found) != len(names):
         raise ValueError(
             f"Error when checking model {what}: the list of Numpy arrays that you are passing to "
-            f"your model is not the size the model expected. Expected to see {len(names)} array(s), "
-            f"but instead got the following list of {len(found)} arrays: {str(found)[:200]}"
+            f"your model is not the size the model expected. Expected to see {len(names)} array(s), "  # noqa: E501
+            f"but instead got the following list of {len(found)} arrays: "
+            f"{str(found)[:200]}"
         )
     return [_array(item) for item in found]
 
@@ -150,8 +151,12 @@ def _check_target(output: Any, array: Any) -> None:
 
 
 _CHECKED = frozenset(
-    ["mean_squared_error", "binary_crossentropy", "categorical_crossentropy"]
-    + ["sparse_categorical_crossentropy"]
+    [
+        "mean_squared_error",
+        "binary_crossentropy",
+        "categorical_crossentropy",
+        "sparse_categorical_crossentropy",
+    ]  # noqa: E501
 )
 
 

@@ -324,7 +324,7 @@ class Layer(layers_base.Layer):
         )
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """The shape of the output, from a trial call on placeholders where nothing else is known."""
+        """The shape of the output, by a trial call on placeholders if nothing else is known."""  # noqa: E501
         from anode.frontends.tensorflow.core import Graph
 
         if type(self).call is Layer.call:
@@ -409,7 +409,8 @@ class InputLayer(Layer):
             raise ValueError("Unrecognized keyword arguments:", kwargs.keys())
         if batch_shape is not None and input_shape is not None:
             raise ValueError(
-                "Only provide the input_shape OR batch_input_shape argument to InputLayer, not both at the same time."
+                "Only provide the input_shape OR batch_input_shape argument to InputLayer, not both "
+                "at the same time."  # noqa: E501
             )
         if batch_shape is not None:
             batch_size, input_shape = batch_shape[0], tuple(batch_shape[1:])
@@ -426,7 +427,8 @@ class InputLayer(Layer):
                 input_shape = tuple(input_shape.as_list())
             elif isinstance(input_shape, int):
                 input_shape = (input_shape,)
-            self._batch_input_shape = None if input_shape is None else (batch_size, *input_shape)
+            whole = None if input_shape is None else (batch_size, *input_shape)
+            self._batch_input_shape = whole
             input_tensor = self._placeholder(sparse)
         else:
             self._batch_input_shape = shape_of(input_tensor)
@@ -471,11 +473,13 @@ def Input(
         raise ValueError("Unrecognized keyword arguments:", kwargs.keys())
     if shape is not None and batch_shape is not None:
         raise ValueError(
-            "Only provide the `shape` OR `batch_shape` argument to Input, not both at the same time."
+            "Only provide the `shape` OR `batch_shape` argument to Input, not both at the same "
+            "time."  # noqa: E501
         )
     if batch_shape is None and shape is None and tensor is None:
         raise ValueError(
-            "Please provide to Input either a `shape` or a `tensor` argument. Note that `shape` does not include the batch dimension."
+            "Please provide to Input either a `shape` or a `tensor` argument. Note that `shape` does "
+            "not include the batch dimension."  # noqa: E501
         )
     where: dict[str, Any] = (
         {"batch_input_shape": tuple(batch_shape)}

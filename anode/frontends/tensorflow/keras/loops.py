@@ -14,9 +14,23 @@ from anode.frontends.tensorflow.keras.data import Batch
 from anode.frontends.tensorflow.keras.layer import single
 
 FIT = frozenset(
-    ["x", "y", "batch_size", "epochs", "verbose", "callbacks", "validation_split"]
-    + ["validation_data", "shuffle", "class_weight", "sample_weight", "initial_epoch"]
-    + ["steps_per_epoch", "validation_steps", "validation_freq"]
+    [
+        "x",
+        "y",
+        "batch_size",
+        "epochs",
+        "verbose",
+        "callbacks",
+        "validation_split",
+        "validation_data",
+        "shuffle",
+        "class_weight",
+        "sample_weight",
+        "initial_epoch",
+        "steps_per_epoch",
+        "validation_steps",
+        "validation_freq",
+    ]  # noqa: E501
 )
 
 

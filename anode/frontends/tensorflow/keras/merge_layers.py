@@ -147,9 +147,6 @@ class Concatenate(_Merge):
                 full.append(tf.expand_dims(item, -1))
             else:
                 full.append(item)
-        axis = self.axis % inputs[0].shape.rank
-        if axis == inputs[0].shape.rank - 1:
-            full = [m if m.shape.rank else m for m in full]
         return tf.reduce_all(tf.concat(full, axis=self.axis), axis=-1)
 
 

@@ -231,7 +231,9 @@ class MeanMetricWrapper(Mean):
         super().__init__(name or fn.__name__, dtype)
         self._fn, self._fn_kwargs = fn, kwargs
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+    def update_state(  # type: ignore[override]
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> Any:
         y_pred = convert_to_tensor(y_pred)
         y_true = convert_to_tensor(y_true)
         values = self._fn(y_true, y_pred, **self._fn_kwargs)
@@ -344,7 +346,9 @@ class RootMeanSquaredError(Mean):
     def __init__(self, name: str = "root_mean_squared_error", dtype: Any = None) -> None:
         super().__init__(name, dtype)
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+    def update_state(  # type: ignore[override]
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> Any:
         y_pred = tf.cast(y_pred, self._dtype)
         squares = tf.squared_difference(y_pred, tf.cast(y_true, self._dtype))
         return super().update_state(squares, sample_weight)

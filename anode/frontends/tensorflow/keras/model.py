@@ -157,7 +157,8 @@ class Model(Network):
     def metrics_names(self) -> list[str]:
         if not self._compiled:
             raise ValueError(
-                "You must compile a model before training/testing. Use `model.compile(optimizer, loss)`."
+                "You must compile a model before training/testing. Use "
+                "`model.compile(optimizer, loss)`."  # noqa: E501
             )
         return ["loss", *(m.name for m in self._stateful())]
 
@@ -309,7 +310,7 @@ class Model(Network):
     def _check_compiled(self) -> None:
         if not self._compiled:
             raise RuntimeError(
-                "You must compile your model before training/testing. Use `model.compile(optimizer, "
+                "You must compile your model before training/testing. Use `model.compile(optimizer, "  # noqa: E501
                 "loss)`."
             )
 
@@ -517,7 +518,8 @@ def metrics_of(given: Any, names: Sequence[str]) -> list[list[Any]]:
         return [list(f) if isinstance(f, (list, tuple)) else [f] for f in given]
     if not isinstance(given, (list, tuple)):
         raise TypeError(
-            f"Type of `metrics` argument not understood. Expected a list or dictionary, found: {given}"
+            "Type of `metrics` argument not understood. Expected a list or dictionary, found: "
+            f"{given}"  # noqa: E501
         )
     return [list(given) for _ in names]
 

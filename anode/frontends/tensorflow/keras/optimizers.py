@@ -47,7 +47,8 @@ class Optimizer:
             if isinstance(value, (int, float)) and value < 0:
                 raise ValueError(f"Expected {key} >= 0, received: {value}")
         self.__dict__["_hyper"] = {}
-        self._name, self._slots = name, {}
+        self._name = name
+        self._slots: dict[Any, Any] = {}
         self._iterations: Any = None
         self._weights: list[Any] = []
         for clip in ("clipnorm", "clipvalue"):

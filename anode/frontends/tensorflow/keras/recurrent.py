@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -271,7 +271,7 @@ class _Recurrent(RNN):
     """A recurrent layer of one kind of cells, whose options are its own."""
 
     cell_class: Any = None
-    more_defaults: dict[str, Any] = {}
+    more_defaults: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         order = self.cell_class.order
@@ -338,11 +338,14 @@ class LSTM(_Recurrent):
 class CuDNNLSTM(LSTM):
     """LSTM with sigmoid gates; anode runs it on any device."""
 
-    more_defaults = {"recurrent_activation": "sigmoid"}
+    more_defaults: ClassVar[dict[str, Any]] = {"recurrent_activation": "sigmoid"}
 
 
 @layer_export("CuDNNGRU")
 class CuDNNGRU(GRU):
     """GRU with sigmoid gates and the reset gate after the product; on any device."""
 
-    more_defaults = {"recurrent_activation": "sigmoid", "reset_after": True}
+    more_defaults: ClassVar[dict[str, Any]] = {
+        "recurrent_activation": "sigmoid",
+        "reset_after": True,
+    }  # noqa: E501

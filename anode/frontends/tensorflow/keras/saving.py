@@ -277,14 +277,16 @@ def load_weights(model: Any, filepath: Any, by_name: bool) -> Any:
     if not os.path.exists(path) and os.path.exists(path + ".index"):
         if by_name:
             raise NotImplementedError(
-                "Weights may only be loaded based on topology into Models when loading TensorFlow-formatted weights (got by_name=True to load_weights)."
+                "Weights may only be loaded based on topology into Models when loading "
+                "TensorFlow-formatted weights (got by_name=True to load_weights)."  # noqa: E501
             )
         return _load_checkpoint(model, path)
     if not os.path.exists(path):
         raise OSError(f"Unable to open file (unable to open file: name = '{path}')")
     if not model.built:
         raise ValueError(
-            "Unable to load weights saved in HDF5 format into a subclassed Model which has not created its variables yet. Call the Model first, then load the weights."
+            "Unable to load weights saved in HDF5 format into a subclassed Model which has not "
+            "created its variables yet. Call the Model first, then load the weights."  # noqa: E501
         )
     with _h5py().File(path, "r") as file:
         group = file

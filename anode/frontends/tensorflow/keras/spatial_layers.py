@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import Any, ClassVar
 
 from anode.frontends.tensorflow.api.layers_base import InputSpec
 from anode.frontends.tensorflow.api.layers_conv import (
@@ -27,7 +27,7 @@ class _Conv(ConvCore, Configured):
 
     config = (*CONV, *WEIGHTED)
     order: tuple[str, ...] = (*CONV, *WEIGHTED)
-    defaults: dict[str, Any] = {"kernel_initializer": "glorot_uniform"}
+    defaults: ClassVar[dict[str, Any]] = {"kernel_initializer": "glorot_uniform"}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if len(args) > len(self.order):
@@ -40,8 +40,7 @@ class _Conv(ConvCore, Configured):
 class _Transpose(ConvTransposeCore, Configured):
     """The gradient of a convolution by its input, as a layer that enlarges."""
 
-    order = ("filters", "kernel_size", "strides", "padding", "output_padding", "data_format")
-    order = (*order, "dilation_rate", *WEIGHTED)
+    order: tuple[str, ...] = (*CONV[:4], "output_padding", *CONV[4:], *WEIGHTED)
     config = (*CONV[:4], "output_padding", *CONV[4:], *WEIGHTED)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -107,7 +106,7 @@ class _Depthwise(_Conv):
         "bias_constraint",
     )
     config = (*order[:3], "depth_multiplier", *order[4:])
-    defaults = {}
+    defaults: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         given = {**self.defaults, **dict(zip(self.order, args, strict=False)), **kwargs}

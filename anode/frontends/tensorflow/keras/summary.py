@@ -29,10 +29,7 @@ def _is_sequential(model: Any) -> bool:
         if len(nodes) > 1 or (nodes and len(nodes[0].input_tensors) > 1):
             return False
     inside = set(topology.nodes)
-    for layer in model.layers:
-        if sum(node in inside for node in layer._inbound_nodes) > 1:
-            return False
-    return True
+    return all(sum(node in inside for node in layer._inbound_nodes) <= 1 for layer in model.layers)
 
 
 def _output_shape(layer: Any) -> str:

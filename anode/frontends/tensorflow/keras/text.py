@@ -21,7 +21,7 @@ def text_to_word_sequence(
 ) -> list[str]:
     """The words of a text, some characters taken as spaces."""
     text = text.lower() if lower else text
-    text = text.translate(str.maketrans(dict.fromkeys(filters, split)))
+    text = text.translate({ord(mark): split for mark in filters})
     return [word for word in text.split(split) if word]
 
 

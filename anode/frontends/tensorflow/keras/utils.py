@@ -98,7 +98,8 @@ def _has_hash(path: Path, wanted: str, algorithm: str) -> bool:
 def plot_model(*args: Any, **kwargs: Any) -> None:
     """A picture of a model, which anode does not draw."""
     raise ImportError(
-        "Failed to import pydot. You must install pydot and graphviz for `pydotprint` to work: plot_model is not implemented by anode; use model.summary()"
+        "Failed to import pydot. You must install pydot and graphviz for `pydotprint` to work: "
+        "plot_model is not implemented by anode; use model.summary()"  # noqa: E501
     )
 
 
