@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from anode.frontends.tensorflow.api.initializers import Zeros
 from anode.frontends.tensorflow.api.rnn_cells import LayerRNNCell, LSTMStateTuple
 from anode.frontends.tensorflow.graph import apply
 from anode.frontends.tensorflow.opdef import export
@@ -42,7 +43,7 @@ class NASCell(LayerRNNCell):
         self.recurrent_kernel = self.add_weight("recurrent_kernel", [self.output_size, columns])
         self.kernel = self.add_weight("kernel", [depth, columns])
         if self._use_bias:
-            self.bias = self.add_weight("bias", [columns], initializer="zeros")
+            self.bias = self.add_weight("bias", [columns], initializer=Zeros())
         if self._num_proj is not None:
             self.projection_weights = self.add_weight(
                 "projection_weights", [self._num_units, self._num_proj]
