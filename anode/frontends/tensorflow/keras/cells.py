@@ -171,7 +171,7 @@ class GRUCell(Cell):
     def _biases(self) -> tuple[Any, Any]:
         if self.bias is None:
             return None, None
-        return tuple(tf.unstack(self.bias)) if self.reset_after else (self.bias, None)  # type: ignore
+        return tuple(tf.unstack(self.bias)) if self.reset_after else (self.bias, None)
 
     def call(self, inputs: Any, states: Any, training: Any = None) -> Any:
         h = states[0]

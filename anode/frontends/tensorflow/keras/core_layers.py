@@ -141,7 +141,7 @@ def phase_cond(training: Any, yes: Any, no: Any) -> Any:
 class Dropout(layers_core.DropoutCore, Configured):
     """Zeros at random while training, the rest scaled up."""
 
-    config = ("rate", "noise_shape", "seed")
+    config: tuple[str, ...] = ("rate", "noise_shape", "seed")
 
     def __init__(
         self, rate: Any, noise_shape: Any = None, seed: int | None = None, **kwargs: Any
@@ -529,6 +529,11 @@ class LayerNormalization(Configured):
         super().__init__(name=name, trainable=trainable, **kwargs)
         self.__dict__.update(self._keras_options(given))
         self.supports_masking = True
+
+    axis: Any
+    epsilon: float
+    center: bool
+    scale: bool
 
     def build(self, input_shape: Any) -> None:
         dims = TensorShape(input_shape).as_list()

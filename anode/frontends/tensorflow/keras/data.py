@@ -156,7 +156,7 @@ _CHECKED = frozenset(
         "binary_crossentropy",
         "categorical_crossentropy",
         "sparse_categorical_crossentropy",
-    ]  # noqa: E501
+    ]
 )
 
 

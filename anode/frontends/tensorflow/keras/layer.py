@@ -324,7 +324,7 @@ class Layer(layers_base.Layer):
         )
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """The shape of the output, by a trial call on placeholders if nothing else is known."""  # noqa: E501
+        """The shape of the output, by a trial call on placeholders if nothing else is known."""
         from anode.frontends.tensorflow.core import Graph
 
         if type(self).call is Layer.call:
@@ -409,8 +409,8 @@ class InputLayer(Layer):
             raise ValueError("Unrecognized keyword arguments:", kwargs.keys())
         if batch_shape is not None and input_shape is not None:
             raise ValueError(
-                "Only provide the input_shape OR batch_input_shape argument to InputLayer, not both "
-                "at the same time."  # noqa: E501
+                "Only provide the input_shape OR batch_input_shape argument to InputLayer, not "
+                "both at the same time."
             )
         if batch_shape is not None:
             batch_size, input_shape = batch_shape[0], tuple(batch_shape[1:])
@@ -428,7 +428,7 @@ class InputLayer(Layer):
             elif isinstance(input_shape, int):
                 input_shape = (input_shape,)
             whole = None if input_shape is None else (batch_size, *input_shape)
-            self._batch_input_shape = whole
+            self._batch_input_shape: Any = whole
             input_tensor = self._placeholder(sparse)
         else:
             self._batch_input_shape = shape_of(input_tensor)
@@ -474,12 +474,12 @@ def Input(
     if shape is not None and batch_shape is not None:
         raise ValueError(
             "Only provide the `shape` OR `batch_shape` argument to Input, not both at the same "
-            "time."  # noqa: E501
+            "time."
         )
     if batch_shape is None and shape is None and tensor is None:
         raise ValueError(
-            "Please provide to Input either a `shape` or a `tensor` argument. Note that `shape` does "
-            "not include the batch dimension."  # noqa: E501
+            "Please provide to Input either a `shape` or a `tensor` argument. Note that `shape` "
+            "does not include the batch dimension."
         )
     where: dict[str, Any] = (
         {"batch_input_shape": tuple(batch_shape)}

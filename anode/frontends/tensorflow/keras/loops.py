@@ -30,7 +30,7 @@ FIT = frozenset(
         "steps_per_epoch",
         "validation_steps",
         "validation_freq",
-    ]  # noqa: E501
+    ]
 )
 
 

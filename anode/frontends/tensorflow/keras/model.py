@@ -57,6 +57,9 @@ class Model(Network):
     Made of `inputs` and `outputs`, or by a subclass that defines `call`.
     """
 
+    _compiled: bool
+    _steps: dict[Any, Any]
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.__dict__["_compiled"] = False
         self.__dict__["_steps"] = {}
@@ -158,7 +161,7 @@ class Model(Network):
         if not self._compiled:
             raise ValueError(
                 "You must compile a model before training/testing. Use "
-                "`model.compile(optimizer, loss)`."  # noqa: E501
+                "`model.compile(optimizer, loss)`."
             )
         return ["loss", *(m.name for m in self._stateful())]
 
@@ -519,7 +522,7 @@ def metrics_of(given: Any, names: Sequence[str]) -> list[list[Any]]:
     if not isinstance(given, (list, tuple)):
         raise TypeError(
             "Type of `metrics` argument not understood. Expected a list or dictionary, found: "
-            f"{given}"  # noqa: E501
+            f"{given}"
         )
     return [list(given) for _ in names]
 

@@ -348,4 +348,4 @@ class CuDNNGRU(GRU):
     more_defaults: ClassVar[dict[str, Any]] = {
         "recurrent_activation": "sigmoid",
         "reset_after": True,
-    }  # noqa: E501
+    }

@@ -278,7 +278,7 @@ def load_weights(model: Any, filepath: Any, by_name: bool) -> Any:
         if by_name:
             raise NotImplementedError(
                 "Weights may only be loaded based on topology into Models when loading "
-                "TensorFlow-formatted weights (got by_name=True to load_weights)."  # noqa: E501
+                "TensorFlow-formatted weights (got by_name=True to load_weights)."
             )
         return _load_checkpoint(model, path)
     if not os.path.exists(path):
@@ -286,7 +286,7 @@ def load_weights(model: Any, filepath: Any, by_name: bool) -> Any:
     if not model.built:
         raise ValueError(
             "Unable to load weights saved in HDF5 format into a subclassed Model which has not "
-            "created its variables yet. Call the Model first, then load the weights."  # noqa: E501
+            "created its variables yet. Call the Model first, then load the weights."
         )
     with _h5py().File(path, "r") as file:
         group = file

@@ -25,7 +25,7 @@ CONV = ("filters", "kernel_size", "strides", "padding", "data_format", "dilation
 class _Conv(ConvCore, Configured):
     """activation(convolution(inputs, kernel) + bias)."""
 
-    config = (*CONV, *WEIGHTED)
+    config: tuple[str, ...] = (*CONV, *WEIGHTED)
     order: tuple[str, ...] = (*CONV, *WEIGHTED)
     defaults: ClassVar[dict[str, Any]] = {"kernel_initializer": "glorot_uniform"}
 
@@ -105,7 +105,11 @@ class _Depthwise(_Conv):
         "depthwise_constraint",
         "bias_constraint",
     )
-    config = (*order[:3], "depth_multiplier", *order[4:])
+    config: tuple[str, ...] = (*order[:3], "depth_multiplier", *order[4:])
+    depth_multiplier: int
+    depthwise_initializer: Any
+    depthwise_regularizer: Any
+    depthwise_constraint: Any
     defaults: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -150,7 +150,7 @@ class _Betas(Optimizer):
     """What Adam and its kin share: two decay rates of moments."""
 
     slots: tuple[str, ...] = ("m", "v")
-    _plain = ("epsilon",)
+    _plain: tuple[str, ...] = ("epsilon",)
 
     def __init__(
         self,

@@ -99,7 +99,7 @@ def plot_model(*args: Any, **kwargs: Any) -> None:
     """A picture of a model, which anode does not draw."""
     raise ImportError(
         "Failed to import pydot. You must install pydot and graphviz for `pydotprint` to work: "
-        "plot_model is not implemented by anode; use model.summary()"  # noqa: E501
+        "plot_model is not implemented by anode; use model.summary()"
     )
 
 

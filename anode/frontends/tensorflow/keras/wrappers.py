@@ -21,7 +21,7 @@ class Wrapper(Layer):
         super().__init__(**kwargs)
         self.layer = layer
 
-    @property
+    @property  # type: ignore[misc]
     def activity_regularizer(self) -> Any:
         return getattr(self.__dict__.get("layer"), "activity_regularizer", None)
 
