@@ -116,7 +116,8 @@ def numpy_input_fn(
         _check_lengths(xs, ys)
         columns = {("x", key): value for key, value in sorted(xs.items(), key=_by_key)}
         columns.update({("y", key): value for key, value in sorted(ys.items(), key=_by_key)})
-        found = _batches(columns, batch_size, num_epochs, bool(shuffle), queue_capacity, num_threads)
+        mixed = bool(shuffle)
+        found = _batches(columns, batch_size, num_epochs, mixed, queue_capacity, num_threads)
         features = {key: found["x", key] for key in xs}
         features = features if isinstance(x, dict) else next(iter(features.values()))
         if y is None:
@@ -191,7 +192,8 @@ def pandas_input_fn(
             columns.update({("y", name): _column(y[name].values) for name in y.columns})
         elif y is not None:
             columns["y", target_column] = _column(y.values)
-        found = _batches(columns, batch_size, num_epochs, bool(shuffle), queue_capacity, num_threads)
+        mixed = bool(shuffle)
+        found = _batches(columns, batch_size, num_epochs, mixed, queue_capacity, num_threads)
         features = {name: found["x", name] for name in x.columns}
         if y is None:
             return features
