@@ -342,6 +342,11 @@ class Estimator:
             iterator = tf.data.make_initializable_iterator(result)
             hooks.append(inputs.iterator_initializer(iterator))
             result = iterator.get_next()
+        elif not _ends(tf.get_default_graph(), input_fn):
+            log.warning(
+                "Input graph does not use tf.data.Dataset or contain a QueueRunner. That means "
+                "predict yields forever. This is probably a mistake."
+            )
         if isinstance(result, (list, tuple)):  # labels too: TensorFlow ignores them as well
             result = result[0]
         return result, hooks
@@ -396,6 +401,13 @@ class Estimator:
         return self.export_saved_model(
             export_dir_base, serving_input_receiver_fn, assets_extra, as_text, checkpoint_path
         )
+
+
+def _ends(graph: Any, input_fn: Any) -> bool:
+    """Whether an input may come to an end: of a data set, a queue, or fed by a hook."""
+    read = any(op.type == "IteratorGetNext" for op in graph.get_operations())
+    queued = bool(graph.get_collection(tf.GraphKeys.QUEUE_RUNNERS))
+    return read or queued or isinstance(input_fn, tf.train.SessionRunHook)
 
 
 def _hooks(hooks: Any) -> list[Any]:
