@@ -168,7 +168,11 @@ def is_keras_tensor(x: Any) -> bool:
     return hasattr(x, "_keras_history")
 
 
-export("keras.backend.is_placeholder")(lambda x: x.op.type == "Placeholder")
+@export("keras.backend.is_placeholder")
+def is_placeholder(x: Any) -> bool:
+    """Whether a tensor is one that is fed."""
+    return bool(x.op.type == "Placeholder")
+
 
 # equal functions under other names: Keras's, TensorFlow's
 
