@@ -23,6 +23,7 @@ from anode.frontends.tensorflow.api.dataset_structure import (
     traced,
 )
 from anode.frontends.tensorflow.api.random_seed import get_seed
+from anode.frontends.tensorflow.core import get_default_graph
 from anode.frontends.tensorflow.dtypes import int64, string, variant
 from anode.frontends.tensorflow.graph import (
     apply,
@@ -209,6 +210,9 @@ class Dataset:
         """Elements drawn from a buffer of `buffer_size`; in another order each time by default."""
         seed1, seed2 = get_seed(seed)
         again = True if reshuffle_each_iteration is None else reshuffle_each_iteration
+        graph = get_default_graph()
+        if seed1 is not None:  # TensorFlow checks that not both seeds are 0
+            graph._number_from(graph._last_id, 7)
         return self._then(
             "ShuffleDataset",
             int64_scalar(buffer_size),

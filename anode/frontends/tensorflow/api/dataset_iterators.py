@@ -149,6 +149,8 @@ def initializable_iterator(dataset: Dataset, shared_name: str | None = None) -> 
     """An iterator whose `initializer` must run first."""
     resource = _resource(dataset._element, shared_name)
     initializer = apply("MakeIterator", dataset._variant_tensor, resource)
+    graph = dataset._variant_tensor.graph
+    graph._number_from(graph._last_id, 4)  # TensorFlow's options of the data set, and a handle
     return Iterator(resource, initializer, dataset._element)
 
 
