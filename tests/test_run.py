@@ -108,6 +108,15 @@ def test_a_module_beside_the_script_does_not_hide_pythons(anode):
     assert done.stdout == "SimpleNamespace 1\n", done.stderr
 
 
+def test_fetched_numbers_print_as_numbers(anode):
+    script = """
+        import tensorflow as tf
+        print(tf.Session().run([tf.constant(2.5), tf.constant([1.5])]))
+    """
+    done = anode("a.py", a__py=script)
+    assert done.stdout == "[2.5, array([1.5], dtype=float32)]\n"
+
+
 def test_names_that_numpy_has_dropped(anode):
     script = """
         import numpy as np

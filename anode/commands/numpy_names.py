@@ -1,7 +1,8 @@
-"""Names that NumPy has dropped since TensorFlow 1 was written for.
+"""What NumPy has dropped since TensorFlow 1 was written for.
 
 Scripts of that time say `np.float` and `np.int`, which were Python's own types, and other second
-names of what NumPy still has. A run gives them back where they are missing, with what they meant.
+names of what NumPy still has. A run gives them back where they are missing, with what they meant;
+and a list of fetched numbers prints as numbers again, not as `np.float32(…)`.
 """
 
 from __future__ import annotations
@@ -38,9 +39,11 @@ _SECOND_NAMES = {
 
 
 def restore() -> None:
-    """Give `numpy` the names again that it lacks."""
+    """Give `numpy` the names again that it lacks, and numbers their plain text."""
     import numpy
 
+    if numpy.lib.NumpyVersion(numpy.__version__) >= "2.0.0":
+        numpy.set_printoptions(legacy="1.25")
     known = vars(numpy)
     for name, kind in _BUILTINS.items():
         known.setdefault(name, kind)
