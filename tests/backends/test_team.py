@@ -295,15 +295,21 @@ def test_the_interpreter_exits_cleanly(end):
 def test_a_keyboard_interrupt_leaves_it_usable():
     script = FORK + (
         """
-import signal, _thread
+import _thread, time
 caught = 0
+def interrupt(delay, stop):  # again after a second: Python drops one that hits a destructor
+    time.sleep(delay)
+    while not stop.is_set():
+        _thread.interrupt_main()
+        stop.wait(1)
 for delay in range(40):
-    timer = threading.Timer(delay * 1e-4, _thread.interrupt_main)
+    stop = threading.Event()
     try:
-        timer.start()
+        threading.Thread(target=interrupt, args=(delay * 1e-4, stop)).start()
         while True:
             exe(x)
     except KeyboardInterrupt:
+        stop.set()
         caught += 1
     assert exe(x)[0].tobytes() == expected
 print(caught)

@@ -26,6 +26,8 @@ LIMIT = 512 << 20  # bytes of entries that are kept
 EVERY = 32  # the share of stores, by their names, that look whether there are more
 _MAGIC = b"anode object 2\n"
 _PACKAGE = Path(__file__).parents[2]
+# What decides which code a graph becomes; frontends and the rest only make graphs.
+_COMPILER = ("ir", "rewrite", "ops", "transform", "passes", "program", "backends", "runtime")
 
 
 def folder() -> Path | None:
@@ -46,7 +48,7 @@ def folder() -> Path | None:
 
 
 def key(*parts: str) -> str:
-    """The name of the entry for code that depends on `parts` and on anode itself."""
+    """The name of the entry for code that depends on `parts` and on the compiler itself."""
     digest = hashlib.sha256(_sources())
     for part in parts:
         digest.update(struct.pack("<Q", len(part)))
@@ -56,9 +58,10 @@ def key(*parts: str) -> str:
 
 @cache
 def _sources() -> bytes:
-    """A name of this version of anode's code, and of NumPy."""
+    """A name of this version of the compiler's code, and of NumPy."""
     digest = hashlib.sha256(np.__version__.encode())
-    for file in sorted(_PACKAGE.rglob("*.py")):
+    files = [file for folder in _COMPILER for file in (_PACKAGE / folder).rglob("*.py")]
+    for file in sorted(files):
         digest.update(f"\n{file.relative_to(_PACKAGE)}\n".encode() + file.read_bytes())
     return digest.digest()
 
