@@ -295,7 +295,8 @@ def test_the_interpreter_exits_cleanly(end):
 def test_a_keyboard_interrupt_leaves_it_usable():
     script = FORK + (
         """
-import _thread, time
+import _thread, signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in background
 caught = 0
 def interrupt(delay, stop):  # again after a second: Python drops one that hits a destructor
     time.sleep(delay)
