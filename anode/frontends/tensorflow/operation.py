@@ -297,12 +297,6 @@ class Tensor:
             f"Cannot convert a symbolic Tensor ({self.name}) to a numpy array."
         )
 
-    def __hash__(self) -> int:
-        return id(self)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
     def __repr__(self) -> str:
         return f"<tf.Tensor '{self.name}' shape={self._shape} dtype={self._dtype.name}>"
 

@@ -408,16 +408,19 @@ def _feeder(graph: Graph, key: Any, feeds: list[Tensor]) -> Callable[[Any], list
     dtype = tensor.dtype.base_dtype
     numpy_dtype = np.dtype(dtype.as_numpy_dtype)
     dims = None if tensor.shape.ndims is None else tensor.shape.as_list()
+    accepted: set[tuple[int, ...]] = set()
 
     def feed(value: Any) -> list[Any]:
         array = value
         if type(value) is not np.ndarray or value.dtype != numpy_dtype:
             array = _converted(value, dtype, numpy_dtype, tensor)
-        if dims is not None and not _fits(array.shape, dims):
-            raise ValueError(
-                f"Cannot feed value of shape {array.shape!r} for Tensor {tensor.name!r}, which has "
-                f"shape '{tensor.shape}'"
-            )
+        if array.shape not in accepted:
+            if dims is not None and not _fits(array.shape, dims):
+                raise ValueError(
+                    f"Cannot feed value of shape {array.shape!r} for Tensor {tensor.name!r}, which "
+                    f"has shape '{tensor.shape}'"
+                )
+            accepted.add(array.shape)
         return [array]
 
     return feed
