@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from anode.errors import UnsupportedOp
 from anode.frontends.tensorflow.estimator.spec import (
     ClassificationOutput,
     ModeKeys,
@@ -218,7 +219,10 @@ def _loss_smaller(best_eval_result: Any, current_eval_result: Any) -> bool:
 
 @export("estimator.BestExporter")
 class BestExporter(_Named):
-    """Exports when an evaluation is better than all before it."""
+    """Exports when an evaluation is better than all before it in this process.
+
+    Results of earlier processes are not read from event files: a pattern for these is refused.
+    """
 
     def __init__(
         self,
@@ -233,6 +237,8 @@ class BestExporter(_Named):
         super().__init__(name, serving_input_receiver_fn, assets_extra, as_text)
         if serving_input_receiver_fn is None:
             raise ValueError("`serving_input_receiver_fn` must be defined")
+        if event_file_pattern != "eval/*.tfevents.*":
+            raise UnsupportedOp("tf.estimator.BestExporter: event_file_pattern is not implemented")
         _check_kept(exports_to_keep)
         self._compare, self._exports_to_keep = compare_fn, exports_to_keep
         self._best: Any = None

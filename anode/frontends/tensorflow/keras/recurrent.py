@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from anode.errors import UnsupportedOp
 from anode.frontends.tensorflow.api.layers_base import InputSpec
 from anode.frontends.tensorflow.control import scan_op
 from anode.frontends.tensorflow.core import Tensor
@@ -131,7 +132,8 @@ class RNN(Configured):
     def __call__(self, inputs: Any, initial_state: Any = None, *args: Any, **kwargs: Any) -> Any:
         if isinstance(inputs, (list, tuple)) and initial_state is None and len(inputs) > 1:
             inputs, initial_state = inputs[0], list(inputs[1:])
-        kwargs.pop("constants", None)
+        if kwargs.pop("constants", None) is not None:
+            raise UnsupportedOp("tf.keras: constants= of a recurrent layer is not implemented")
         if initial_state is None:
             return super().__call__(inputs, *args, **kwargs)
         given = _listed(initial_state)
