@@ -10,7 +10,7 @@ def runs(session, fetch, feed=None, times=4):
     """The same value from the reference and from compiled code."""
     values = [session.run(fetch, feed) for _ in range(times)]
     for value in values[1:]:
-        np.testing.assert_allclose(np.array(value), np.array(values[0]), rtol=1e-6)
+        np.testing.assert_allclose(np.array(value), np.array(values[0]), rtol=1e-5, atol=1e-6)
     return values[0]
 
 
@@ -157,6 +157,7 @@ def test_a_gradient_across_a_value_known_at_run_time_only(tf):
 @pytest.mark.parametrize("lengths", [None, [3, 1]])
 def test_a_cell_may_keep_a_tensor_array_in_its_state(tf, lengths):
     """An attention cell in dynamic_rnn: the alignments of all steps come back."""
+    tf.set_random_seed(1)
     memory = tf.placeholder(tf.float32, [2, 4, 3])
     cell = tf.contrib.seq2seq.AttentionWrapper(
         tf.nn.rnn_cell.GRUCell(3),
