@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
@@ -47,7 +46,7 @@ class BaseSession:
         self.variables: dict[Operation, Variable] = {}  # those that have a value
         self.strings: dict[Operation, np.ndarray] = {}  # variables that only the host computes with
         self.version = next(_versions)  # a new one whenever `variables` changes
-        self.lock = threading.RLock()
+        self.lock = self._graph._lock  # sessions of one graph share its plans
         self._resources: dict[Any, Any] = {}
         self._draws: dict[Operation, int] = {}
         self._runs: dict[Traced, int] = {}  # a session's numbers do not depend on other sessions

@@ -17,7 +17,6 @@ from anode.frontends.tensorflow.core import Operation, Tensor
 from anode.frontends.tensorflow.errors import InvalidArgumentError
 from anode.frontends.tensorflow.infer import SMALL, folded, grouped
 from anode.frontends.tensorflow.opdef import NotStatic
-from anode.ir.dtypes import u32
 from anode.ir.graph import fresh_inputs
 from anode.ir.node import (
     CONSTANT,
@@ -112,9 +111,9 @@ class Range:
 class Trace:
     """The state of tracing one stage.
 
-    `types` gives the anode Variable of a variable that has a value, `keys` the node of random keys,
-    one row for each operation in `random`. `marked` are tensors that gradients are taken by: their
-    nodes are made unique, see `mark`.
+    `lookup` gives the anode Variable of a variable that has a value, `keys` the node of random
+    keys, one row for each operation in `random`. `marked` are tensors that gradients are taken by:
+    their nodes are made unique, see `mark`.
     """
 
     lookup: Callable[[Operation], Variable | None]
@@ -359,6 +358,3 @@ def _counted(op: Operation) -> list[tuple[Any, int]]:
 def _located(error: ShapeError, op: Operation) -> ShapeError:
     where = "" if op.origin is None else f" at {op.origin}"
     return type(error)(f"{error} (in {op.name}, a {op.type}{where})")
-
-
-KEY = TensorType(u32, (4,))
