@@ -186,7 +186,7 @@ class Plan:
             rest = [op for op in stage.own if op not in first]
             parts = [([op for op in stage.own if op in first], False), (rest, False)]
         new = [Stage(self, ops, host) for ops, host in parts if ops]
-        self.stages[index : index + 1] = new
+        self.stages = [*self.stages[:index], *new, *self.stages[index + 1 :]]
         self._connect(self.stages)
         for part in new:
             part.static |= self.static & set(part.inputs)
@@ -221,26 +221,43 @@ class Plan:
         values: dict[Tensor, Any] = dict(zip(self.feeds, feeds, strict=True))
         keys: dict[Operation, np.ndarray] = {}
         known: set[Tensor] = set()  # values that shapes alone decide
-        done = 0
-        while done < len(self.stages):
-            stage = self.stages[done]
-            if known:
-                stage.static |= known.intersection(stage.inputs)
+        stages, done = self.stages, 0
+        while done < len(stages):
+            stage = stages[done]
             try:
+                if known:
+                    with session.lock:
+                        stage.static |= known.intersection(stage.inputs)
                 stage.run(session, values, keys)
+                known |= stage.constants
+                done += 1
             except (NotKnown, NotTraced) as error:
                 with session.lock:
                     if stage in self.stages:
                         self.split(stage, error)
-                    for earlier in self.stages[:done]:
-                        self._complete(earlier, self.stages[:done], session, values, keys)
-                continue
-            known |= stage.constants
-            done += 1
+            if self.stages is not stages:
+                with session.lock:
+                    stages, done = self._resumed(stages[:done], session, values, keys)
         return [
             self._fetched(session, values, fetch, tensor)
             for fetch, tensor in zip(self.fetches, self._copied, strict=True)
         ]
+
+    def _resumed(
+        self,
+        ran: Sequence[Stage],
+        session: Any,
+        values: dict[Tensor, Any],
+        keys: dict[Operation, np.ndarray],
+    ) -> tuple[list[Stage], int]:
+        """The stages after a split, by this run or another thread's, and how many are done."""
+        finished = {op for stage in ran for op in stage.own}
+        stages, done = self.stages, 0
+        while done < len(stages) and finished.issuperset(stages[done].own):
+            done += 1
+        for stage in stages[:done]:
+            self._complete(stage, stages[:done], session, values, keys)
+        return stages, done
 
     def _complete(
         self,

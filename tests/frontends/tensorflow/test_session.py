@@ -130,6 +130,25 @@ def test_threads_share_a_session(tf):
         assert session.run(v) == 8
 
 
+def test_threads_that_divide_a_plan_run_each_assignment_once(tf):
+    x, count = tf.placeholder(tf.float32, [None]), tf.Variable(0.0)
+    with tf.control_dependencies([tf.assign_add(count, 1.0)]):
+        size = tf.cast(tf.reduce_sum(x), tf.int32)
+    shaped = tf.reduce_sum(tf.ones([size, tf.size(tf.where(x > 0.5))]))
+    found = []
+    with tf.Session() as session:
+        session.run(count.initializer)
+        feeds = [{x: [1.0] * n} for n in (1, 2, 3, 4)] * 2
+        calls = [lambda feed=feed: found.append(session.run(shaped, feed)) for feed in feeds]
+        threads = [threading.Thread(target=call) for call in calls]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(found) == [1, 1, 4, 4, 9, 9, 16, 16]
+        assert session.run(count) == 8
+
+
 def test_a_large_constant(tf):
     value = np.arange(40000, dtype=np.float32).reshape(200, 200)
     with tf.Session() as session:
