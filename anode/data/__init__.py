@@ -16,6 +16,7 @@ from anode.data.image_sets import (
     load_fashion_mnist,
     load_mnist,
 )
+from anode.data.replay import FrameStack, Replay, Transitions
 
 if TYPE_CHECKING:
     from anode.data.ingestion import ingest
@@ -26,13 +27,16 @@ __all__ = [
     "DIGITS",
     "FASHION",
     "Batches",
+    "FrameStack",
     "ImageLoader",
     "ImageRecords",
     "ImageSet",
     "Minibatches",
     "Position",
     "RandomCrop",
+    "Replay",
     "Splits",
+    "Transitions",
     "ingest",
     "load_cifar10",
     "load_cifar100",

@@ -96,6 +96,7 @@ from anode.frontends.layers.optimizers import (
     RMSProp,
 )
 from anode.frontends.layers.precision import Precision
+from anode.frontends.layers.q_learning import QLearning
 from anode.frontends.layers.schedules import (
     ExpSchedule,
     PolySchedule,
