@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from anode import ops
 from anode.errors import ShapeError
 from anode.frontends.layers.activations import Logistic, Softmax
+from anode.frontends.layers.structure import Nodes
 from anode.ir.node import Node
 
 LEAST = math.exp(-50)  # neon's safelog takes no smaller argument
@@ -22,13 +23,15 @@ LEAST = math.exp(-50)  # neon's safelog takes no smaller argument
 class Prediction:
     """A model's output and, where its last layer is an activation, that and its input.
 
-    `heads` are the outputs of a tree's other branches, which only training has.
+    `heads` are the outputs of a tree's other branches, which only training has. `lengths` are
+    those of sequences, where the data gave them.
     """
 
     value: Node
     activation: Callable[[Node], Node] | None = None
     logits: Node | None = None
     heads: tuple[Prediction, ...] = ()
+    lengths: Node | None = None
 
 
 class Cost:
@@ -42,8 +45,9 @@ class Cost:
         """The same from the last activation's input; None where it has no form for it."""
         return None
 
-    def rows(self, prediction: Prediction, t: Node) -> Node:
+    def rows(self, prediction: Prediction, t: Nodes) -> Node:
         """The cost of each row for targets of any accepted form."""
+        t = one(self, t)
         fused = self.fused(prediction, t)
         return self(prediction.value, dense(prediction.value, t)) if fused is None else fused
 
@@ -142,7 +146,7 @@ class Multicost(Cost):
         if self.weights is not None and len(self.weights) != len(self.costs):
             raise ShapeError(f"Multicost: {len(self.costs)} costs, {len(self.weights)} weights")
 
-    def rows(self, prediction: Prediction, t: Node) -> Node:
+    def rows(self, prediction: Prediction, t: Nodes) -> Node:
         branches = (prediction, *prediction.heads)
         if prediction.heads and len(branches) != len(self.costs):
             raise ShapeError(f"Multicost: {len(self.costs)} costs, {len(branches)} branches")
@@ -154,6 +158,13 @@ class Multicost(Cost):
         for other in others:
             total = total + other
         return total
+
+
+def one(measure: object, t: Nodes) -> Node:
+    """The targets of a measure that takes one array of them."""
+    if isinstance(t, tuple):
+        raise ShapeError(f"{type(measure).__name__} takes one array of targets, not {len(t)}")
+    return t
 
 
 def safelog(x: Node) -> Node:

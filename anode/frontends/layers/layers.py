@@ -12,6 +12,7 @@ from anode.errors import ShapeError
 from anode.frontends.layers.initializers import Fans, GlorotUniform
 from anode.frontends.layers.scope import Scope
 from anode.ir.node import Node, Origin, at, user_line
+from anode.ops.recurrent import length_mask
 
 Transform = Callable[[Node], Node]
 GLOROT = GlorotUniform()
@@ -67,6 +68,18 @@ class Layer:
         """Let a variable become `value` after each training step."""
         self._scope.update(variable, value)
 
+    def lengths(self, x: Node) -> Node | None:
+        """How many steps, the dim after the batch, count of each sequence in `x`, i32[batch].
+
+        None where the data gave no lengths. What a layer computes with as many steps as its input
+        has the same lengths; one that changes their number says so with `set_lengths`.
+        """
+        return self._scope.lengths(x)
+
+    def set_lengths(self, y: Node, lengths: Node) -> None:
+        """Say how many steps count of each sequence in `y`, from which later layers know it."""
+        self._scope.sequences[y] = length_mask(lengths, static(y)[1])
+
     def draw(self) -> tuple[Node, int]:
         """A random key and stream of the layer's own, for `ops.uniform(key, stream=…, …)`."""
         return self._scope.draw()
@@ -85,20 +98,26 @@ def apply(layer: Layer, x: Node, scope: Scope, path: str) -> Node:
     own = type(layer).__module__.startswith(PACKAGE)
     try:
         with at(layer.origin) if own else nullcontext():
-            return layer.build(x)
+            y = layer.build(x)
     except ShapeError as error:
         raise ShapeError(f"{path}: {error}") from error
+    scope.followed(x, y)
+    return y
 
 
 class Linear(Layer):
-    """x · weight, a weight of (inputs, nout). Dims after the batch count as one: see Flatten."""
+    """x · weight, a weight of (inputs, nout), at each step of a sequence.
+
+    Of anything else the dims after the batch count as one: see Flatten. Sequences are what
+    recurrent layers, LookupTable and Masking give, and what is made of it step by step.
+    """
 
     def __init__(self, nout: int, init: Any = GLOROT, name: str | None = None) -> None:
         self.nout, self.init, self.name = nout, init, name
 
     def build(self, x: Node) -> Node:
         check_float(x)
-        x = flat(x)
+        x = x if x in self._scope.sequences else flat(x)
         return x @ self.variable("weight", (features(x), self.nout), self.init, dtype=x.dtype)
 
 

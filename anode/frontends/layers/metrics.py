@@ -8,7 +8,8 @@ import numpy as np
 
 from anode import ops
 from anode.errors import ShapeError
-from anode.frontends.layers.costs import Cost, Prediction, dense, labels, per_row, safelog
+from anode.frontends.layers.costs import Cost, Prediction, dense, labels, one, per_row, safelog
+from anode.frontends.layers.structure import Nodes
 from anode.ir.dtypes import DType, i32
 from anode.ir.node import Node
 
@@ -24,6 +25,14 @@ class Metric:
     def sums(self, y: Node, t: Node) -> Node:
         """A vector or matrix that adds over rows, so that batches may be of any size."""
         raise NotImplementedError
+
+    def measured(self, prediction: Prediction, t: Nodes) -> Node:
+        """`sums` of a model's output and targets; of sequences, what needs their lengths too."""
+        return self.sums(prediction.value, one(self, t))
+
+    def count(self, value: np.ndarray) -> np.ndarray:
+        """What adds over minibatches, from the value of `sums`: work for the host, if there is."""
+        return value
 
     def combine(self, sums: np.ndarray, rows: int) -> np.ndarray:
         """The measures from the sums over all `rows`, by default their means."""
@@ -115,11 +124,16 @@ def names(metric: Metric | Cost) -> tuple[str, ...]:
     return (type(metric).__name__,) if isinstance(metric, Cost) else metric.names
 
 
-def sums(metric: Metric | Cost, prediction: Prediction, t: Node) -> Node:
+def sums(metric: Metric | Cost, prediction: Prediction, t: Nodes) -> Node:
     """What a metric, or a cost, adds up over a batch."""
     if isinstance(metric, Cost):
         return _total(metric.rows(prediction, t))
-    return metric.sums(prediction.value, t)
+    return metric.measured(prediction, t)
+
+
+def count(metric: Metric | Cost, value: np.ndarray) -> np.ndarray:
+    """What a metric, or a cost, adds up over minibatches."""
+    return value if isinstance(metric, Cost) else metric.count(value)
 
 
 def combine(metric: Metric | Cost, total: np.ndarray, rows: int) -> dict[str, float]:

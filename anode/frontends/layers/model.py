@@ -11,7 +11,7 @@ import numpy as np
 from anode import ops
 from anode.backends.base import Backend
 from anode.errors import CheckpointError, DataError, GraphError, ShapeError
-from anode.frontends.layers import metrics
+from anode.frontends.layers import metrics, structure
 from anode.frontends.layers.callbacks import Callback, History
 from anode.frontends.layers.costs import Cost, Prediction
 from anode.frontends.layers.layers import apply, flatten, named
@@ -19,12 +19,14 @@ from anode.frontends.layers.metrics import Metric
 from anode.frontends.layers.optimizers import PREFIX, Optimizer
 from anode.frontends.layers.precision import Precision
 from anode.frontends.layers.scope import RANDOM, Scope
+from anode.frontends.layers.structure import Nodes, Types, Values
 from anode.frontends.layers.training import Progress, Training, TrainingStep
 from anode.ir.dtypes import dtype_of, f32
 from anode.ir.graph import Graph, close, fresh_inputs
 from anode.ir.node import Node
 from anode.ir.types import TensorType, tensor
 from anode.ir.variable import Variable
+from anode.ops.recurrent import length_mask
 from anode.runtime import checkpoint
 from anode.runtime.executable import Executable, chosen_backend, compile
 from anode.runtime.state import State
@@ -79,29 +81,37 @@ class Model:
         self._training: Training | None = None
         self.stepping: TrainingStep | None = None  # whose learning rate the state holds
 
-    def forward(self, x: Node, *, training: bool = False) -> tuple[Prediction, Scope]:
-        """The model's output for the node `x`, and the variables and updates that belong to it."""
+    def forward(self, x: Nodes, *, training: bool = False) -> tuple[Prediction, Scope]:
+        """The model's output for the node `x`, and the variables and updates that belong to it.
+
+        A pair is of sequences and their lengths, integers [batch]: see `Layer.lengths`.
+        """
         scope = Scope(training)
+        x, lengths = _sequences(x)
         if self.preprocess is not None:
             x = self.preprocess(x)
         if self.data_format == "channels_first" and len(x.shape) > 2:
             x = ops.moveaxis(x, 1, -1)
         if x.dtype.is_float and x.dtype is not self.dtype:
             x = ops.convert(x, dtype=self.dtype)
+        if lengths is not None:
+            scope.sequences[x] = length_mask(lengths, int(x.shape[1]))
         for layer in self.layers:
             x = apply(layer, x, scope, self.names[layer])
         return scope.prediction(x), scope
 
-    def build(self, x: np.ndarray | TensorType) -> None:
+    def build(self, x: Values | Types) -> None:
         """Make the variables for rows like those of `x` and give them their initial values.
 
-        Whatever takes data does this first. Other rows than the first time raise ShapeError.
+        Whatever takes data does this first. Rows of another shape than the first time raise
+        ShapeError, unless the variables are the same, as with sequences of any length.
         """
-        row = tensor(x.dtype, *x.shape[1:])
+        first = structure.items(x)[0]
+        row = tensor(first.dtype, *first.shape[1:])
         if self._input is None:
-            self._add(self.forward(*fresh_inputs(tensor(x.dtype, *x.shape)), training=True)[1])
+            self._add(self._traced(first))
             self._input = row
-        elif self._input.shape != row.shape:
+        elif self._input.shape != row.shape and not self._fits(first):
             raise ShapeError(
                 f"{self.name} was built for rows of shape {list(self._input.static)}, "
                 f"got {list(row.static)}"
@@ -151,9 +161,12 @@ class Model:
         totals: list[Any] = [0.0] * len(measures)
         rows = 0
         for x, y in _one_epoch(data):
-            sums = self._measured(np.asarray(x), np.asarray(y), measures)
-            totals = [a + b.astype(np.float64) for a, b in zip(totals, sums, strict=True)]
-            rows += len(x)
+            values = self._measured(structure.arrays(x), structure.arrays(y), measures)
+            totals = [
+                total + metrics.count(measure, value).astype(np.float64)
+                for total, measure, value in zip(totals, measures, values, strict=True)
+            ]
+            rows += structure.rows(x)
         if not rows:
             raise DataError("the data gave no minibatch to evaluate")
         found: dict[str, float] = {}
@@ -172,20 +185,23 @@ class Model:
         return np.concatenate(found)
 
     def predict(self, x: Any) -> np.ndarray:
-        """The outputs for the rows of the array `x`, as one minibatch."""
-        x = np.asarray(x)
-        key = x.shape, x.dtype
+        """The outputs for the rows of the array `x`, as one minibatch.
+
+        `x` may be a tuple of sequences and their lengths; outputs beyond these mean nothing.
+        """
+        x = structure.arrays(x)
+        key = structure.key(x)
         if key not in self._executables:
             self.build(x)
-            self._executables[key] = self.compile(self.graph(_type(x)))
-        return self._executables[key](x, state=self.state)[0]
+            self._executables[key] = self.compile(self.graph(structure.types(x)))
+        return self._executables[key](*structure.items(x), state=self.state)[0]
 
-    def graph(self, x: TensorType) -> Graph:
+    def graph(self, x: Types) -> Graph:
         """Inference for a minibatch of this type."""
-        inputs = fresh_inputs(x)
-        prediction, scope = self.forward(inputs[0])
+        inputs, (given,) = structure.inputs(x)
+        prediction, scope = self.forward(given)
         self._add(scope)
-        return close(inputs, [prediction.value], names=("x", "y"))
+        return close(inputs, [prediction.value], names=[*structure.names("x", (x,)), "y"])
 
     def compile(self, graph: Graph) -> Executable:
         """An executable of a graph on the model's backend."""
@@ -267,19 +283,29 @@ class Model:
         given = {v: start(self.seed) for v, start in scope.starts.items() if v not in self.state}
         self.state.add(scope.variables.values(), self.seed, given)
 
+    def _traced(self, x: np.ndarray | TensorType) -> Scope:
+        """What training on rows like those of `x` has for variables."""
+        return self.forward(*fresh_inputs(tensor(x.dtype, *x.shape)), training=True)[1]
+
+    def _fits(self, x: np.ndarray | TensorType) -> bool:
+        """Whether the model's variables are those for rows of this shape too."""
+        return all(variable in self.state for variable in self._traced(x).variables.values())
+
     def _measured(
-        self, x: np.ndarray, y: np.ndarray, measures: Sequence[Metric | Cost]
+        self, x: Values, y: Values, measures: Sequence[Metric | Cost]
     ) -> tuple[np.ndarray, ...]:
-        key = x.shape, x.dtype, y.shape, y.dtype, tuple(measures)
+        key = structure.key(x), structure.key(y), tuple(measures)
         if key not in self._executables:
             self.build(x)
-            inputs = fresh_inputs(_type(x), _type(y))
-            prediction, scope = self.forward(inputs[0])
+            types = structure.types(x), structure.types(y)
+            inputs, (given, targets) = structure.inputs(*types)
+            prediction, scope = self.forward(given)
             self._add(scope)
-            sums = [metrics.sums(measure, prediction, inputs[1]) for measure in measures]
-            labels = ["x", "y", *(type(measure).__name__ for measure in measures)]
+            sums = [metrics.sums(measure, prediction, targets) for measure in measures]
+            labels = [*structure.names("xy", types), *(type(m).__name__ for m in measures)]
             self._executables[key] = self.compile(close(inputs, sums, names=labels))
-        return self._executables[key](x, y, state=self.state)
+        values = structure.items(x) + structure.items(y)
+        return self._executables[key](*values, state=self.state)
 
 
 def unit_range(x: Node) -> Node:
@@ -287,8 +313,16 @@ def unit_range(x: Node) -> Node:
     return ops.convert(x, dtype=f32) / 255.0
 
 
-def _type(array: np.ndarray) -> TensorType:
-    return tensor(array.dtype, *array.shape)
+def _sequences(x: Nodes) -> tuple[Node, Node | None]:
+    """A model's input, and the lengths of its sequences if it has any."""
+    if not isinstance(x, tuple):
+        return x, None
+    if len(x) != 2 or x[1].shape != x[0].shape[:1] or not x[1].dtype.is_integer:
+        raise ShapeError(
+            "a tuple of inputs is of sequences [batch, steps, …] and their lengths, integers "
+            f"[batch], not of {', '.join(str(item.type) for item in x)}"
+        )
+    return x[0], x[1]
 
 
 def _one_epoch(data: Iterable[Any]) -> Iterator[Any]:

@@ -21,6 +21,7 @@ from anode.ir.variable import Variable
 RANDOM = Variable("random", tensor("u32", 4), None, trainable=False, collections=("random",))
 
 Transform = Callable[[Node], Node]
+State = tuple[Node, ...]  # of a recurrent layer
 Start = Callable[[int], np.ndarray]  # from the seed to a value set by the host
 
 
@@ -37,6 +38,12 @@ class Scope:
         self.starts: dict[Variable, Start] = {}
         self.branches: dict[object, Node] = {}  # the value at each branch node
         self.heads: list[Prediction] = []  # of a tree's branches but the first
+        # Values (batch, steps, …), and their masks bool[steps, batch] where lengths differ.
+        self.sequences: dict[Node, Node | None] = {}
+        self.first_states: dict[str, State] = {}  # given to recurrent layers, by path
+        self.last_states: dict[str, State] = {}  # of recurrent layers, by path
+        self.memory: Node | None = None  # what attention looks at, a sequence
+        self.target: Node | None = None  # of the minibatch, where it is known
         self._activations: dict[Node, tuple[Transform, Node]] = {}
         self._streams = 0
 
@@ -74,6 +81,11 @@ class Scope:
         if self.training:
             self.updates[variable] = value
 
+    def followed(self, x: Node, y: Node) -> None:
+        """Note that a layer made `y` of `x`: a sequence stays one while batch and steps stay."""
+        if x in self.sequences and len(y.shape) > 2 and y.shape[:2] == x.shape[:2]:
+            self.sequences.setdefault(y, self.sequences[x])
+
     def activated(self, y: Node, transform: Transform, x: Node) -> None:
         """Note that `y` is the activation `transform` of `x`, which costs take where they can."""
         if y is not x:
@@ -82,7 +94,12 @@ class Scope:
     def prediction(self, y: Node) -> Prediction:
         """`y` as a model's output, with what is known of it."""
         transform, x = self._activations.get(y, (None, None))
-        return Prediction(y, transform, x, tuple(self.heads))
+        return Prediction(y, transform, x, tuple(self.heads), self.lengths(y))
+
+    def lengths(self, x: Node) -> Node | None:
+        """How many steps count of each sequence in `x`, i32[batch]; None without a mask."""
+        mask = self.sequences.get(x)
+        return None if mask is None else ops.sum(ops.convert(mask, dtype="i32"), axis=0)
 
     def draw(self) -> tuple[Node, int]:
         """The random key of the step, and a stream number nothing else in the model has."""

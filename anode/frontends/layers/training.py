@@ -11,12 +11,13 @@ import numpy as np
 
 from anode import ops
 from anode.errors import DataError
+from anode.frontends.layers import structure
 from anode.frontends.layers.callbacks import Callback
 from anode.frontends.layers.costs import Cost
 from anode.frontends.layers.optimizers import Optimizer
-from anode.ir.graph import Graph, close, fresh_inputs
+from anode.frontends.layers.structure import Types, Values
+from anode.ir.graph import Graph, close
 from anode.ir.node import Node, read
-from anode.ir.types import TensorType, tensor
 from anode.runtime.executable import Executable
 from anode.transform.grad import gradients
 
@@ -42,7 +43,8 @@ class Progress:
 class TrainingStep:
     """`step(x, y)` trains a model on one minibatch and gives the mean cost before the step, f32[].
 
-    Cost, gradients and updates are one graph, compiled once for each shape of minibatch.
+    Cost, gradients and updates are one graph, compiled once for each shape of minibatch. Both may
+    be tuples of arrays, such as padded sequences with their lengths.
     """
 
     def __init__(
@@ -54,23 +56,27 @@ class TrainingStep:
         self._rates = optimizer.rates(0)
         self._state: object = None
 
-    def __call__(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def __call__(self, x: Values, y: Values) -> np.ndarray:
+        given: tuple[Any, ...] = x, y
         try:
-            executable = self.executables[x.shape, x.dtype, y.shape, y.dtype]
+            executable = self.executables[x.shape, x.dtype, y.shape, y.dtype]  # type: ignore[union-attr]
         except (KeyError, AttributeError):
-            x, y = np.asarray(x), np.asarray(y)
-            executable = self.compile(x, y)
+            x, y = structure.arrays(x), structure.arrays(y)
+            executable, given = self.compile(x, y), structure.items(x) + structure.items(y)
         if self._state is not self.model.state or self.model.stepping is not self:
             self._attach(executable.graph)
-        loss: np.ndarray = executable(x, y, state=self.model.state)[0]
+        loss: np.ndarray = executable(*given, state=self.model.state)[0]
         return loss
 
-    def compile(self, x: np.ndarray, y: np.ndarray) -> Executable:
+    def compile(self, x: Values, y: Values) -> Executable:
         """The executable for minibatches like these."""
-        key = x.shape, x.dtype, y.shape, y.dtype
+        if isinstance(x, tuple) or isinstance(y, tuple):
+            key: Any = structure.key(x), structure.key(y)
+        else:
+            key = x.shape, x.dtype, y.shape, y.dtype
         if key not in self.executables:
             self.model.build(x)
-            types = [_type(array) for array in (x, y)]
+            types = [structure.types(value) for value in (x, y)]
             self.executables[key] = self.model.compile(self.graph(*types))
         return self.executables[key]
 
@@ -79,18 +85,19 @@ class TrainingStep:
         self._rates = self.optimizer.rates(epoch)
         self.model.stepping = None
 
-    def graph(self, x: TensorType, y: TensorType) -> Graph:
+    def graph(self, x: Types, y: Types) -> Graph:
         """The step for a minibatch of these types."""
-        inputs = fresh_inputs(x, y)
-        prediction, scope = self.model.forward(inputs[0], training=True)
-        loss = ops.mean(self.cost.rows(prediction, inputs[1]))
+        inputs, (given, targets) = structure.inputs(x, y)
+        prediction, scope = self.model.forward(given, training=True)
+        loss = ops.mean(self.cost.rows(prediction, targets))
         parameters = [v for v in scope.variables.values() if v.trainable]
         if self.precision is None:
             found = gradients([loss], [read(v) for v in parameters])
             updates = scope.updates | self.optimizer.updates(parameters, found)
         else:
             loss, updates = self._mixed(self.precision, loss, scope.updates, parameters)
-        return close(inputs, [loss], updates.items(), names=("x", "y", "cost"))
+        names = [*structure.names("xy", (x, y)), "cost"]
+        return close(inputs, [loss], updates.items(), names=names)
 
     def _mixed(
         self,
@@ -170,7 +177,7 @@ class Training:
             for hook in begins:
                 hook(self)
             self.cost = float(step(x, y))
-            self.rows += len(x)
+            self.rows += structure.rows(x)
             progress.batch += 1
             for hook in ends:
                 hook(self)
@@ -213,7 +220,3 @@ def _numbered(callbacks: Iterable[Callback]) -> Iterator[tuple[str, Callback]]:
         kind = type(callback).__name__
         yield f"{kind}_{counts.setdefault(kind, 0)}", callback
         counts[kind] += 1
-
-
-def _type(array: np.ndarray) -> TensorType:
-    return tensor(array.dtype, *array.shape)
