@@ -78,7 +78,7 @@ class Layer:
 
     def set_lengths(self, y: Node, lengths: Node) -> None:
         """Say how many steps count of each sequence in `y`, from which later layers know it."""
-        self._scope.sequences[y] = length_mask(lengths, static(y)[1])
+        self._scope.sequences[y] = ops.transpose(length_mask(lengths, static(y)[1]))
 
     def draw(self) -> tuple[Node, int]:
         """A random key and stream of the layer's own, for `ops.uniform(key, stream=…, …)`."""

@@ -95,7 +95,7 @@ class Model:
         if x.dtype.is_float and x.dtype is not self.dtype:
             x = ops.convert(x, dtype=self.dtype)
         if lengths is not None:
-            scope.sequences[x] = length_mask(lengths, int(x.shape[1]))
+            scope.sequences[x] = ops.transpose(length_mask(lengths, int(x.shape[1])))
         for layer in self.layers:
             x = apply(layer, x, scope, self.names[layer])
         return scope.prediction(x), scope

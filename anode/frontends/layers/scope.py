@@ -38,7 +38,7 @@ class Scope:
         self.starts: dict[Variable, Start] = {}
         self.branches: dict[object, Node] = {}  # the value at each branch node
         self.heads: list[Prediction] = []  # of a tree's branches but the first
-        # Values (batch, steps, …), and their masks bool[steps, batch] where lengths differ.
+        # Values (batch, steps, …), and their masks bool[batch, steps] where lengths differ.
         self.sequences: dict[Node, Node | None] = {}
         self.first_states: dict[str, State] = {}  # given to recurrent layers, by path
         self.last_states: dict[str, State] = {}  # of recurrent layers, by path
@@ -99,7 +99,7 @@ class Scope:
     def lengths(self, x: Node) -> Node | None:
         """How many steps count of each sequence in `x`, i32[batch]; None without a mask."""
         mask = self.sequences.get(x)
-        return None if mask is None else ops.sum(ops.convert(mask, dtype="i32"), axis=0)
+        return None if mask is None else ops.sum(ops.convert(mask, dtype="i32"), axis=1)
 
     def draw(self) -> tuple[Node, int]:
         """The random key of the step, and a stream number nothing else in the model has."""
