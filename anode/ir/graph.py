@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from anode.errors import GraphError
@@ -24,6 +24,9 @@ from anode.ir.node import (
 )
 from anode.ir.types import TensorType, TokenType, TupleType, Type
 from anode.ir.variable import Variable
+
+if TYPE_CHECKING:
+    from anode.rewrite.selection import Selection
 
 Update = tuple[Variable, Node]
 
@@ -161,6 +164,10 @@ class Graph:
         from anode.ir.text import graph_text
 
         return graph_text(self)
+
+    if TYPE_CHECKING:  # attached by anode.ops, which knows the families of ops
+
+        def select(self, selector: Any) -> Selection: ...
 
 
 _graphs: WeakValueDictionary[Any, Graph] = WeakValueDictionary()
