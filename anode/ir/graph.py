@@ -26,7 +26,7 @@ from anode.ir.types import TensorType, TokenType, TupleType, Type
 from anode.ir.variable import Variable
 
 if TYPE_CHECKING:
-    from anode.rewrite.selection import Selection
+    from anode.ops.taps import NodeSelection
 
 Update = tuple[Variable, Node]
 
@@ -167,7 +167,7 @@ class Graph:
 
     if TYPE_CHECKING:  # attached by anode.ops, which knows the families of ops
 
-        def select(self, selector: Any) -> Selection: ...
+        def select(self, selector: Any) -> NodeSelection: ...
 
 
 _graphs: WeakValueDictionary[Any, Graph] = WeakValueDictionary()

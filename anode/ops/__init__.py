@@ -2,7 +2,7 @@
 
 # ruff: noqa: F401 (everything here is exported)
 
-from anode.ops import elements  # attaches Graph.select
+from anode.ops import taps  # attaches Graph.select
 from anode.ops.control import (
     COND,
     SCAN,

@@ -17,9 +17,7 @@ from anode.ir.op import Op, registry
 from anode.ir.types import TensorType
 from anode.ir.variable import Variable
 from anode.ops.declare import DeclaredOp, Elementwise
-from anode.rewrite.pattern import Pattern
-from anode.rewrite.select import Element, Tree, Vocabulary, find
-from anode.rewrite.selection import Selection
+from anode.rewrite.select import Element, Tree, Vocabulary
 
 LEAVES = {INPUT: ("input",), READ: ("variable", "parameter"), CONSTANT: ("constant",)}
 ACTIVATIONS = frozenset(
@@ -192,15 +190,3 @@ def graphs_of(node: Node) -> Iterator[Graph]:
         for part in value if isinstance(value, tuple) else (value,):
             if isinstance(part, Graph):
                 yield part
-
-
-def select(graph: Graph, selector: Any) -> Selection:
-    """The nodes that a selector finds, or that a pattern matches at; see `docs/selectors.md`."""
-    elements = tree(graph)
-    if not isinstance(selector, Pattern):
-        return Selection(str(selector), elements, elements.select(selector))
-    matched = set(find(graph, selector))
-    return Selection("a pattern", elements, [e for e in elements.elements if e.subject in matched])
-
-
-Graph.select = select  # type: ignore[assignment, method-assign]

@@ -15,6 +15,7 @@ from anode.errors import BackendError, GraphError, ShapeError
 from anode.ir.dims import Dim, bind_size
 from anode.ir.graph import Graph
 from anode.ir.types import TensorType
+from anode.ops.taps import Tapped, Watch
 from anode.runtime.state import State, from_numbers, stores
 
 Shapes = tuple[tuple[int, ...], ...]
@@ -174,12 +175,33 @@ class Executable:
         return f"<Executable on {self.backend.name}: {list(self.bindings)}>"
 
 
+class TappedExecutable(Executable):
+    """An executable with taps, which report after each call; the outputs are the graph's own."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        backend: Backend,
+        threads: int | None,
+        memory_limit: int | None,
+        watch: Watch,
+    ) -> None:
+        super().__init__(watch.graph(graph), backend, threads, memory_limit)
+        self.watch, self.results = watch, len(graph.outputs)
+
+    def __call__(self, *inputs: Any, state: Variables | None = None) -> tuple[np.ndarray, ...]:
+        found = super().__call__(*inputs, state=state)
+        self.watch.report(found[self.results :])
+        return found[: self.results]
+
+
 def compile(
     graph: Graph,
     backend: str | Backend | None = None,
     threads: int | None = None,
     *,
     memory_limit: int | str | None = None,
+    taps: Sequence[Tapped] = (),
 ) -> Executable:
     """An executable of `graph`, which is compiled when it is first called.
 
@@ -187,14 +209,15 @@ def compile(
     `threads` defaults to ANODE_THREADS, else the backend chooses. `memory_limit` bounds the bytes
     of temporaries (4 * 2**20, "400MB", "1.5 GiB"): what does not fit is computed again instead of
     kept, in the order of least time; the results have the same bits. A limit that cannot be kept
-    raises BackendError when the graph is compiled, with the least that can.
+    raises BackendError when the graph is compiled, with the least that can. `taps` look at values
+    of the graph after each call, see `anode.ops.taps`.
     """
-    return Executable(
-        graph,
-        chosen_backend(backend),
-        chosen_threads() if threads is None else threads,
-        None if memory_limit is None else bytes_of(memory_limit),
-    )
+    backend = chosen_backend(backend)
+    threads = chosen_threads() if threads is None else threads
+    limit = None if memory_limit is None else bytes_of(memory_limit)
+    if taps:
+        return TappedExecutable(graph, backend, threads, limit, Watch.of(taps))
+    return Executable(graph, backend, threads, limit)
 
 
 def bytes_of(limit: int | str) -> int:
