@@ -29,13 +29,17 @@ Step = Callable[[Any, Any], SupportsFloat]
 Build = Callable[["MLP", "Layers"], Step]
 NetBuild = Callable[["Net", "Arrays"], Step]
 GanBuild = Callable[[], Step]  # with weights of its own; the step takes images alone
+RecurrentBuild = Callable[[int], Step]  # of a character model over so many time steps
 ScriptBuild = Callable[[str], Step]  # of a TensorFlow-1 script by its name
 Reply = dict[str, Any]
 
 CHECKED_STEPS = 5
 
 
-def serve(load: Callable[[], tuple[str, Build | NetBuild | GanBuild | ScriptBuild]]) -> None:
+AnyBuild = Build | NetBuild | GanBuild | RecurrentBuild | ScriptBuild
+
+
+def serve(load: Callable[[], tuple[str, AnyBuild]]) -> None:
     """Answer requests until stdin closes; `load` imports the framework: version and builder."""
     replies = _private_stdout()
     try:
@@ -98,6 +102,10 @@ def _loaded(request: Reply) -> tuple[tuple[Any, ...], Any, Any]:
         from benchmarks.gan import images
 
         return (), images(), None
+    if "recurrent" in request:
+        from benchmarks import recurrent
+
+        return (request["recurrent"],), *recurrent.batch(request["recurrent"])
     if "script" in request:
         from benchmarks.tensorflow1 import batch as minibatch
 
