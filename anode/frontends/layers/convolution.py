@@ -18,8 +18,8 @@ from anode.frontends.layers.layers import (
     Layer,
     Transform,
     check_float,
+    composed,
     features,
-    followers,
     static,
 )
 from anode.ir.node import Node
@@ -227,7 +227,7 @@ def Conv(
     `bias` is the bias's initialiser. Layers are named as those of Affine.
     """
     product = Convolution(fshape, strides, padding, dilation, init, name, groups=groups)
-    return [product, *followers(bias, batch_norm, activation, name)]
+    return composed(product, bias, batch_norm, activation, name)
 
 
 def Deconv(
@@ -255,7 +255,7 @@ def Deconv(
         groups=groups,
         output_padding=output_padding,
     )
-    return [product, *followers(bias, batch_norm, activation, name)]
+    return composed(product, bias, batch_norm, activation, name)
 
 
 def per_dim(value: Sizes, rank: int, default: int) -> tuple[int, ...]:

@@ -28,6 +28,7 @@ class Layer:
     """
 
     name: str | None = None
+    part_of: Layer | None = None  # the layer it was made with: the product before a Bias of Conv
     origin: Origin | None
     _scope: Scope
     _path: str
@@ -95,6 +96,7 @@ def apply(layer: Layer, x: Node, scope: Scope, path: str) -> Node:
     The nodes of anode's own layers are from the line where the layer was made.
     """
     layer._scope, layer._path = scope, path
+    scope.begin(layer, path, x)
     own = type(layer).__module__.startswith(PACKAGE)
     try:
         with at(layer.origin) if own else nullcontext():
@@ -102,6 +104,7 @@ def apply(layer: Layer, x: Node, scope: Scope, path: str) -> Node:
     except ShapeError as error:
         raise ShapeError(f"{path}: {error}") from error
     scope.followed(x, y)
+    scope.end(y)
     return y
 
 
@@ -251,7 +254,17 @@ def Affine(
     `bias` is the bias's initialiser. With a name the layers are called name, name_bias, name_bnorm
     and name_<activation>.
     """
-    return [Linear(nout, init, name), *followers(bias, batch_norm, activation, name)]
+    return composed(Linear(nout, init, name), bias, batch_norm, activation, name)
+
+
+def composed(
+    product: Layer, bias: Any, batch_norm: bool, activation: Transform | None, name: str | None
+) -> list[Layer]:
+    """The product, and the layers after it that are part of it: Bias or BatchNorm, Activation."""
+    layers = [product, *followers(bias, batch_norm, activation, name)]
+    for layer in layers[1:]:
+        layer.part_of = product
+    return layers
 
 
 def followers(

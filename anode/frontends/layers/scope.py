@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
 
@@ -23,6 +24,22 @@ RANDOM = Variable("random", tensor("u32", 4), None, trainable=False, collections
 Transform = Callable[[Node], Node]
 State = tuple[Node, ...]  # of a recurrent layer
 Start = Callable[[int], np.ndarray]  # from the seed to a value set by the host
+
+
+@dataclass(eq=False)
+class Built:
+    """A layer of a model that has been built: what it made of what, and the layer it is in.
+
+    `start` and `end` count the beginnings and ends of layers.
+    """
+
+    path: str
+    layer: Any
+    x: Any
+    inside: Built | None
+    start: int
+    y: Any = None
+    end: int = 0
 
 
 class Scope:
@@ -46,6 +63,23 @@ class Scope:
         self.target: Node | None = None  # of the minibatch, where it is known
         self._activations: dict[Node, tuple[Transform, Node]] = {}
         self._streams = 0
+        self.built: list[Built] = []  # in the order they were begun
+        self.inits: Mapping[str, Any] = {}  # of variables, instead of their layers'
+        self._within: list[Built] = []
+        self._events = 0
+
+    def begin(self, layer: Any, path: str, x: Any) -> None:
+        """Note that a layer is being built; layers until its `end` are inside it."""
+        self._events += 1
+        made = Built(path, layer, x, self._within[-1] if self._within else None, self._events)
+        self.built.append(made)
+        self._within.append(made)
+
+    def end(self, y: Any) -> None:
+        """Note what the layer that was begun last is."""
+        self._events += 1
+        made = self._within.pop()
+        made.y, made.end = y, self._events
 
     def variable(
         self,
@@ -63,7 +97,7 @@ class Scope:
             if self.variables[name].type != type:
                 raise ShapeError(f"{name} is {self.variables[name].type}, asked for {type}")
             return read(self.variables[name])
-        source = initializer(init)
+        source = initializer(self.inits.get(name, init))
         on_host = _on_host(source)
         graph = None if on_host else source.graph(type, fans or Fans.of(shape))
         role = "weights" if trainable else "statistics"
