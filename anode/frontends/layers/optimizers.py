@@ -232,14 +232,18 @@ class Adadelta(Optimizer):
     wdecay: float = 0.0
 
     def rule(self, p: Node, g: Node, step: Step, slots: Slots) -> Node:
-        d, epsilon, g = float(self.decay), float(self.epsilon), self.decayed(p, g)
+        return p - step.rate * self.move(self.decayed(p, g), step, slots)
+
+    def move(self, g: Node, step: Step, slots: Slots) -> Node:
+        """u of the formula."""
+        d, epsilon = float(self.decay), float(self.epsilon)
         a = slots.write(
             "gradient_square", slots.read("gradient_square") * d + ops.square(g) * (1 - d)
         )
         b = slots.read("step_square")
         u = ops.sqrt((b + epsilon) / (a + epsilon)) * step.scaled(g)
         slots.write("step_square", b * d + ops.square(u) * (1 - d))
-        return p - step.rate * u
+        return u
 
 
 @dataclass(frozen=True)
