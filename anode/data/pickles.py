@@ -1,15 +1,18 @@
-"""Reader of the one kind of pickle that data sets come in: a dictionary of lists and arrays.
+"""Reader of the kind of pickle that data sets come in: containers of plain values and arrays.
 
 A pickle is a program that can call anything, so it is never run here. Its opcodes (Python's module
 `pickletools` lists them) are read one by one; those that make numbers, text, containers and NumPy
-arrays of bytes or integers are followed, and whatever else occurs is an error.
+arrays of numbers are followed, and whatever else occurs is an error.
 """
 
 from __future__ import annotations
 
+import gzip
 import io
 import math
+import pickle
 import pickletools
+import zlib
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
@@ -20,8 +23,9 @@ import numpy as np
 from anode.errors import DataError
 
 MAX_BYTES = 1 << 30
+GZIP_MAGIC = b"\x1f\x8b"
 MAX_RANK = 8
-DTYPES = ("u1", "i4", "i8")
+DTYPES = ("b1", "u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8")
 # The globals of an array's pickle by NumPy 1 and 2, in all protocols. None of them is imported.
 GLOBALS = {
     "numpy.core.multiarray _reconstruct": "empty",
@@ -30,6 +34,8 @@ GLOBALS = {
     "numpy._core.numeric _frombuffer": "whole",
     "numpy ndarray": "ndarray",
     "numpy dtype": "dtype",
+    "numpy.core.multiarray scalar": "scalar",
+    "numpy._core.multiarray scalar": "scalar",
     "_codecs encode": "encode",  # Python 3 writes bytes so in protocol 2
 }
 LITERALS = {
@@ -41,24 +47,50 @@ CONSTANTS: dict[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "
 
 
 def read_pickle(path: str | PathLike[str]) -> dict[str, Any]:
-    """The dictionary in a pickle file; keys are text, values plain, lists or NumPy arrays.
+    """The dictionary in a pickle file; keys are text, values plain, containers or NumPy arrays.
 
     Raises `DataError` for a file that is missing, longer than 1 GiB, damaged, or holds anything
     else. No code of the file is run and no name of it is imported.
     """
+    found = read_value(path)
+    if not isinstance(found, dict):
+        raise DataError(f"{path}: not a pickled data set (it holds no dictionary); fetch it again")
+    return {_text(key): value for key, value in found.items()}
+
+
+def read_value(path: str | PathLike[str]) -> Any:
+    """Whatever a pickle file holds: plain values, text, containers and NumPy arrays of numbers.
+
+    The file may be compressed with gzip. Raises `DataError` as `read_pickle` does, the limit of
+    1 GiB being of the uncompressed bytes; text of Python 2 is read as Latin-1.
+    """
     path = Path(path)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DataError(f"{path}: larger than {MAX_BYTES} bytes; no data set's pickle is")
-        content = path.read_bytes()
-        found = _Reader().read(content)
+        content = _content(path)
+        reader = _Reader()
+        return reader.plain(reader.read(content))
     except DataError:
         raise
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+        reason = error.strerror or error
+        raise DataError(f"{path}: cannot be read ({reason}); check the path") from error
     except Exception as error:  # whatever a damaged program makes the stack do
         raise DataError(f"{path}: not a pickled data set ({error}); fetch it again") from error
-    return found
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a file, uncompressed if gzip made it smaller."""
+    too_large = DataError(f"{path}: larger than {MAX_BYTES} bytes; no data set's pickle is")
+    if path.stat().st_size > MAX_BYTES:
+        raise too_large
+    content = path.read_bytes()
+    if not content.startswith(GZIP_MAGIC):
+        return content
+    inflate = zlib.decompressobj(wbits=31)
+    content = inflate.decompress(content, MAX_BYTES)
+    if inflate.unconsumed_tail:
+        raise too_large
+    return content
 
 
 class _Global(str):
@@ -79,14 +111,23 @@ class _Reader:
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
+        self.arrays = False  # whether there are any
 
-    def read(self, content: bytes) -> dict[str, Any]:
+    def read(self, content: bytes) -> Any:
         for opcode, argument, _ in pickletools.genops(io.BytesIO(content)):
             self.step(opcode.name, argument)
         (found,) = self.stack
-        if not isinstance(found, dict):
-            raise ValueError("it holds no dictionary")
-        return {_text(key): _plain(value) for key, value in found.items()}
+        return found
+
+    def plain(self, value: Any) -> Any:
+        """`value` with the arrays that it holds in place of what put them together."""
+        if isinstance(value, _Array):
+            return value.value
+        if isinstance(value, dict):
+            return {self.plain(key): self.plain(held) for key, held in value.items()}
+        if isinstance(value, (list, tuple)) and self.arrays:
+            return type(value)([self.plain(held) for held in value])
+        return value
 
     def step(self, name: str, argument: Any) -> None:
         if name in LITERALS:
@@ -101,6 +142,7 @@ class _Reader:
             named = argument if name == "GLOBAL" else " ".join(self.pop(2))
             if named not in GLOBALS:
                 raise ValueError(f"it asks for {named!r}, which no data set needs")
+            self.arrays = True
             self.stack.append(_Global(GLOBALS[named]))
         elif name not in ("PROTO", "FRAME", "STOP"):
             step = STEPS.get(name)
@@ -145,8 +187,8 @@ class _Reader:
         """BUILD: the state of an array, or of a dtype, which is its byte order."""
         made, state = self.pop(2)
         if isinstance(made.value, str):
-            if made.value != "u1" and state[1] in (">", "="):
-                raise ValueError("its integers are not little-endian")
+            if made.value[1:] != "1" and state[1] in (">", "="):
+                raise ValueError("its numbers are not little-endian")
         else:
             _, shape, dtype, fortran, content = state
             made.value = _array(content, dtype, shape, "F" if fortran else "C")
@@ -173,6 +215,7 @@ CALLS: dict[str, Callable[..., Any]] = {
     "empty": lambda *_: _Array(),
     "whole": lambda content, dtype, shape, order: _Array(_array(content, dtype, shape, order)),
     "dtype": _dtype,
+    "scalar": lambda dtype, content: _array(content, dtype, (1,), "C")[0],
     "encode": lambda text, *_: text.encode("latin-1"),
 }
 STEPS: dict[str, Callable[[_Reader], None]] = {
@@ -198,5 +241,12 @@ def _text(value: Any) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
-def _plain(value: Any) -> Any:
-    return value.value if isinstance(value, _Array) else value
+def write_value(path: str | PathLike[str], value: Any) -> None:
+    """Write plain values and arrays as a pickle that Python 2.7 and NumPy 1 can read as well.
+
+    A path that ends with .gz is compressed, without a time in it.
+    """
+    content = pickle.dumps(value, 2).replace(b"cnumpy._core.", b"cnumpy.core.")
+    if str(path).endswith(".gz"):
+        content = gzip.compress(content, 6, mtime=0)
+    Path(path).write_bytes(content)
