@@ -26,6 +26,13 @@ from anode.frontends.layers.callbacks import (
     History,
     Progress,
 )
+from anode.frontends.layers.cells import (
+    Cell,
+    FunctionCell,
+    GRUCell,
+    LSTMCell,
+    RecurrentCell,
+)
 from anode.frontends.layers.containers import (
     BranchNode,
     MergeBroadcast,
@@ -53,6 +60,7 @@ from anode.frontends.layers.costs import (
     SquareHinge,
     SumSquared,
 )
+from anode.frontends.layers.ctc import CTC, LabelErrorRate
 from anode.frontends.layers.initializers import (
     Array,
     Constant,
@@ -97,11 +105,34 @@ from anode.frontends.layers.optimizers import (
 )
 from anode.frontends.layers.precision import Precision
 from anode.frontends.layers.q_learning import QLearning
+from anode.frontends.layers.recurrent import (
+    GRU,
+    LSTM,
+    BiBNRNN,
+    Bidirectional,
+    BiGRU,
+    BiLSTM,
+    BiRNN,
+    BiSum,
+    DeepBiLSTM,
+    DeepBiRNN,
+    Recurrent,
+)
 from anode.frontends.layers.schedules import (
     ExpSchedule,
     PolySchedule,
     PowerSchedule,
     Schedule,
     StepSchedule,
+)
+from anode.frontends.layers.sequences import (
+    ExactMatch,
+    LookupTable,
+    Masking,
+    PerStep,
+    RecurrentLast,
+    RecurrentMean,
+    RecurrentSum,
+    StepAccuracy,
 )
 from anode.frontends.layers.training import Training, TrainingStep

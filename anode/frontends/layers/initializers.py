@@ -11,7 +11,7 @@ import numpy as np
 from anode import ops
 from anode.errors import ShapeError
 from anode.ir.graph import Graph, trace
-from anode.ir.node import Node
+from anode.ir.node import Node, constant
 from anode.ir.types import TensorType, tensor
 
 Shape = tuple[int, ...]
@@ -145,6 +145,61 @@ class Orthonormal(Initializer):
         left, _, right = np.linalg.svd(random.standard_normal(flat), full_matrices=False)
         chosen = left if left.shape == flat else right
         return (self.scale * chosen.reshape(shape)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Gates(Initializer):
+    """A block of columns for each gate of a recurrent layer, each drawn by its own initialiser."""
+
+    blocks: tuple[Initializer, ...]
+
+    def sample(self, key: Node, shape: Shape, fans: Fans) -> Node:
+        part = (*shape[:-1], shape[-1] // len(self.blocks))
+        drawn = [
+            block.sample(ops.fold(key, constant(i)), part, fans)
+            for i, block in enumerate(self.blocks)
+        ]
+        return ops.concatenate(*drawn, axis=len(shape) - 1)
+
+
+@dataclass(frozen=True)
+class HostGates(Initializer):
+    """Gates whose values come from the host."""
+
+    blocks: tuple[Initializer, ...]
+
+    def value(self, shape: Shape, random: np.random.Generator) -> np.ndarray:
+        part = (*shape[:-1], shape[-1] // len(self.blocks))
+        values = [_on_host(block, part, random) for block in self.blocks]
+        return np.concatenate(values, axis=-1)
+
+
+def _on_host(block: Initializer, shape: Shape, random: np.random.Generator) -> np.ndarray:
+    if isinstance(block, Constant):
+        return np.full(shape, block.val)
+    found = block.value(shape, random)
+    if found is None:
+        raise ShapeError(
+            f"{block} draws in the graph, other gates on the host; use Array or Orthonormal for all"
+        )
+    return found
+
+
+def per_gate(init: Any, count: int, whole: Shape) -> Initializer:
+    """An initialiser of `count` gates: one for all of them, or one for each.
+
+    An array that has the shape of the `whole` weight is taken as it is.
+    """
+    if isinstance(init, Array | np.ndarray):
+        array = init.vals if isinstance(init, Array) else init
+        if np.shape(array) == whole:
+            return initializer(init)
+    given = init if isinstance(init, (tuple, list)) else [init] * count
+    if len(given) != count:
+        raise ShapeError(f"{len(given)} initialisers for {count} gates; give one, or one for each")
+    blocks = tuple(map(initializer, given))
+    host = any(type(block).value is not Initializer.value for block in blocks)
+    return HostGates(blocks) if host else Gates(blocks)
 
 
 def initializer(init: Any) -> Initializer:
