@@ -45,7 +45,10 @@ class Merge(Layer):
         self.name = name
 
     def build(self, x: Node) -> Node:
-        return self.merge([_through(self, branch, self.names, x) for branch in self.branches])
+        outputs = [_through(self, branch, self.names, x) for branch in self.branches]
+        y = self.merge(outputs)
+        self._scope.followed(outputs[0], y)
+        return y
 
     def merge(self, outputs: list[Node]) -> Node:
         raise NotImplementedError

@@ -23,7 +23,8 @@ from anode.frontends.layers.layers import (
     static,
 )
 from anode.ir.node import Node
-from anode.ops.spatial import Padding
+from anode.ops.recurrent import length_mask
+from anode.ops.spatial import Padding, paddings
 
 Sizes = int | Sequence[int] | Mapping[str, int]  # of each spatial dim, or neon's {"str_h": 2, …}
 Pads = Padding | Mapping[str, int]
@@ -38,6 +39,8 @@ class Convolution(Layer):
     `padding` and `dilation` are a number, one for each spatial dim, or neon's {"str_h": 2, …};
     `padding` may also be pairs (before, after), "VALID" for none, or "SAME", with which there are
     ⌈size / stride⌉ windows. Channels and filters are in `groups` that do not see each other.
+
+    Of sequences the first spatial dim is the steps: those beyond a sequence's length count as 0.
     """
 
     def __init__(
@@ -59,8 +62,10 @@ class Convolution(Layer):
         self.init, self.name, self.groups = init, name, groups
 
     def build(self, x: Node) -> Node:
-        x = images(x, len(self.kernel))
-        return ops.conv(x, self.filter(x, features(x), self.filters), **self.options(x))
+        given, x = x, images(within(self, x), len(self.kernel))
+        y = ops.conv(x, self.filter(x, features(x), self.filters), **self.options(x))
+        note_windows(self, given, y, self.kernel, self.strides, self.padding, self.dilation)
+        return y
 
     def options(self, x: Node) -> dict[str, Any]:
         """What the op takes besides images and weight."""
@@ -142,21 +147,26 @@ class Pooling(Layer):
         self.ceil, self.include_padding = ceil, include_padding
 
     def build(self, x: Node) -> Node:
-        x, rank = images(x, self.rank(x)), self.rank(x)
+        given, rank = x, self.rank(x)
+        x = images(x, rank)
         kind, data_format = POOLS[self.op], FORMATS[len(x.shape)]
         if isinstance(self.fshape, str):
             return ops.global_pool(x, kind, data_format=data_format)
-        sizes = per_dim(self.fshape, rank, 1)
-        return ops.pool(
+        sizes, padding = per_dim(self.fshape, rank, 1), sides(self.padding, rank)
+        strides = sizes if self.strides is None else per_dim(self.strides, rank, 1)
+        y = ops.pool(
             x,
             kind,
             sizes,
-            sizes if self.strides is None else per_dim(self.strides, rank, 1),
-            sides(self.padding, rank),
+            strides,
+            padding,
             ceil=self.ceil,
             include_padding=self.include_padding,
             data_format=data_format,
         )
+        if not self.ceil:
+            note_windows(self, given, y, sizes, strides, padding, (1,) * rank)
+        return y
 
     def rank(self, x: Node) -> int:
         """How many spatial dims `x` has, by the window."""
@@ -278,6 +288,39 @@ def per_dim(value: Sizes, rank: int, default: int) -> tuple[int, ...]:
 def sides(padding: Pads, rank: int) -> Padding:
     """`padding` as the ops take it: neon's dictionaries become a size for each dim."""
     return per_dim(padding, rank, 0) if isinstance(padding, Mapping) else padding
+
+
+def within(layer: Layer, x: Node) -> Node:
+    """`x` with 0 at the steps beyond the length of each sequence, if it is of sequences."""
+    lengths = layer.lengths(x)
+    if lengths is None:
+        return x
+    mask = ops.transpose(length_mask(lengths, static(x)[1]))
+    return ops.select(ops.broadcast_in_dim(mask, shape=x.shape, axes=(0, 1)), x, ops.zeros_like(x))
+
+
+def note_windows(
+    layer: Layer,
+    x: Node,
+    y: Node,
+    kernel: Sequence[int],
+    strides: Sequence[int],
+    padding: Padding,
+    dilations: Sequence[int],
+) -> None:
+    """Let sequences `y`, a window of the sequences `x` each step, have as many as fit in these."""
+    lengths = layer.lengths(x)
+    if lengths is None:
+        if x in layer._scope.sequences:
+            layer._scope.sequences[y] = None
+        return
+    sizes = static(x)[1 : len(kernel) + 1]
+    before, after = paddings(
+        type(layer).__name__, padding, sizes, tuple(kernel), tuple(strides), tuple(dilations)
+    )[0]
+    stride, reach = strides[0], (kernel[0] - 1) * dilations[0] + 1
+    fitting = ops.floor_divide(lengths + (before + after - reach + stride), stride)
+    layer.set_lengths(y, ops.maximum(fitting, 0))
 
 
 def images(x: Node, rank: int) -> Node:

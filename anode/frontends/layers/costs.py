@@ -32,6 +32,7 @@ class Prediction:
     logits: Node | None = None
     heads: tuple[Prediction, ...] = ()
     lengths: Node | None = None
+    ragged: bool = False
 
 
 class Cost:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from os import PathLike
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,11 +21,12 @@ from anode.frontends.layers.precision import Precision
 from anode.frontends.layers.scope import RANDOM, Scope
 from anode.frontends.layers.structure import Nodes, Types, Values
 from anode.frontends.layers.training import Progress, Training, TrainingStep
-from anode.ir.dtypes import dtype_of, f32
-from anode.ir.graph import Graph, close, fresh_inputs
+from anode.ir.dtypes import dtype_of, f32, i32
+from anode.ir.graph import Graph, close
 from anode.ir.node import Node
 from anode.ir.types import TensorType, tensor
 from anode.ir.variable import Variable
+from anode.ops.precision import as_dtype
 from anode.ops.recurrent import length_mask
 from anode.runtime import checkpoint
 from anode.runtime.executable import Executable, chosen_backend, compile
@@ -34,6 +35,20 @@ from anode.runtime.state import State
 Measures = Metric | Cost | Sequence[Metric | Cost]
 FORMAT = 1  # of checkpoints
 FORMATS = ("channels_last", "channels_first")
+
+
+class Row(NamedTuple):
+    """The type of one row of a model's input, and whether rows are sequences with lengths."""
+
+    type: TensorType
+    ragged: bool
+
+    def __str__(self) -> str:
+        return f"shape {list(self.type.static)}" + " with lengths" * self.ragged
+
+    def like(self, other: Row) -> bool:
+        """Whether both have the same shape."""
+        return (self.type.shape, self.ragged) == (other.type.shape, other.ragged)
 
 
 class Model:
@@ -75,7 +90,7 @@ class Model:
         self.state = State()
         self.history = History()
         self.progress = Progress()
-        self._input: TensorType | None = None  # of one row
+        self._input: Row | None = None
         self._waiting: dict[str, np.ndarray] = {}  # slots of a checkpoint, until an optimiser comes
         self._executables: dict[Any, Executable] = {}
         self._training: Training | None = None
@@ -106,16 +121,13 @@ class Model:
         Whatever takes data does this first. Rows of another shape than the first time raise
         ShapeError, unless the variables are the same, as with sequences of any length.
         """
-        first = structure.items(x)[0]
-        row = tensor(first.dtype, *first.shape[1:])
+        first, ragged = structure.items(x)[0], isinstance(x, tuple)
+        row = Row(tensor(first.dtype, *first.shape[1:]), ragged)
         if self._input is None:
-            self._add(self._traced(first))
+            self._add(self._traced(x))
             self._input = row
-        elif self._input.shape != row.shape and not self._fits(first):
-            raise ShapeError(
-                f"{self.name} was built for rows of shape {list(self._input.static)}, "
-                f"got {list(row.static)}"
-            )
+        elif not (row.like(self._input) or self._fits(x)):
+            raise ShapeError(f"{self.name} was built for rows of {self._input}, got {row}")
 
     def fit(
         self,
@@ -228,7 +240,8 @@ class Model:
         arrays, meta = checkpoint.load(path)
         if not isinstance(meta, dict) or meta.get("format") != FORMAT:
             raise CheckpointError(f"{path} is no checkpoint of a model; Model.save writes them")
-        self.build(tensor(meta["dtype"], 1, *meta["row"]))
+        first = tensor(meta["dtype"], 1, *meta["row"])
+        self.build((first, tensor("i32", 1)) if meta.get("ragged") else first)
         slots = {name: array for name, array in arrays.items() if name.startswith(PREFIX)}
         values = {name: array for name, array in arrays.items() if name not in slots}
         mine = [v for v in self.state if "optimizer" not in v.collections]
@@ -264,15 +277,16 @@ class Model:
         if "History_0" in meta["callbacks"]:
             self.history.restore(meta["callbacks"]["History_0"])
 
-    def _meta(self, row: TensorType) -> dict[str, Any]:
+    def _meta(self, row: Row) -> dict[str, Any]:
         progress, run = self.progress, self._training
         position = progress.position or getattr(run and run.data, "position", None)
         callbacks = run.saved_callbacks() if run else {}
         return {
             "format": FORMAT,
             "model": self.name,
-            "dtype": row.dtype.name,
-            "row": row.static,
+            "dtype": row.type.dtype.name,
+            "row": row.type.static,
+            "ragged": row.ragged,
             "epoch": progress.epoch,
             "batch": progress.batch,
             "position": position and list(position),
@@ -283,12 +297,12 @@ class Model:
         given = {v: start(self.seed) for v, start in scope.starts.items() if v not in self.state}
         self.state.add(scope.variables.values(), self.seed, given)
 
-    def _traced(self, x: np.ndarray | TensorType) -> Scope:
+    def _traced(self, x: Values | Types) -> Scope:
         """What training on rows like those of `x` has for variables."""
-        return self.forward(*fresh_inputs(tensor(x.dtype, *x.shape)), training=True)[1]
+        return self.forward(structure.inputs(structure.types(x))[1][0], training=True)[1]
 
-    def _fits(self, x: np.ndarray | TensorType) -> bool:
-        """Whether the model's variables are those for rows of this shape too."""
+    def _fits(self, x: Values | Types) -> bool:
+        """Whether the model's variables are those for rows like these too."""
         return all(variable in self.state for variable in self._traced(x).variables.values())
 
     def _measured(
@@ -322,7 +336,7 @@ def _sequences(x: Nodes) -> tuple[Node, Node | None]:
             "a tuple of inputs is of sequences [batch, steps, …] and their lengths, integers "
             f"[batch], not of {', '.join(str(item.type) for item in x)}"
         )
-    return x[0], x[1]
+    return x[0], as_dtype(x[1], i32)
 
 
 def _one_epoch(data: Iterable[Any]) -> Iterator[Any]:

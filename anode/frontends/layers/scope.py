@@ -128,7 +128,8 @@ class Scope:
     def prediction(self, y: Node) -> Prediction:
         """`y` as a model's output, with what is known of it."""
         transform, x = self._activations.get(y, (None, None))
-        return Prediction(y, transform, x, tuple(self.heads), self.lengths(y))
+        ragged = any(mask is not None for mask in self.sequences.values())
+        return Prediction(y, transform, x, tuple(self.heads), self.lengths(y), ragged)
 
     def lengths(self, x: Node) -> Node | None:
         """How many steps count of each sequence in `x`, i32[batch]; None without a mask."""

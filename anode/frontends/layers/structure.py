@@ -41,8 +41,8 @@ def key(value: Any) -> tuple[Any, ...]:
     return isinstance(value, tuple), *((item.shape, item.dtype) for item in items(value))
 
 
-def types(value: Values) -> Types:
-    """The types of arrays, in their structure."""
+def types(value: Values | Types) -> Types:
+    """The types of arrays, or types themselves, in their structure."""
     if isinstance(value, tuple):
         return tuple(tensor(item.dtype, *item.shape) for item in value)
     return tensor(value.dtype, *value.shape)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from anode import ops
+from anode.data import ctc
 from anode.errors import UnsupportedOp
 from anode.frontends.tensorflow.opdef import REQUIRED, host, op
 from anode.ir.dtypes import i32
@@ -84,13 +85,7 @@ def _dense(places: Node, values: Node, logits: Node) -> tuple[Node, Node]:
 # decoders
 
 
-def _log_softmax(x: Array) -> Array:
-    shifted = x.astype(np.float64) - x.max(-1, keepdims=True)
-    normal: Array = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
-    return normal
-
-
-def _sparse(rows: list[list[int]]) -> tuple[Array, Array, Array]:
+def _sparse(rows: list[ctc.Labels]) -> tuple[Array, Array, Array]:
     """The indices, values and shape of rows of labels."""
     places = [(i, j) for i, row in enumerate(rows) for j in range(len(row))]
     values = [label for row in rows for label in row]
@@ -113,11 +108,11 @@ def _sparse_shapes(op: Any) -> list[Any]:
 )
 def _(logits: Array, lengths: Array, *, merge_repeated: bool) -> tuple[Array, ...]:
     """The likeliest class at each time, and minus the sum of their logits."""
-    blank, rows, scores = logits.shape[2] - 1, [], []
+    blank = logits.shape[2] - 1
+    rows: list[ctc.Labels] = []
+    scores = []
     for i, length in enumerate(lengths):
-        best = logits[:length, i].argmax(-1).tolist()
-        best = [k for k, _ in groupby(best)] if merge_repeated else best
-        rows.append([k for k in best if k != blank])
+        rows.append(ctc.greedy(logits[:length, i], blank, merge_repeated=merge_repeated))
         scores.append([-logits[:length, i].max(-1).sum()])
     return *_sparse(rows), np.array(scores, logits.dtype)
 
@@ -136,42 +131,14 @@ def _(
     """The likeliest labellings that a search of `beam_width` prefixes finds, best first."""
     if top_paths > beam_width:
         raise UnsupportedOp(f"CTCBeamSearchDecoder: top_paths {top_paths} exceeds the beam width")
-    paths: list[list[list[int]]] = [[] for _ in range(top_paths)]
+    paths: list[list[ctc.Labels]] = [[] for _ in range(top_paths)]
     scores = np.full((len(lengths), top_paths), -np.inf, logits.dtype)
     for i, length in enumerate(lengths):
-        found = _beam(_log_softmax(logits[:length, i]), beam_width)[:top_paths]
+        found = ctc.beam_search(logits[:length, i], beam_width, logits.shape[2] - 1)
         for rank in range(top_paths):
             prefix, score = found[rank] if rank < len(found) else ((), -np.inf)
-            labels = [k for k, _ in groupby(prefix)] if merge_repeated else list(prefix)
+            labels = tuple(k for k, _ in groupby(prefix)) if merge_repeated else prefix
             paths[rank].append(labels)
             scores[i, rank] = score
     parts = [_sparse(rows) for rows in paths]
     return [*[part[k] for k in range(3) for part in parts], scores]
-
-
-Prefix = tuple[int, ...]
-
-
-def _beam(log_p: Array, width: int) -> list[tuple[Prefix, float]]:
-    """Prefixes with their log probabilities, the blank being the last class.
-
-    Of each prefix the paths that end in a blank and those that end in its label are summed apart.
-    """
-    blank = log_p.shape[-1] - 1
-    beams: dict[Prefix, tuple[float, float]] = {(): (0.0, -np.inf)}
-    for row in log_p:
-        grown: dict[Prefix, list[float]] = {}
-        for prefix, (by_blank, by_label) in beams.items():
-            total = np.logaddexp(by_blank, by_label)
-            own = grown.setdefault(prefix, [-np.inf, -np.inf])
-            own[0] = np.logaddexp(own[0], total + row[blank])
-            if prefix:
-                own[1] = np.logaddexp(own[1], by_label + row[prefix[-1]])
-            for label in range(blank):
-                before = by_blank if prefix and label == prefix[-1] else total
-                longer = grown.setdefault((*prefix, label), [-np.inf, -np.inf])
-                longer[1] = np.logaddexp(longer[1], before + row[label])
-        best = sorted(grown.items(), key=lambda item: -np.logaddexp(item[1][0], item[1][1]))[:width]
-        beams = {prefix: (ends[0], ends[1]) for prefix, ends in best}
-    ranked = [(prefix, float(np.logaddexp(*ends))) for prefix, ends in beams.items()]
-    return sorted(ranked, key=lambda item: -item[1])

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from anode import ops
+from anode.data.transcripts import edit_distance
 from anode.frontends.tensorflow.errors import InvalidArgumentError
 from anode.frontends.tensorflow.infer import known_sizes
 from anode.frontends.tensorflow.opdef import REQUIRED, host, host_kernel, op
@@ -338,17 +339,6 @@ def _sequences(indices: Array, values: Array, shape: Array) -> dict[tuple[int, .
     return found
 
 
-def levenshtein(a: Sequence[Any], b: Sequence[Any]) -> int:
-    """How many insertions, deletions and substitutions make `b` of `a`."""
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        diagonal, row[0] = row[0], i
-        for j, y in enumerate(b, 1):
-            cheapest = min(row[j] + 1, row[j - 1] + 1, diagonal + (x != y))
-            diagonal, row[j] = row[j], cheapest
-    return row[-1]
-
-
 def _distance_shape(op: Any) -> list[Any]:
     from anode.frontends.tensorflow.infer import known_value
 
@@ -379,7 +369,7 @@ def _(
     result = np.zeros(tuple(np.maximum(hypothesis_shape, truth_shape)[:-1]), np.float32)
     for place in found.keys() | wanted.keys():
         guess, truth = found.get(place, []), wanted.get(place, [])
-        distance: float = levenshtein(truth, guess)
+        distance: float = edit_distance(truth, guess)
         if normalize:
             distance = distance / len(truth) if truth else float("inf") if guess else 0.0
         result[place] = distance
