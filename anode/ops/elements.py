@@ -155,6 +155,7 @@ def element(
         before=before,
         above=above,
         transparent="elementwise" in families(node.op) or node.op.name in TRANSPARENT,
+        label=node.op.name,
     )
 
 

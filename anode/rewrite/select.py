@@ -48,6 +48,7 @@ class Element:
     `.class`, `attributes` for `[key=value]`, `states` for `:state`. `inside` is what holds it,
     `before` whose results it takes. `above` is what `>` may stand after: by default `inside`.
     `transparent` elements, such as biases, do not count between a thing and what follows it.
+    `label` is what tables call it, by default its first type.
     """
 
     subject: Any
@@ -60,6 +61,7 @@ class Element:
     before: Sequence[Element] = ()
     above: Sequence[Element] | None = None
     transparent: bool = False
+    label: str = ""
 
     @property
     def ancestors(self) -> Iterator[Element]:

@@ -53,5 +53,5 @@ def _row(element: Element) -> tuple[str, str, str, str]:
     facts = element.attributes
     file = str(facts.get("file", "")).rpartition("/")[2]
     line = f"{file}:{facts['line']}" if file else ""
-    what = str(facts.get("op") or next(iter(element.types), ""))
+    what = element.label or next(iter(element.types), "")
     return element.name, what, str(facts.get("type", "")), line

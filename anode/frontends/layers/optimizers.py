@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, fields, replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -64,9 +65,26 @@ class Step:
         scale = None if self.scale is None else ops.convert(self.scale, dtype=type.dtype)
         return Step(ops.convert(self.rate, dtype=type.dtype), scale)
 
+    def times(self, factor: float) -> Step:
+        """The same with another learning rate."""
+        return self if factor == 1 else replace(self, rate=self.rate * float(factor))
+
     def scaled(self, x: Node) -> Node:
         """`x` times the factor that clips the gradients' norm."""
         return x if self.scale is None else x * self.scale
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is special about one parameter: a factor of its rate, its own weight decay, frozen."""
+
+    rate: float = 1.0
+    wdecay: float | None = None
+    frozen: bool = False
+
+
+DEFAULT = Setting()
+NO_SETTINGS: Mapping[str, Setting] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -103,18 +121,21 @@ class Optimizer:
         gradients: Sequence[Node],
         group: str = "",
         scale: Node | None = None,
+        settings: Mapping[str, Setting] = NO_SETTINGS,
     ) -> dict[Variable, Node]:
         """The new values of parameters and slots.
 
         `group` tells apart the optimisers of one model, and `scale` is the factor that clips the
-        norm of more gradients than these.
+        norm of more gradients than these. `settings` are of single parameters, by name.
         """
         found: dict[Variable, Node] = {}
         step = Step(self.step(found, group), self.clipping(gradients) if scale is None else scale)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             g = clipped(gradient, self.gradient_clip_value)
-            own = step.of(parameter.type)
-            new = self.rule(read(parameter), g, own, Slots(parameter, found))
+            setting = settings.get(parameter.name, DEFAULT)
+            own = step.of(parameter.type).times(setting.rate)
+            rule = self.with_decay(setting.wdecay).rule
+            new = rule(read(parameter), g, own, Slots(parameter, found))
             found[parameter] = clipped(new, self.param_clip_value)
         return self._rounded(found, parameters, group) if self.stochastic_round else found
 
@@ -130,6 +151,14 @@ class Optimizer:
             )
         one = constant(np.array([0, 0, 1, 0], np.uint32))
         return updates | {key: read(key) + one}
+
+    def with_decay(self, wdecay: float | None) -> Optimizer:
+        """The optimiser with another weight decay; None for its own."""
+        if wdecay is None:
+            return self
+        if all(field.name != "wdecay" for field in fields(self)):
+            raise UnsupportedOp(f"{type(self).__name__} has no weight decay to be set to {wdecay}")
+        return replace(self, wdecay=float(wdecay))  # type: ignore[call-arg]
 
     def decayed(self, p: Node, g: Node) -> Node:
         """g' = g + wdecay·p, in the formulas."""
@@ -296,6 +325,7 @@ class MultiOptimizer(Optimizer):
         gradients: Sequence[Node],
         group: str = "",
         scale: Node | None = None,
+        settings: Mapping[str, Setting] = NO_SETTINGS,
     ) -> dict[Variable, Node]:
         chosen = [self._chosen(parameter) for parameter in parameters]
         if unused := [key for key in self.optimizers if key not in chosen]:
@@ -305,7 +335,7 @@ class MultiOptimizer(Optimizer):
         for key, optimizer in self.optimizers.items():
             mine = [i for i, other in enumerate(chosen) if other == key]
             own = [parameters[i] for i in mine], [gradients[i] for i in mine]
-            found |= optimizer.updates(*own, f"{group}{key}.", scale)
+            found |= optimizer.updates(*own, f"{group}{key}.", scale, settings)
         return found
 
     def rates(self, epoch: int) -> dict[Variable, float]:
