@@ -103,9 +103,15 @@ def original(module: str) -> str:
 
 
 def __getattr__(name: str) -> Any:
-    """A name of ngraph, which neon 3 is, where neon 2.6 has none."""
+    """A module of this package, or else a name of ngraph, which neon 3 is."""
     if name.startswith("__"):
         raise AttributeError(f"module 'neon' has no attribute {name!r}")
+    from importlib import import_module
+    from importlib.util import find_spec
+
     from anode.frontends.serve import other
+
+    if find_spec(f"{PACKAGE}.{name}") is not None:
+        return import_module(f"{PACKAGE}.{name}")
 
     return other("neon", name)

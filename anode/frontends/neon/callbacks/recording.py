@@ -223,8 +223,6 @@ class HistCallback(Callback):
     Bin i counts elements with round(log2 |x|) = i + offset, the first also the smaller ones.
     """
 
-    BINS, OFFSET = 64, -48
-
     def __init__(self, plot_per_mini: bool, filter_key: list[str]) -> None:
         super().__init__(epoch_freq=1, minibatch_freq=1)
         self.plot_per_mini = plot_per_mini
@@ -233,7 +231,7 @@ class HistCallback(Callback):
     def on_train_begin(self, callback_data: File, model: Model, epochs: int) -> None:
         self.minibatches = int(callback_data["config"].attrs["total_minibatches"])
         group = callback_data.create_group("hist")
-        group.attrs["bins"], group.attrs["offset"] = self.BINS, self.OFFSET
+        group.attrs["bins"], group.attrs["offset"] = self.be.hist_bins, self.be.hist_offset
         group.attrs["time_markers"] = "minibatch" if self.plot_per_mini else "epoch"
         group.attrs["time_steps"] = self.minibatches if self.plot_per_mini else epochs
 
@@ -249,22 +247,15 @@ class HistCallback(Callback):
 
     def _write(self, callback_data: File, model: Model, place: int) -> None:
         group = callback_data["hist"]
-        shape = (self.BINS, int(group.attrs["time_steps"]))
         for i, layer in enumerate(model.layers.layers):
             for key in self.filter:
                 if (values := getattr(layer, key, None)) is not None:
-                    name = f"{layer.name}_{i}_{key}"
-                    dataset = group.require_dataset(name, shape=shape, dtype=np.dtype("int32"))
-                    dataset[:, place] = histogram(values.get(), self.BINS, self.OFFSET)
-
-
-def histogram(values: np.ndarray, bins: int, offset: int) -> np.ndarray:
-    """How many elements have each size round(log2 |x|) from `offset` on; zeros are in the first."""
-    edges = np.arange(bins + 1) + float(offset)
-    edges[0] = -np.inf
-    with np.errstate(divide="ignore"):
-        sizes = np.rint(np.log2(np.abs(values.astype(np.float32))))
-    return np.histogram(sizes, bins=edges)[0]
+                    values.hist(f"{layer.name}_{i}_{key}")
+        counts, rows = self.be.dump_hist_data()
+        for name, row in rows.items():
+            shape = self.be.hist_bins, int(group.attrs["time_steps"])
+            dataset = group.require_dataset(name, shape=shape, dtype=np.dtype("int32"))
+            dataset[:, place] = counts.get()[row]
 
 
 class GANCostCallback(Callback):

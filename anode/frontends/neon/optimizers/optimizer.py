@@ -212,7 +212,8 @@ class FormulaOptimizer(Optimizer):
     def _update(self, parameters: Sequence[Parameter], epoch: int) -> None:
         formula, size = self.formula(), float(self.be.bsz)
         gradients = [node(gradient) / size for (_, gradient), _ in parameters]
-        rate = host_input(lambda: self.rate(epoch), (), np.float32)
+        wide = np.result_type(np.float32, *(value.dtype for (value, _), _ in parameters))
+        rate = host_input(lambda: self.rate(epoch), (), wide)
         step = Step(rate, formula.clipping(gradients))
         for ((value, _), states), gradient in zip(parameters, gradients, strict=True):
             p, g = node(value), clipped(gradient, self.gradient_clip_value or None)

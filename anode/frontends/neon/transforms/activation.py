@@ -29,14 +29,12 @@ class Rectlin(Transform):
         self.is_mklop = True
 
     def __call__(self, x: Value, nglayer: Any = None) -> Value:
-        positive = self.be.maximum(x, 0)
-        return positive + self.slope * self.be.minimum(x, 0) if self.slope else positive
+        return self.be.fprop_relu(nglayer, x, self.slope)
 
     def bprop(
         self, x: Value, nglayer: Any = None, error: Value = None, deltas: Value = None
     ) -> Value:
-        positive = self.be.greater(x, 0)
-        return positive + self.slope * self.be.less(x, 0) if self.slope else positive
+        return self.be.bprop_relu(nglayer, x, error, deltas, self.slope)
 
 
 class Rectlinclip(Transform):
