@@ -1,0 +1,1 @@
+"""The frontends of ngraph: `ngraph.frontends.neon` and what they share."""

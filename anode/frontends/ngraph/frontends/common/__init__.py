@@ -1,0 +1,1 @@
+"""What ngraph's frontends share: learning-rate policies, sizes of convolutions."""
