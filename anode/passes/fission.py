@@ -158,7 +158,7 @@ class _Loop:
     @staticmethod
     def of(node: Node, args: Sequence[Node]) -> _Loop:
         a, b = node.attrs["carries"], node.attrs["sequences"]
-        body = _distributed(_products(node.attrs["body"]), a, b)
+        body = _turned(_distributed(_products(node.attrs["body"]), a, b), a, b)
         groups = list(args[:a]), list(args[a : a + b]), list(args[a + b :])
         return _Loop(*groups, body, int(node.attrs["length"]), node.attrs["reverse"])
 
@@ -257,12 +257,12 @@ class _Loop:
         rows = [
             i for i in range(n, len(outputs)) if i not in late and outputs[i] not in self.before
         ]
-        inner = [outputs[i] for i in (*kept, *rows)] + list(self.stacked)
-        values = self._run(kept, inner)
+        returned = {outputs[i]: i for i in rows}
+        extra = [node for node in self.stacked if node not in returned]
+        values = self._run(kept, [outputs[i] for i in (*kept, *rows)] + extra)
         found: dict[int, Node] = dict(zip((*kept, *rows), values, strict=False))
-        stacked = dict(zip(self.stacked, values[len(kept) + len(rows) :], strict=True))
-        for row in rows:
-            stacked.setdefault(outputs[row], found[row])
+        stacked = dict(zip(extra, values[len(kept) + len(rows) :], strict=True))
+        stacked |= {node: found[i] for node, i in returned.items()}
         for i, term in sums.items():
             found[i] = self.carry[i] + self._sum(term, stacked)
         for i in range(n, len(outputs)):
@@ -386,6 +386,25 @@ def _distributed(body: Graph, carries: int, sequences: int) -> Graph:
         if side is not None:
             made = _sum_of_products(made, side)
         return made
+
+    return body.map(rewrite)
+
+
+def _turned(body: Graph, carries: int, sequences: int) -> Graph:
+    """Weights that products take by rows are transposed, which is done once, before the loop."""
+    found = kinds(body, carries, sequences)
+
+    def rewrite(node: Node, args: tuple[Node, ...]) -> Node:
+        if node.op is not dot_general or node.attrs["contract"][1] != (1,):
+            return remake(node, args)
+        x, weight = node.args
+        if node.attrs["batch"][0] or weight.tensor.rank != 2 or found[weight] != INVARIANT:
+            return remake(node, args)
+        if found[x] != CARRIED:
+            return remake(node, args)
+        turned = shape.transpose(args[1], permutation=(1, 0))
+        contract = (node.attrs["contract"][0], (0,))
+        return dot_general(args[0], turned, contract=contract, dtype=node.attrs["dtype"])
 
     return body.map(rewrite)
 

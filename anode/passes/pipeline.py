@@ -21,7 +21,7 @@ from anode.passes.fuse import fuse
 from anode.passes.layout import layout
 from anode.passes.legalize import legalize
 from anode.passes.scan_parts import part_scans
-from anode.passes.scan_reuse import reuse_products
+from anode.passes.scan_reuse import reuse_steps
 from anode.passes.scans import merge_scans
 from anode.passes.simplify import simplify
 from anode.passes.split import split_reductions
@@ -35,7 +35,7 @@ def pipeline(library: Library | None = None) -> tuple[Pass, ...]:
     return (
         merge_scans,
         simplify,
-        reuse_products,
+        reuse_steps,
         split_scans,
         layout,
         cover(library),

@@ -1,7 +1,8 @@
-"""A loop that computes a product again, which a loop before it has computed, takes it from there.
+"""A loop that computes again what a loop before it has computed takes it from there.
 
-The gradient of a scan runs each step again from what the step began with. Of that, products are
-worth keeping: the first loop gives them as one more row of each step.
+The gradient of a scan runs each step again from what the step began with. What follows from the
+products of a step is worth keeping: the first loop gives it as more rows, such as the gates of a
+recurrent cell, and the gradient has neither products nor activations to repeat.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from anode.ops.linalg import dot_general, matmul
 from anode.passes.fission import SEQUENCE, kinds
 from anode.rewrite.trace import Hit, Trace
 
+PRODUCTS = (dot_general, matmul)
+MOST = 2  # times the size of the products: more is not kept
+
 
 @dataclass
 class _Change:
@@ -25,8 +29,8 @@ class _Change:
     taken: dict[Node, tuple[Node, Node]] = field(default_factory=dict)  # from (scan, its node)
 
 
-def reuse_products(graph: Graph, trace: Trace | None = None) -> Graph:
-    """The graph whose loops do not repeat the products of loops before them."""
+def reuse_steps(graph: Graph, trace: Trace | None = None) -> Graph:
+    """The graph whose loops do not repeat what loops before them computed with products."""
     changes = _changes(graph)
     hits = trace.hits if trace is not None else []
     new: dict[Node, Node] = {}
@@ -40,7 +44,7 @@ def reuse_products(graph: Graph, trace: Trace | None = None) -> Graph:
             rows.append(new[scan].items[place])
         new[old] = _changed(old, args, change, rows)
         if rows:
-            hits.append(Hit("reuse_products", old, after=new[old]))
+            hits.append(Hit("reuse_steps", old, after=new[old]))
         return new[old]
 
     return graph.map(rewrite) if changes else graph
@@ -49,29 +53,16 @@ def reuse_products(graph: Graph, trace: Trace | None = None) -> Graph:
 def _changes(graph: Graph) -> dict[Node, _Change]:
     changes: dict[Node, _Change] = {}
     for scan in graph.nodes:
-        if scan.op is not SCAN:
-            continue
-        products = _products(scan)
-        for earlier in _sources(scan) if products else ():
-            known = _images(scan, earlier)
-            there = set(earlier.attrs["body"].nodes)
-            for node in [node for node in products if _is_known(node, known)]:
-                image = substitute([node], known)[node]
-                if image in there:
+        for earlier in _sources(scan) if scan.op is SCAN else ():
+            for node, image in _reusable(scan, earlier).items():
+                mine = changes.setdefault(scan, _Change())
+                if node not in mine.taken:
+                    mine.taken[node] = (earlier, image)
                     changes.setdefault(earlier, _Change()).given[image] = None
-                    changes.setdefault(scan, _Change()).taken[node] = (earlier, image)
-                    products.remove(node)
     return changes
 
 
-def _products(scan: Node) -> list[Node]:
-    """The products in a loop that wait for nothing that the loop computes."""
-    body = scan.attrs["body"]
-    found = kinds(body, scan.attrs["carries"], scan.attrs["sequences"])
-    return [n for n in body.nodes if n.op in (dot_general, matmul) and found[n] == SEQUENCE]
-
-
-def _sources(scan: Node) -> Iterable[Node]:
+def _sources(scan: Node) -> list[Node]:
     """The loops, over as many steps, whose rows a loop takes."""
     first = scan.attrs["carries"]
     rows = scan.args[first : first + scan.attrs["sequences"]]
@@ -79,8 +70,45 @@ def _sources(scan: Node) -> Iterable[Node]:
     return [loop for loop in loops if loop.attrs["length"] == scan.attrs["length"]]
 
 
+def _reusable(scan: Node, earlier: Node) -> dict[Node, Node]:
+    """Of a loop's body, the last values before its own work begins: the nodes of the earlier one.
+
+    Where they are much larger than the products that they come from, these.
+    """
+    body = scan.attrs["body"]
+    per_step = kinds(body, scan.attrs["carries"], scan.attrs["sequences"])
+    images = _images(scan, earlier)
+    found: dict[Node, None] = {}  # the nodes that the earlier loop has, from products on
+    for node in body.nodes:
+        if node not in images or node.op is INPUT or per_step[node] != SEQUENCE:
+            continue
+        if node.op in PRODUCTS or any(arg in found for arg in node.args):
+            found[node] = None
+    needed = {arg for node in body.nodes if node not in images for arg in node.args}
+    needed.update(body.outputs)
+    last = [node for node in found if node in needed]
+    products = [node for node in found if node.op in PRODUCTS]
+    return {n: images[n] for n in (last if _size(last) <= MOST * _size(products) else products)}
+
+
+def _size(nodes: Iterable[Node]) -> int:
+    return sum(node.tensor.size.__index__() for node in nodes)
+
+
 def _images(scan: Node, earlier: Node) -> dict[Node, Node]:
-    """The inputs of a loop's body that an earlier one's has too, in each step: its nodes."""
+    """The nodes of a loop's body that an earlier one's has too, in each step: its nodes."""
+    found = _inputs(scan, earlier)
+    there = set(earlier.attrs["body"].nodes)
+    for node in scan.attrs["body"].nodes:
+        if node.op is not INPUT and all(arg in found for arg in node.args):
+            image = remake(node, tuple([found[arg] for arg in node.args]))
+            if image in there or not node.args:
+                found[node] = image
+    return found
+
+
+def _inputs(scan: Node, earlier: Node) -> dict[Node, Node]:
+    """The inputs of a loop's body whose values an earlier one has in the same step."""
     carries, sequences = (earlier.attrs[name] for name in ("carries", "sequences"))
     body, last = earlier.attrs["body"], carries + sequences
     per_step = dict(zip(earlier.args[carries:last], body.inputs[carries:last], strict=True))
@@ -102,20 +130,8 @@ def _is_row(node: Node, scan: Node) -> bool:
     return node.op is ITEM and node.args[0] is scan and node.attrs["index"] >= scan.attrs["carries"]
 
 
-def _is_known(node: Node, known: dict[Node, Node]) -> bool:
-    stack, seen = [node], set()
-    while stack:
-        node = stack.pop()
-        if node.op is INPUT and node not in known:
-            return False
-        if node not in seen and node not in known:
-            seen.add(node)
-            stack += node.args
-    return True
-
-
 def _changed(scan: Node, args: tuple[Node, ...], change: _Change, rows: list[Node]) -> Node:
-    """The scan with more rows out, and with `rows` in place of the products it takes."""
+    """The scan with more rows out, and with `rows` in place of the values it takes."""
     body, attrs = scan.attrs["body"], dict(scan.attrs)
     last = attrs["carries"] + attrs["sequences"]
     taken = [*body.inputs[:last], *change.taken, *body.inputs[last:]]

@@ -117,3 +117,21 @@ def test_a_sum_that_the_loop_reads_stays():
 def test_loops_without_products_stay():
     graph = trace(lambda xs: ops.scan(lambda c, x: (c + x, c * x), xs[0], xs), tensor("f64", 4, 2))
     assert split_scans(graph) is graph
+
+
+def test_weights_are_transposed_once_before_the_loop():
+    def f(h, xs, w):
+        return ops.scan(lambda h, x: (ops.tanh(_by_rows(h, w) + x @ w), None), h, xs)[0]
+
+    types = [tensor("f64", BATCH, UNITS), tensor("f64", STEPS, BATCH, UNITS)]
+    graph = prepared(trace(f, *types, tensor("f64", UNITS, UNITS)))
+    split = split_scans(graph)
+    same(graph, split)
+    (scan,) = scans(split)
+    (product,) = [n for n in scan.attrs["body"].nodes if n.op.name == "dot_general"]
+    assert product.attrs["contract"] == ((1,), (0,))
+    assert [node.op.name for node in split.nodes].count("transpose") == 1
+
+
+def _by_rows(x, weight):
+    return ops.dot_general(x, weight, contract=((1,), (1,)))

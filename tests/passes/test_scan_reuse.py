@@ -8,7 +8,7 @@ from anode.ir.types import tensor
 from anode.ops.evaluate import evaluate
 from anode.passes.fission import split_scans
 from anode.passes.pipeline import run_pass
-from anode.passes.scan_reuse import reuse_products
+from anode.passes.scan_reuse import reuse_steps
 from anode.rewrite.trace import Trace
 from anode.transform.grad import grad
 from tests.passes.test_fission import prepared, recurrent, same, scans
@@ -44,9 +44,9 @@ TYPES = [
 
 def test_the_gradient_takes_what_went_into_an_activation():
     graph = prepared(grad(trace(softplus_layer, *TYPES), (0, 1, 2)))
-    found = Trace("reuse_products")
-    reused = run_pass(reuse_products, graph, found)
-    assert [hit.rule for hit in found.hits] == ["reuse_products"]
+    found = Trace("reuse_steps")
+    reused = run_pass(reuse_steps, graph, found)
+    assert [hit.rule for hit in found.hits] == ["reuse_steps"]
     same(graph, reused)
     same(graph, split_scans(reused))
     assert products(split_scans(graph)) == (2, 2)
@@ -55,7 +55,7 @@ def test_the_gradient_takes_what_went_into_an_activation():
 
 def test_what_the_gradient_computes_from_outputs_stays():
     graph = prepared(grad(recurrent(joined=False), (0, 1, 2, 3)))
-    assert run_pass(reuse_products, graph, Trace("reuse_products")) is graph
+    assert run_pass(reuse_steps, graph, Trace("reuse_steps")) is graph
 
 
 def lstm(xs, h, w):
@@ -72,7 +72,7 @@ def lstm(xs, h, w):
 def test_every_gate_of_an_lstm_is_taken_from_the_loop():
     types = [tensor("f64", STEPS, BATCH, 4 * UNITS), tensor("f64", BATCH, UNITS)]
     graph = prepared(grad(trace(lstm, *types, tensor("f64", UNITS, 4 * UNITS)), (0, 1, 2)))
-    split = split_scans(reuse_products(graph))
+    split = split_scans(reuse_steps(graph))
     same(graph, split)
     assert products(split_scans(graph)) == (2, 2)
     assert products(split) == (2, 1)  # h · w in the loop and its gradient; the weight's gradient
@@ -82,7 +82,7 @@ def test_a_second_gradient_takes_products_from_both_loops():
     first = grad(trace(softplus_layer, *TYPES), (1,))
     total = trace(lambda *args: ops.sum(ops.square(first.inline(*args)[0])), *first.types)
     graph = prepared(grad(total, (0, 1, 2)))
-    same(graph, split_scans(reuse_products(graph)))
+    same(graph, split_scans(reuse_steps(graph)))
 
 
 def test_other_loops_stay():
@@ -92,7 +92,7 @@ def test_other_loops_stay():
         return ops.sum(zs)
 
     graph = trace(f, tensor("f32", STEPS, BATCH, UNITS), tensor("f32", UNITS, UNITS))
-    assert reuse_products(graph) is graph
+    assert reuse_steps(graph) is graph
     assert len(scans(graph)) == 2
 
 
@@ -109,7 +109,7 @@ def test_rows_of_a_loop_count_as_what_they_are():
         return c, d
 
     graph = trace(f, tensor("f32", STEPS, BATCH, UNITS), tensor("f32", UNITS, UNITS))
-    reused = reuse_products(graph)
+    reused = reuse_steps(graph)
     first, second = scans(reused)
     assert len(first.attrs["body"].outputs) == 3
     assert second.attrs["sequences"] == 2
