@@ -1,0 +1,31 @@
+"""`import ngraph as ng`: tensors with named axes, compiled by anode."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any
+
+from anode.frontends.ngraph.op_graph import op_graph as _op_graph
+from anode.frontends.ngraph.op_graph.convolution import convolution, deconvolution
+from anode.frontends.ngraph.op_graph.ctc import ctc
+from anode.frontends.ngraph.op_graph.debug import PrintOp
+from anode.frontends.ngraph.op_graph.lookuptable import lookuptable
+from anode.frontends.ngraph.op_graph.pooling import pooling
+
+_MODULES = ("frontends", "op_graph", "testing", "transformers", "util")  # imported on first use
+globals().update({name: v for name, v in vars(_op_graph).items() if not name.startswith("_")})
+
+__all__ = ["PrintOp", "convolution", "ctc", "deconvolution", "lookuptable", "pooling"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
+    near = get_close_matches(name, dir(), 1, 0.75)
+    hint = f"; nearest: ng.{near[0]}" if near else ""
+    raise AttributeError(f"ngraph has no {name!r}{hint}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES} - {"get_close_matches", "import_module", "names"})

@@ -1,0 +1,1 @@
+"""`ngraph.util`: names and files."""
