@@ -378,7 +378,16 @@ class Adam(FormulaOptimizer):
         self.gradient_clip_norm = gradient_clip_norm
         self.gradient_clip_value = gradient_clip_value
         self.param_clip_value = param_clip_value
-        self.t = 0
+        self._steps = [0]  # not a plain number, for which a step would be recorded anew
+
+    @property
+    def t(self) -> int:
+        """The number of steps so far."""
+        return self._steps[0]
+
+    @t.setter
+    def t(self, steps: int) -> None:
+        self._steps[0] = steps
 
     def rate(self, epoch: int) -> float:
         self.t += 1

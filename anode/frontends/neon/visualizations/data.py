@@ -53,11 +53,11 @@ def create_minibatch_x(
 def create_epoch_x(
     points: int, epoch_freq: int, minibatch_markers: Sequence[float], epoch_axis: bool
 ) -> np.ndarray:
-    """The place of each `epoch_freq`-th epoch's end: its last minibatch, or its number."""
-    ends = np.asarray(minibatch_markers)[epoch_freq - 1 :: epoch_freq][:points]
-    if not epoch_axis:
-        return ends - 1
-    return np.arange(1, len(ends) + 1) * float(epoch_freq) - 1
+    """The place of the last minibatch of each `epoch_freq`-th epoch, counted likewise."""
+    markers = np.asarray(minibatch_markers).astype(int)
+    last = markers[epoch_freq - 1 :: epoch_freq][:points] - 1
+    total = int(markers[-1]) if len(markers) else 0
+    return create_minibatch_x(total, minibatch_markers, epoch_axis)[last]
 
 
 def h5_cost_data(filename: str, epoch_axis: bool = True) -> list[Line]:
