@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from anode import ops
@@ -98,12 +98,14 @@ class Loop:
                 f"{self.steps} steps over the axis {axis.name} of length {axis.length}"
             )
         self._op: LoopOp | None = None
+        self._order: list[int] = []  # where the step's results are among those of the scan
         self._unrolled: list[list[Any]] = []
 
-    def run(self, step: Step, x: Any, states: Sequence[Any]) -> list[Any]:
-        """The results of the last step of `new = step(slice, states)`.
+    def run(self, step: Step, x: Any, states: Sequence[Any]) -> None:
+        """Repeat `results = step(slice, states)`.
 
-        `states` are the first ones; None stands for a result that is no state.
+        The results are the new states. Those given are the first ones; None stands for a result
+        that is no state.
         """
         x = self._cut(x)
         given = [as_op(state) for state in states if state is not None]
@@ -115,11 +117,13 @@ class Loop:
             new = [r for r, state in zip(found, states, strict=True) if state is not None]
             new = [axes_with_order(r, op.axes) for r, op in zip(new, given, strict=True)]
         if any(_once(op) for op in made):
-            return self._unroll(step, x, states)
+            self._unroll(step, x, states)
+            return
         extra = [as_op(r) for r, state in zip(found, states, strict=True) if state is None]
         front = axes_with_order(x, Axes([self.axis]) + rest)
         self._op = LoopOp([*given, front], arguments, [*new, *extra], self.reverse)
-        return self._last(states, len(given))
+        kept, others = iter(range(len(new))), iter(range(len(new), len(found)))
+        self._order = [next(others if state is None else kept) for state in states]
 
     def _cut(self, x: Any) -> Any:
         """The slices that are used."""
@@ -131,20 +135,16 @@ class Loop:
         self.axis = x.axes.find_by_name(self.axis.name)[0]
         return x
 
-    def _last(self, states: Sequence[Any], count: int) -> list[Any]:
-        """The results in the order of the step: of states the last, of others a slice."""
-        assert self._op is not None
-        kept, others = iter(range(count)), iter(range(count, len(self._op.results)))
-        self._order = [next(others if state is None else kept) for state in states]
-        last: list[Any] = []
-        for place, index in enumerate(self._order):
-            result = self._op.results[index]
-            if index < count:
-                last.append(LoopResult(self._op, index, result.axes, result.dtype))
-            else:
-                at_end = 0 if self.reverse else self.steps - 1
-                last.append(slice_along_axis(self.stacked(place, 0), self.axis, at_end))
-        return last
+    def last(self, index: int) -> Any:
+        """A result of the last step."""
+        if self._op is None:
+            return self._unrolled[-1][index]
+        position = self._order[index]
+        result = self._op.results[position]
+        if position < len(self._op.arguments) - 1:
+            return LoopResult(self._op, position, result.axes, result.dtype)
+        end = 0 if self.reverse else self.steps - 1
+        return slice_along_axis(self.stacked(index, 0), self.axis, end)
 
     def stacked(self, index: int, place: int) -> Any:
         """A result of every step, in the order of the axis, which is put at `place`."""
@@ -158,17 +158,15 @@ class Loop:
         order = list(result.axes)
         return axes_with_order(every, Axes([*order[:place], self.axis, *order[place:]]))
 
-    def _unroll(self, step: Step, x: Any, states: Sequence[Any]) -> list[Any]:
-        times: Iterable[int] = range(self.steps)
+    def _unroll(self, step: Step, x: Any, states: Sequence[Any]) -> None:
         known = list(states)
-        for i in reversed(range(self.steps)) if self.reverse else times:
+        order = range(self.steps)
+        for i in reversed(order) if self.reverse else order:
             given = [state for state in known if state is not None]
             results = step(slice_along_axis(x, self.axis, i), given)
-            known = [
-                r if state is not None else None for r, state in zip(results, states, strict=True)
-            ]
             self._unrolled.append(list(results))
-        return self._unrolled[-1]
+            pairs = zip(results, states, strict=True)
+            known = [result if state is not None else None for result, state in pairs]
 
 
 def _once(op: Op) -> bool:

@@ -117,6 +117,11 @@ class ComputationalGraph:
         return select(self.ops, css)
 
 
+def _used(op: Any) -> tuple[Any, ...]:
+    """What an op depends on, and the results of a loop's step."""
+    return (*op.args, *op.all_deps, *getattr(op, "body", ()))
+
+
 def _enclosing(op: Any) -> list[str]:
     """The scopes of an op, innermost first: a/b/c, a/b, a."""
     parts = op.scope.name.split("/") if op.scope is not None else []
@@ -168,14 +173,17 @@ class SubGraph(ComputationalGraph):
     def outputs(self) -> ScopedDict:
         """The ops on which no other op of this graph depends, without variables."""
         ops = [op for op in self if not isinstance(op, ng.AssignableTensorOp)]
-        used = {arg for op in ops for arg in (*op.args, *op.control_deps)}
+        used = {dep for op in ops for dep in _used(op)}
         left = dict.fromkeys(op for op in ops if op not in used)
         return ScopedDict(self.scope, [(op.tensor.name, op.tensor) for op in left])
 
     @property
     def side_effects(self) -> ScopedDict:
         """What must run before an op though its value needs it not, as assignments."""
-        pairs = [(op, dep) for op in self for dep in op.control_deps]
-        return ScopedDict(
-            self.scope, [(dep.name, dep) for op, dep in pairs if dep is not op.tensor]
-        )
+        first = [
+            dep
+            for op in self
+            for dep in op.all_deps
+            if dep not in op.args and dep.tensor is not op.tensor
+        ]
+        return ScopedDict(self.scope, [(op.name, op) for op in first])

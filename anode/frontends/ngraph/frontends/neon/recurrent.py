@@ -116,19 +116,21 @@ class Recurrent(Layer):
         recurrent = ng.cast_role(ng.dot(self.W_recur, h), self.out_axes)
         return [self.activation(recurrent + ng.cast_role(product, self.out_axes) + self.b)]
 
-    def _run(self, products: Any, initial: Ops) -> Ops:
-        """Each state of all steps, or of the last; keeps the last where cells are not reset."""
+    def _run(self, products: Any, initial: Ops, count: int = 1) -> Ops:
+        """The first `count` states, of all steps or of the last; keeps the last if not reset."""
         loop = Loop(self.recurrent_axis, self.backward)
         casts = [ng.cast_role(state, self.out_axes) for state in initial]
-        final = loop.run(self._step, products, casts)
-        wanted = final
-        if self.return_sequence is True:
-            place = len(self.out_feature_axes)
-            wanted = [loop.stacked(i, place) for i in range(len(final))]
+        loop.run(self._step, products, casts)
+        wanted = [self._wanted(loop, i) for i in range(count)]
         if self.reset_cells is True:
             return wanted
-        kept = ng.doall([ng.assign(v, s) for v, s in zip(initial, final, strict=True)])
+        kept = ng.doall([ng.assign(state, loop.last(i)) for i, state in enumerate(initial)])
         return [ng.sequential([kept, state]) for state in wanted]
+
+    def _wanted(self, loop: Loop, index: int) -> Any:
+        if self.return_sequence is not True:
+            return loop.last(index)
+        return loop.stacked(index, len(self.out_feature_axes))
 
 
 def _zeros(axes: Any) -> Any:
@@ -203,8 +205,9 @@ class LSTM(Recurrent):
             gates = {k: self.batch_norm[k](gate) for k, gate in self._gates(product).items()}
             product = self._stacked(gates)
         self._weights = self._stacked(self.W_recur), self._stacked(self.b)
-        hidden, cell = self._run(product, [self.h_init, self.c_init])
-        return (hidden, cell) if return_cell_state else hidden
+        initial = [self.h_init, self.c_init]
+        results = self._run(product, initial, 2 if return_cell_state else 1)
+        return tuple(results) if return_cell_state else results[0]
 
     def _stacked(self, by_gate: dict[str, Any]) -> Any:
         return ng.stack([by_gate[k] for k in self.metadata["gates"]], self.gate_axis, pos=0)
@@ -317,16 +320,15 @@ def unroll(
         return [output, *(new[name] for name in names)]
 
     loop = Loop(axis, reverse_mode, num_steps)
-    output, *final = loop.run(step, inputs, [None, *states.values()])
-    if return_sequence:
-        output = loop.stacked(0, len(cell.feature_axes))
+    loop.run(step, inputs, [None, *states.values()])
+    output = loop.stacked(0, len(cell.feature_axes)) if return_sequence else loop.last(0)
     if reset_cells:
         return output
     if init_states is None:
         raise ValueError(
             "unroll with reset_cells=False needs init_states, which keep the last ones"
         )
-    kept = [ng.assign(init_states[n], s) for n, s in zip(names, final, strict=True)]
+    kept = [ng.assign(init_states[name], loop.last(i)) for i, name in enumerate(names, 1)]
     return ng.sequential([ng.doall(kept), output])
 
 
