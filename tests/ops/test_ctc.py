@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-from io import BytesIO
 from itertools import groupby, product
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +13,9 @@ from anode.errors import ShapeError
 from anode.ir.graph import trace
 from anode.ir.node import Node
 from anode.ir.types import tensor
+from anode.runtime.executable import compile
 from anode.transform.grad import gradients
+from tests.ops.ctc_cases import RECORDED, SHAPES, Case, cases
 from tests.ops.test_nn import run
 
 RANDOM = np.random.default_rng(0)
@@ -119,34 +118,36 @@ def test_operands_must_fit() -> None:
         trace(lambda *xs: ops.ctc_loss(*xs, blank=7), *types)
 
 
-@pytest.mark.slow
-def test_against_torch() -> None:
-    python = Path.home() / ".cache/anode-bench/torch/bin/python"
-    if not python.exists():
-        pytest.skip("no torch")
-    code = """
-import sys, numpy as np, torch
-x = torch.tensor(np.load(sys.stdin.buffer), requires_grad=True)
-loss = torch.nn.functional.ctc_loss(x.log_softmax(-1), torch.tensor([[1, 2, 2, 3], [4, 1, 0, 0],
-    [3, 0, 0, 0]]), torch.tensor([20, 15, 9]), torch.tensor([4, 2, 1]), reduction="none")
-loss.sum().backward()
-np.save(sys.stdout.buffer, loss.detach().numpy())
-np.save(sys.stdout.buffer, x.grad.numpy())
-"""
-    logits = RANDOM.normal(size=(20, 3, 6))
-    pipe = Path(os.environ.get("TMPDIR", "/tmp")) / "ctc_logits.npy"
-    np.save(pipe, logits)
-    with pipe.open("rb") as file:
-        done = subprocess.run([python, "-c", code], stdin=file, capture_output=True, check=True)
-    stream = BytesIO(done.stdout)
-    expected = np.load(stream), np.load(stream)
+def slope(case: Case) -> Any:
+    def function(x: Node, labels: Node, times: Node, lengths: Node, weights: Node) -> Any:
+        loss = ops.ctc_loss(x, labels, times, lengths, blank=case.blank)
+        return loss, *gradients([loss], [x], [weights])
 
-    def slope(x: Node, *rest: Node) -> tuple[Node, ...]:
-        loss = ops.ctc_loss(x, *rest)
-        return loss, *gradients([ops.sum(loss)], [x])
+    return function
 
-    table = np.array([[1, 2, 2, 3], [4, 1, 0, 0], [3, 0, 0, 0]], np.int32)
-    lengths = np.array([20, 15, 9], np.int32), np.array([4, 2, 1], np.int32)
-    found = run(slope, logits, table, *lengths)
-    for ours, theirs in zip(found, expected, strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=1e-9)
+
+@pytest.mark.parametrize("index", range(len(SHAPES)))
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+def test_200_sequences_against_torch(index: int, backend: str) -> None:
+    case = list(cases())[index]
+    recorded = np.load(RECORDED)
+    expected = recorded[f"loss_{index}"], recorded[f"gradient_{index}"]
+    kind, integer = (np.float64, np.int64) if backend == "reference" else (np.float32, np.int32)
+    arrays = [case.logits.astype(kind)]
+    arrays += [values.astype(integer) for values in (case.labels, case.times, case.lengths)]
+    arrays.append(case.weights.astype(kind))
+    if backend == "reference":
+        found, tolerances = run(slope(case), *arrays), (1e-9, 1e-7)
+    else:
+        graph = trace(slope(case), *[tensor(a.dtype, *a.shape) for a in arrays])
+        found, tolerances = list(compile(graph, "cpu")(*arrays)), (1e-5, 2e-5)
+    assert np.isinf(found[0]).tolist() == np.isinf(expected[0]).tolist()
+    np.testing.assert_allclose(found[0], expected[0], tolerances[0], tolerances[0])
+    np.testing.assert_allclose(found[1], expected[1], tolerances[1], tolerances[1])
+
+
+def test_no_labels_and_no_time() -> None:
+    logits, none = RANDOM.normal(size=(3, 2, 4)), np.zeros((2, 0), np.int32)
+    times, lengths = np.array([3, 0], np.int32), np.zeros(2, np.int32)
+    loss = run(lambda *xs: ops.ctc_loss(*xs), logits, none, times, lengths)[0]
+    np.testing.assert_allclose(loss, [-np.log(softmax(logits)[:, 0, 0]).sum(), 0], atol=1e-12)
