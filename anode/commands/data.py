@@ -1,4 +1,4 @@
-"""`anode data`: images made into record files, and record files checked."""
+"""`anode data`: record files of images, made and checked, and the files of old scripts."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from rich.progress import (
 )
 
 from anode.data.ingestion import Ingested, Options, check, ingest
+from anode.data.legacy import KINDS, write_legacy
 from anode.data.records import REJECTED, open_records
 from anode.errors import AnodeError, DataError
 
@@ -33,7 +34,7 @@ class Stopped(AnodeError):
 
 @app.callback(invoke_without_command=True)
 def start(context: typer.Context) -> None:
-    """Images made into record files, and record files checked."""
+    """Record files of images, made and checked, and the files that old scripts look for."""
     if context.invoked_subcommand is None:
         print(context.get_help())
 
@@ -108,6 +109,25 @@ def check_command(out: Folder) -> None:
     if problems:
         raise DataError(f"{out}: {len(problems)} problem{'s' * (len(problems) > 1)}, listed above")
     show(console, out)
+
+
+@app.command("legacy")
+def legacy_command(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help=f"{', '.join(KINDS)}.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="mnist: a folder of four IDX files, or - for anode's own; cifar10: a folder of "
+            "batches or images; ptb, shakespeare: a text; imdb: a folder or zip of reviews in pos "
+            "and neg.",
+        ),
+    ],
+    out: Annotated[str, typer.Argument(metavar="OUT", help="The folder to write to.")],
+) -> None:
+    """Make the files that scripts for neon and ngraph look for in the folder after -w."""
+    for path in write_legacy(kind, source, out):
+        print(path)
 
 
 def show(console: Console, out: str) -> None:

@@ -67,15 +67,19 @@ def read_value(path: str | PathLike[str]) -> Any:
     path = Path(path)
     try:
         content = _content(path)
-        reader = _Reader()
-        return reader.plain(reader.read(content))
-    except DataError:
-        raise
-    except OSError as error:
-        reason = error.strerror or error
+    except (OSError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
         raise DataError(f"{path}: cannot be read ({reason}); check the path") from error
+    return value_of(content, path)
+
+
+def value_of(content: bytes, source: object) -> Any:
+    """The value in the bytes of a pickle; `source` names them in a DataError."""
+    reader = _Reader()
+    try:
+        return reader.plain(reader.read(content))
     except Exception as error:  # whatever a damaged program makes the stack do
-        raise DataError(f"{path}: not a pickled data set ({error}); fetch it again") from error
+        raise DataError(f"{source}: not a pickled data set ({error}); fetch it again") from error
 
 
 def _content(path: Path) -> bytes:
