@@ -25,7 +25,7 @@ FIXTURES = {
     "backend_mkl": ("mkl",),
     "backend_gpu": ("gpu",),
 }
-KINDS = {
+KINDS: dict[str, list[tuple[str, Any]]] = {
     "backend_tests": list(product(("gpu", "cpu"), (np.float16, np.float32))),
     "backend_tests_mkl": list(product(("mkl", "cpu"), (np.float32,))),
 }
@@ -61,7 +61,7 @@ def _fixture(name: str, kinds: tuple[str, ...]) -> Any:
     return backend
 
 
-def _fixture_of_dtypes(name: str, kinds: list[tuple[str, type]]) -> Any:
+def _fixture_of_dtypes(name: str, kinds: list[tuple[str, Any]]) -> Any:
     ids = [f"{kind}_{dtype.__name__}" for kind, dtype in kinds]
 
     @pytest.fixture(scope="module", params=kinds, ids=ids, name=name)

@@ -53,7 +53,7 @@ class Callback(NervanaObject):
         """The class and the arguments it was made with; data sets by their names only."""
         from anode.frontends.neon.data import NervanaDataIterator
 
-        given = {
+        given: dict[str, Any] = {
             name: getattr(self, name, None) for name in inspect.signature(type(self)).parameters
         }
         data = [name for name, v in given.items() if isinstance(v, NervanaDataIterator)]

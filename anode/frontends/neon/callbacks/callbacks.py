@@ -183,7 +183,7 @@ class Callbacks(NervanaObject):
         config = data.create_group("config")
         config.attrs["total_minibatches"] = math.ceil(model.ndata / self.be.bsz) * epochs
         config.attrs["total_epochs"] = epochs
-        data.create_group("time_markers").create_dataset("minibatch", (epochs,))
+        data.create_group("time_markers").create_dataset("minibatch", (epochs,), "f4")
         if self.model_file:
             model.load_params(self.model_file)
         self._interrupted = False

@@ -92,7 +92,7 @@ def _save(pixels: Pixels, path: str) -> None:
         from PIL import Image
     except ImportError as error:
         raise ImportError("GANPlotCallback needs Pillow: pip install 'anode[neon]'") from error
-    scaled = np.uint8(np.clip(pixels, 0, 1) * 255)
+    scaled = (np.clip(pixels, 0, 1) * 255).astype(np.uint8)
     Image.fromarray(scaled[:, :, 0] if scaled.shape[2] == 1 else scaled).convert("RGB").save(path)
 
 

@@ -74,7 +74,9 @@ class TrainCostCallback(_RunningMean):
     """Writes cost/train, the mean of the last `wsz` minibatches' costs, for each minibatch."""
 
     def on_train_begin(self, callback_data: File, model: Model, epochs: int) -> None:
-        self._costs = callback_data.create_dataset("cost/train", (self._begin(callback_data),))
+        self._costs = callback_data.create_dataset(
+            "cost/train", (self._begin(callback_data),), "f4"
+        )
         self._costs.attrs["time_markers"] = "minibatch"
 
     def on_minibatch_end(
@@ -140,13 +142,15 @@ def _is_multicost(cost: Any) -> bool:
 class LossCallback(Callback):
     """Writes cost/loss, the mean cost of `eval_set`, and time/loss, the seconds that it took."""
 
+    epoch_freq: int
+
     def __init__(self, eval_set: Data, epoch_freq: int = 1) -> None:
         super().__init__(epoch_freq=epoch_freq)
         self.eval_set = eval_set
 
     def on_train_begin(self, callback_data: File, model: Model, epochs: int) -> None:
         for name in ("cost/loss", "time/loss"):
-            callback_data.create_dataset(name, (epochs // self.epoch_freq,))
+            callback_data.create_dataset(name, (epochs // self.epoch_freq,), "f4")
         callback_data["cost/loss"].attrs["time_markers"] = "epoch_freq"
         callback_data["cost/loss"].attrs["epoch_freq"] = self.epoch_freq
 
@@ -168,6 +172,8 @@ class LossCallback(Callback):
 class MetricCallback(Callback):
     """Writes metrics/<name> for each number that a metric of `eval_set` gives."""
 
+    epoch_freq: int
+
     def __init__(self, eval_set: Data, metric: Metric, epoch_freq: int = 1) -> None:
         super().__init__(epoch_freq=epoch_freq)
         if isinstance(metric, type):
@@ -180,7 +186,9 @@ class MetricCallback(Callback):
 
     def on_train_begin(self, callback_data: File, model: Model, epochs: int) -> None:
         for name in self.metric.metric_names:
-            dataset = callback_data.create_dataset(f"metrics/{name}", (epochs // self.epoch_freq,))
+            dataset = callback_data.create_dataset(
+                f"metrics/{name}", (epochs // self.epoch_freq,), "f4"
+            )
             dataset.attrs["time_markers"] = "epoch_freq"
             dataset.attrs["epoch_freq"] = self.epoch_freq
 
@@ -267,7 +275,7 @@ class GANCostCallback(Callback):
     def on_train_begin(self, callback_data: File, model: Model, epochs: int) -> None:
         points = int(callback_data["config"].attrs["total_minibatches"])
         for name in ("gan/gen_iter", "gan/cost_dis"):
-            made = callback_data.create_dataset(name, (points,))
+            made = callback_data.create_dataset(name, (points,), "f4")
             made.attrs["time_markers"] = "minibatch"
 
     def on_minibatch_end(

@@ -203,8 +203,7 @@ class FormulaOptimizer(Optimizer):
 
     def optimize(self, layer_list: Sequence[Any], epoch: int) -> None:
         parameters = get_param_list(layer_list)
-        for (value, gradient), states in parameters:
-            value.rounding = self.stochastic_round
+        for (_, gradient), states in parameters:
             if not states:
                 states.extend(self.be.zeros_like(gradient) for _ in self.slots())
         perform(lambda: self._update(parameters, epoch), self.be.programs)

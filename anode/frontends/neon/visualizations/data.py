@@ -35,7 +35,7 @@ def _opened(filename: str) -> Iterator[File]:
 
 
 def create_minibatch_x(
-    minibatches: int, minibatch_markers: Sequence[float], epoch_axis: bool
+    minibatches: int, minibatch_markers: Sequence[float] | np.ndarray, epoch_axis: bool
 ) -> np.ndarray:
     """The place of each minibatch: its number, or its epoch and the part of it that is over.
 
@@ -51,7 +51,7 @@ def create_minibatch_x(
 
 
 def create_epoch_x(
-    points: int, epoch_freq: int, minibatch_markers: Sequence[float], epoch_axis: bool
+    points: int, epoch_freq: int, minibatch_markers: Sequence[float] | np.ndarray, epoch_axis: bool
 ) -> np.ndarray:
     """The place of the last minibatch of each `epoch_freq`-th epoch, counted likewise."""
     markers = np.asarray(minibatch_markers).astype(int)
