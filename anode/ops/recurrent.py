@@ -8,7 +8,7 @@ Weights are (inputs, outputs).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from anode.ir.dtypes import i32
 from anode.ir.node import Node
@@ -16,9 +16,10 @@ from anode.ops.control import scan
 from anode.ops.elementwise import less, logistic, select, tanh
 from anode.ops.linalg import dot_general
 from anode.ops.rules import mismatch
-from anode.ops.shape import broadcast_in_dim, iota, slice, zeros_like
+from anode.ops.shape import broadcast_in_dim, expand_dims, iota, slice, squeeze, zeros_like
 
-State = tuple[Node, ...]
+Nodes = tuple[Node, ...]
+State = Nodes
 Step = Callable[[Node, State], tuple[Node, State]]
 Activation = Callable[[Node], Node]
 
@@ -32,18 +33,23 @@ def recurrent(
     the last. Where `mask` (bool[steps, batch]) is false the state stays as it is and the output is
     0: a padded row gives what it gives alone, in both directions.
     """
-    if mask is None:
-        return _swapped(scan(lambda state, x: _swapped(step(x, state)), start, x, reverse=reverse))
-    if mask.shape != x.shape[:2]:
+    if mask is not None and mask.shape != x.shape[:2]:
         raise mismatch("recurrent", "the mask is bool[steps, batch]", [mask.type, x.type])
 
-    def masked(state: State, given: tuple[Node, Node]) -> tuple[State, Node]:
-        x, alive = given
-        output, new = step(x, state)
+    def masked(state: State, given: Nodes) -> tuple[State, Node]:
+        output, new = step(given[0], state)
+        if len(given) == 1:
+            return new, output
+        alive = given[1]
         kept = tuple([_rows(alive, a, b) for a, b in zip(new, state, strict=True)])
         return kept, _rows(alive, output, zeros_like(output))
 
-    return _swapped(scan(masked, start, (x, mask), reverse=reverse))
+    sequences = (x,) if mask is None else (x, mask)
+    if x.shape[0] == 1:  # such as a decoder's, which has a loop of its own
+        last, output = masked(start, tuple([squeeze(s, axis=0) for s in sequences]))
+        return expand_dims(output, axis=0), last
+    last, y = scan(masked, start, sequences, reverse=reverse)
+    return y, last
 
 
 def length_mask(lengths: Node, steps: int) -> Node:
@@ -146,7 +152,3 @@ def _columns(bias: Node, like: Node) -> Node:
 
 def _rows(alive: Node, new: Node, old: Node) -> Node:
     return select(broadcast_in_dim(alive, shape=new.shape, axes=(0,)), new, old)
-
-
-def _swapped(pair: Sequence) -> tuple:
-    return pair[1], pair[0]

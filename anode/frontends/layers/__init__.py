@@ -125,6 +125,7 @@ from anode.frontends.layers.schedules import (
     Schedule,
     StepSchedule,
 )
+from anode.frontends.layers.seq2seq import Attention, Seq2Seq, beamed, generate
 from anode.frontends.layers.sequences import (
     ExactMatch,
     LookupTable,

@@ -96,12 +96,20 @@ class Model:
         self._training: Training | None = None
         self.stepping: TrainingStep | None = None  # whose learning rate the state holds
 
-    def forward(self, x: Nodes, *, training: bool = False) -> tuple[Prediction, Scope]:
+    def forward(
+        self, x: Nodes, *, training: bool = False, target: Nodes | None = None
+    ) -> tuple[Prediction, Scope]:
         """The model's output for the node `x`, and the variables and updates that belong to it.
 
-        A pair is of sequences and their lengths, integers [batch]: see `Layer.lengths`.
+        A pair is of sequences and their lengths, integers [batch]: see `Layer.lengths`. `target` is
+        what training wants, which a decoder learns from.
         """
         scope = Scope(training)
+        scope.target = target if isinstance(target, Node) else None
+        return scope.prediction(self.through(x, scope)), scope
+
+    def through(self, x: Nodes, scope: Scope) -> Node:
+        """The output for the node `x`; what it needs and makes besides is in `scope`."""
         x, lengths = _sequences(x)
         if self.preprocess is not None:
             x = self.preprocess(x)
@@ -113,7 +121,7 @@ class Model:
             scope.sequences[x] = ops.transpose(length_mask(lengths, int(x.shape[1])))
         for layer in self.layers:
             x = apply(layer, x, scope, self.names[layer])
-        return scope.prediction(x), scope
+        return x
 
     def build(self, x: Values | Types) -> None:
         """Make the variables for rows like those of `x` and give them their initial values.

@@ -38,29 +38,36 @@ class Loop(Layer):
 
     reset_cells: bool
 
-    def _over_time(self, cell: Cell, x: Node, mask: Node | None, reverse: bool) -> Node:
-        """The outputs (steps, batch, …) of a cell over `x`, time-major."""
-        path = cell._path
+    def _over_time(
+        self, cell: Cell, x: Node, mask: Node | None, reverse: bool
+    ) -> tuple[Node, State]:
+        """The outputs (steps, batch, …) of a cell over `x`, time-major, and its last state."""
         x = cell.project(x)
         start = self._first(cell, int(x.shape[1]), x.dtype if x.dtype.is_float else f32)
-        if x.tensor.static[0] == 1 and mask is None:  # of a decoder, within its own loop
-            output, last = cell.step(ops.squeeze(x, axis=0), start)
-            y = ops.expand_dims(output, axis=0)
-        else:
-            y, last = recurrent.recurrent(cell.step, x, start, mask=mask, reverse=reverse)
-        self._scope.last_states[path] = last
+        y, last = recurrent.recurrent(cell.step, x, start, mask=mask, reverse=reverse)
         if not self.reset_cells:
             self._carry(cell, last)
-        return y
+        return y, last
 
     def _first(self, cell: Cell, batch: int, dtype: DType) -> State:
-        given = self._scope.first_states.get(cell._path)
-        if given is not None:
-            return given
+        given = self._scope.first_states
         zeros = tuple([ops.zeros((batch, size), dtype) for size in cell.sizes])
+        if given is not None:
+            return self._given(given, zeros)
         if self.reset_cells or not self.training:
             return zeros
         return tuple([read(self._carried(cell, i, zero)) for i, zero in enumerate(zeros)])
+
+    def _given(self, given: list[State], wanted: State) -> State:
+        """The next of the states that an encoder has left, or a step before."""
+        if not given:
+            raise ShapeError("the decoder has more recurrent layers than the encoder")
+        found = [x.tensor for x in given[0]]
+        if found != [x.tensor for x in wanted]:
+            raise ShapeError(
+                f"the encoder's states {found} do not fit the decoder's {[x.type for x in wanted]}"
+            )
+        return given.pop(0)
 
     def _carry(self, cell: Cell, last: State) -> None:
         for i, value in enumerate(last):
@@ -110,7 +117,9 @@ class Recurrent(Loop):
     def build(self, x: Node) -> Node:
         x, mask = self._steps_first(x)
         self.cell._scope, self.cell._path = self._scope, self._path
-        return self._batch_first(self._over_time(self.cell, x, mask, self.reverse), mask)
+        y, last = self._over_time(self.cell, x, mask, self.reverse)
+        self._scope.last_states.append(last)
+        return self._batch_first(y, mask)
 
 
 class LSTM(Recurrent):
@@ -180,12 +189,17 @@ class Bidirectional(Loop):
         x, mask = self._steps_first(x)
         if self.split_inputs and features(x) % 2:
             raise ShapeError(f"split_inputs: {features(x)} features have no halves")
+        if self._scope.first_states is not None:
+            raise ShapeError("a decoder reads forward only")
         inputs = recurrent.gates(x, 2) if self.split_inputs else (x, x)
-        outputs = []
+        found = []
         for cell, end, given in zip(self.cells, ("forward", "backward"), inputs, strict=True):
             cell._scope, cell._path = self._scope, f"{self._path}.{end}"
-            outputs.append(self._over_time(cell, given, mask, end == "backward"))
-        return self._batch_first(ops.concatenate(*outputs, axis=len(x.shape) - 1), mask)
+            found.append(self._over_time(cell, given, mask, end == "backward"))
+        (ahead, last), (back, first) = found
+        states = [ops.concatenate(a, b, axis=1) for a, b in zip(last, first, strict=True)]
+        self._scope.last_states.append(tuple(states))
+        return self._batch_first(ops.concatenate(ahead, back, axis=len(ahead.shape) - 1), mask)
 
 
 class BiRNN(Bidirectional):

@@ -57,10 +57,10 @@ class Scope:
         self.heads: list[Prediction] = []  # of a tree's branches but the first
         # Values (batch, steps, …), and their masks bool[batch, steps] where lengths differ.
         self.sequences: dict[Node, Node | None] = {}
-        self.first_states: dict[str, State] = {}  # given to recurrent layers, by path
-        self.last_states: dict[str, State] = {}  # of recurrent layers, by path
+        self.first_states: list[State] | None = None  # for the recurrent layers to come, in order
+        self.last_states: list[State] = []  # of the recurrent layers so far
         self.memory: Node | None = None  # what attention looks at, a sequence
-        self.target: Node | None = None  # of the minibatch, where it is known
+        self.target: Node | None = None  # what training wants of the model, where it is known
         self._activations: dict[Node, tuple[Transform, Node]] = {}
         self._streams = 0
         self.built: list[Built] = []  # in the order they were begun

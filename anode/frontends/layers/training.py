@@ -88,7 +88,7 @@ class TrainingStep:
     def graph(self, x: Types, y: Types) -> Graph:
         """The step for a minibatch of these types."""
         inputs, (given, targets) = structure.inputs(x, y)
-        prediction, scope = self.model.forward(given, training=True)
+        prediction, scope = self.model.forward(given, training=True, target=targets)
         loss = ops.mean(self.cost.rows(prediction, targets))
         parameters = [v for v in scope.variables.values() if v.trainable]
         if self.precision is None:
