@@ -39,9 +39,17 @@ _SECOND_NAMES = {
 
 
 def restore() -> None:
-    """Give `numpy` the names again that it lacks, and numbers their plain text."""
+    """Give `numpy` the names again that it lacks, and numbers their plain text.
+
+    `collections` gets its abstract classes back, which Python 3.10 has in `collections.abc` only.
+    """
+    import collections
+    from collections import abc
+
     import numpy
 
+    for name in abc.__all__:
+        vars(collections).setdefault(name, getattr(abc, name))
     if numpy.lib.NumpyVersion(numpy.__version__) >= "2.0.0":
         numpy.set_printoptions(legacy="1.25")
     known = vars(numpy)
