@@ -19,13 +19,14 @@ from anode.ir.graph import Graph
 from anode.ir.node import Node
 from anode.ir.types import TensorType
 from anode.ops import elementwise as ew
-from anode.ops.elements import tree
+from anode.ops.elements import source, tree
 from anode.ops.reduce import sum as total
 from anode.rewrite.pattern import Pattern
 from anode.rewrite.select import Element, find
 from anode.rewrite.selection import Selection
 
 Write = Callable[[str], None]
+Values = Callable[[Element], Sequence[Node]]
 
 
 @dataclass(frozen=True)
@@ -138,21 +139,31 @@ class Tapped:
     probes: tuple[Probe, ...]
 
     @staticmethod
-    def on(tap: Tap, selection: Selection) -> Tapped:
-        """The tap on every result of the nodes of a selection."""
+    def on(tap: Tap, elements: Iterable[Element], values: Values | None = None) -> Tapped:
+        """The tap on the values of elements, by default all results of nodes, in their order."""
         found = []
-        for element in selection.elements:
-            node = element.subject
-            if isinstance(node, Node):
-                _check_outermost(element)
-                label = f"{element.name} ({node.op.name})" if element.name else node.op.name
-                found += [Probe(value, label) for value in node.items]
-        return Tapped(tap, tuple(found))
+        for element in elements:
+            _check_outermost(element)
+            nodes = (values or own_values)(element)
+            found += [Probe(node, _label(element)) for node in nodes]
+        return Tapped(tap, tuple(sorted(found, key=lambda probe: source(probe.node).serial)))
 
     @property
     def latest(self) -> dict[str, Counts]:
         """The last histograms, by the labels of their values."""
         return self.tap.latest if isinstance(self.tap, Histogram) else {}
+
+
+def own_values(element: Element) -> Sequence[Node]:
+    """The results of a node; nothing for other things."""
+    return element.subject.items if isinstance(element.subject, Node) else ()
+
+
+def _label(element: Element) -> str:
+    if element.name:
+        return f"{element.name} ({element.label})"
+    where = next((holder.name for holder in element.ancestors), "")
+    return f"{where}: {element.label}" if where else element.label
 
 
 def _check_outermost(element: Element) -> None:
@@ -186,6 +197,11 @@ class Watch:
             outputs += [node for _, nodes in needs for node in nodes]
         return Watch(tuple(kept), tuple(outputs), tuple(sizes))
 
+    @property
+    def names(self) -> list[str]:
+        """What the further outputs are called."""
+        return [f"tap {i}" for i in range(len(self.nodes))]
+
     def graph(self, graph: Graph) -> Graph:
         """`graph` with what the taps need as further outputs."""
         known = {*graph.inputs, *graph.nodes}
@@ -193,7 +209,7 @@ class Watch:
             for probe in tapped.probes:
                 if probe.node not in known and not known.issuperset(probe.node.args):
                     raise GraphError(f"the tap on {probe} is of another graph")
-        names = graph.names and (*graph.names, *(f"tap {i}" for i in range(len(self.nodes))))
+        names = graph.names and (*graph.names, *self.names)
         outputs = (*graph.outputs, *self.nodes)
         return Graph.make(graph.types, outputs, graph.updates, graph.effects, names)
 
@@ -222,7 +238,7 @@ class NodeSelection(Selection):
 
     def tap(self, tap: Tap) -> Tapped:
         """Any tap, on these nodes."""
-        return Tapped.on(tap, self)
+        return Tapped.on(tap, self.elements)
 
 
 def select(graph: Graph, selector: Any) -> NodeSelection:

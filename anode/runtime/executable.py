@@ -176,7 +176,10 @@ class Executable:
 
 
 class TappedExecutable(Executable):
-    """An executable with taps, which report after each call; the outputs are the graph's own."""
+    """An executable with taps, which report after each call.
+
+    The last outputs of the graph are those that `watch` needs; a call does not give them.
+    """
 
     def __init__(
         self,
@@ -186,8 +189,8 @@ class TappedExecutable(Executable):
         memory_limit: int | None,
         watch: Watch,
     ) -> None:
-        super().__init__(watch.graph(graph), backend, threads, memory_limit)
-        self.watch, self.results = watch, len(graph.outputs)
+        super().__init__(graph, backend, threads, memory_limit)
+        self.watch, self.results = watch, len(graph.outputs) - len(watch.nodes)
 
     def __call__(self, *inputs: Any, state: Variables | None = None) -> tuple[np.ndarray, ...]:
         found = super().__call__(*inputs, state=state)
@@ -201,7 +204,7 @@ def compile(
     threads: int | None = None,
     *,
     memory_limit: int | str | None = None,
-    taps: Sequence[Tapped] = (),
+    taps: Sequence[Tapped] | Watch = (),
 ) -> Executable:
     """An executable of `graph`, which is compiled when it is first called.
 
@@ -215,8 +218,11 @@ def compile(
     backend = chosen_backend(backend)
     threads = chosen_threads() if threads is None else threads
     limit = None if memory_limit is None else bytes_of(memory_limit)
+    if isinstance(taps, Watch):
+        return TappedExecutable(graph, backend, threads, limit, taps)
     if taps:
-        return TappedExecutable(graph, backend, threads, limit, Watch.of(taps))
+        watch = Watch.of(taps)
+        return TappedExecutable(watch.graph(graph), backend, threads, limit, watch)
     return Executable(graph, backend, threads, limit)
 
 

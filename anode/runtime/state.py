@@ -64,6 +64,14 @@ class State(Variables):
             key = initial_key(seed, len(self._arrays))
             self[variable] = given[variable] if variable in given else _initialise(variable, key)
 
+    def restart(self, variable: Variable, source: Variable, seed: int, value: Any = None) -> None:
+        """Give `variable` the value that the initialiser of `source` would have given it.
+
+        A `value` is taken instead; its random key is that of the variable's position.
+        """
+        key = initial_key(seed, list(self._arrays).index(variable))
+        self[variable] = _initialise(source, key) if value is None else value
+
     def named(self, name: str) -> np.ndarray:
         """The array of the variable called `name`."""
         return self._arrays[self.variable(name)]

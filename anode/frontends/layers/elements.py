@@ -53,11 +53,16 @@ class _Model:
     def tree(self) -> Tree:
         for built in self.scope.built:
             self.layers[built] = self._layer(built)
+        for variable in self.scope.variables.values():
+            self.values[read(variable)] = self._parameter(variable)
         for node in self.nodes:
-            self.values[node] = self._value(node)
+            if node not in self.values:
+                self.values[node] = self._value(node)
         members: dict[Element | None, list[Element]] = {}
-        for part in (*self.layers.values(), *self.values.values()):
+        for part in (*self.values.values(), *self.layers.values()):
             members.setdefault(part.inside, []).append(part)
+        for inside in members.values():
+            inside.sort(key=_age)
         return Tree(list(_in_order(members)), self._vocabulary())
 
     def _vocabulary(self) -> Vocabulary:
@@ -113,7 +118,7 @@ class _Model:
         return [self.layers[other] for other in dict.fromkeys(found)]
 
     def _value(self, node: Node) -> Element:
-        if node.op is READ:
+        if node.op is READ:  # of a state that training carries
             return self._parameter(node.attrs["variable"])
         before = tuple(dict.fromkeys(self.values[source(arg)] for arg in node.args))
         built = self.home.get(node)
@@ -147,8 +152,16 @@ class _Model:
         return None if best is None else self.layers[best]
 
 
+def _age(part: Element) -> int:
+    """When an element's value was made; parameters come first."""
+    subject = part.subject
+    if isinstance(subject, Layer):
+        return max((node.serial for node in _nodes(part.attributes["output"])), default=0)
+    return subject.serial if isinstance(subject, Node) else -1
+
+
 def _in_order(members: Mapping[Element | None, Sequence[Element]]) -> Iterator[Element]:
-    """Each element before those inside it, siblings as they were made."""
+    """Each element before those inside it."""
     waiting = list(reversed(members.get(None, ())))
     while waiting:
         part = waiting.pop()
@@ -182,7 +195,7 @@ def _facts(built: Built, transform: str | None) -> dict[str, Any]:
         for key, value in vars(built.layer).items()
         if not key.startswith("_") and key not in ("name", "origin") and isinstance(value, kinds)
     }
-    found = {**own, "path": built.path}
+    found = {**own, "path": built.path, "output": built.y}
     for output in _nodes(built.y)[:1]:
         kept = ("type", "dtype", "shape", "rank", "size")
         found |= {key: value for key, value in facts(output).items() if key in kept}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import astuple
 from os import PathLike
 from typing import Any, NamedTuple
 
@@ -16,9 +17,10 @@ from anode.frontends.layers.callbacks import Callback, History
 from anode.frontends.layers.costs import Cost, Prediction
 from anode.frontends.layers.layers import apply, flatten, named
 from anode.frontends.layers.metrics import Metric
-from anode.frontends.layers.optimizers import PREFIX, Optimizer
+from anode.frontends.layers.optimizers import PREFIX, Optimizer, Setting
 from anode.frontends.layers.precision import Precision
 from anode.frontends.layers.scope import RANDOM, Scope
+from anode.frontends.layers.selection import ModelSelection, ModelTap, watch
 from anode.frontends.layers.structure import Nodes, Types, Values
 from anode.frontends.layers.training import Progress, Training, TrainingStep
 from anode.ir.dtypes import dtype_of, f32, i32
@@ -28,6 +30,7 @@ from anode.ir.types import TensorType, tensor
 from anode.ir.variable import Variable
 from anode.ops.precision import as_dtype
 from anode.ops.recurrent import length_mask
+from anode.ops.taps import Watch
 from anode.runtime import checkpoint
 from anode.runtime.executable import Executable, chosen_backend, compile
 from anode.runtime.state import State
@@ -45,6 +48,12 @@ class Row(NamedTuple):
 
     def __str__(self) -> str:
         return f"shape {list(self.type.static)}" + " with lengths" * self.ragged
+
+    @property
+    def example(self) -> Types:
+        """The type of a minibatch of one row."""
+        first = tensor(self.type.dtype, 1, *self.type.shape)
+        return (first, tensor("i32", 1)) if self.ragged else first
 
     def like(self, other: Row) -> bool:
         """Whether both have the same shape."""
@@ -95,6 +104,10 @@ class Model:
         self._executables: dict[Any, Executable] = {}
         self._training: Training | None = None
         self.stepping: TrainingStep | None = None  # whose learning rate the state holds
+        self.settings: Mapping[str, Setting] = {}  # of parameters, by name
+        self.taps: list[ModelTap] = []
+        self.version = object()  # another one when settings or taps have changed
+        self._thawed: set[str] = set()  # since a checkpoint was loaded
 
     def forward(
         self, x: Nodes, *, training: bool = False, target: Nodes | None = None
@@ -213,20 +226,70 @@ class Model:
         key = structure.key(x)
         if key not in self._executables:
             self.build(x)
-            self._executables[key] = self.compile(self.graph(structure.types(x)))
+            self._executables[key] = self.compile(*self._inference(structure.types(x)))
         return self._executables[key](*structure.items(x), state=self.state)[0]
 
     def graph(self, x: Types) -> Graph:
         """Inference for a minibatch of this type."""
+        return self._inference(x, tapped=False)[0]
+
+    def _inference(self, x: Types, *, tapped: bool = True) -> tuple[Graph, Watch]:
+        """The graph of inference, whose last outputs are what the taps need."""
         inputs, (given,) = structure.inputs(x)
         prediction, scope = self.forward(given)
         self._add(scope)
-        return close(inputs, [prediction.value], names=[*structure.names("x", (x,)), "y"])
+        seen = self.watch(scope, prediction) if tapped else Watch.of(())
+        names = [*structure.names("x", (x,)), "y", *seen.names]
+        return close(inputs, [prediction.value, *seen.nodes], names=names), seen
 
-    def compile(self, graph: Graph) -> Executable:
-        """An executable of a graph on the model's backend."""
+    def watch(self, scope: Scope, prediction: Prediction) -> Watch:
+        """What the taps need of a graph that is being built."""
+        return watch(self, scope, outputs(prediction))
+
+    def select(self, selector: str) -> ModelSelection:
+        """The layers, parameters and ops that a selector finds, to be listed, set or tapped.
+
+        The model must have seen data, or been built. The language is in `docs/selectors.md`.
+        """
+        return ModelSelection(self, selector)
+
+    def example(self, inits: Mapping[str, Any] | None = None) -> tuple[Scope, list[Node]]:
+        """What building the training of one row collects, and its outputs."""
+        if self._input is None:
+            raise GraphError(f"{self.name} has no variables yet; call build, fit or predict first")
+        given = structure.inputs(self._input.example)[1][0]
+        scope = Scope(training=True)
+        scope.inits = inits or {}
+        return scope, outputs(scope.prediction(self.through(given, scope)))
+
+    def set(self, settings: Mapping[str, Setting]) -> None:
+        """Let parameters have these settings; `select(…).set(…)` is the way to make them."""
+        before, self.settings = self.settings, settings
+        self._thawed |= {
+            name for name, setting in before.items() if setting.frozen > settings[name].frozen
+        }
+        self.changed()
+
+    def restart(self, inits: Mapping[str, Any]) -> None:
+        """Give variables new initial values, by initialisers under their names."""
+        scope = self.example(inits)[0]
+        for name in inits:
+            source, variable = scope.variables[name], self.state.variable(name)
+            start = scope.starts.get(source)
+            value = None if start is None else start(self.seed)
+            self.state.restart(variable, source, self.seed, value)
+
+    def changed(self) -> None:
+        """Let graphs be built anew, as settings or taps are others."""
+        self._executables.clear()
+        self.version = object()
+
+    def compile(self, graph: Graph, watch: Watch | None = None) -> Executable:
+        """An executable of a graph on the model's backend; `watch` has its last outputs."""
         self.backend = chosen_backend(self.backend)
-        return compile(graph, self.backend, self.threads, memory_limit=self.memory_limit)
+        taps = () if watch is None or not watch.nodes else watch
+        limit = self.memory_limit
+        return compile(graph, self.backend, self.threads, memory_limit=limit, taps=taps)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write variables, optimiser slots, random state, progress and history to one file.
@@ -248,8 +311,7 @@ class Model:
         arrays, meta = checkpoint.load(path)
         if not isinstance(meta, dict) or meta.get("format") != FORMAT:
             raise CheckpointError(f"{path} is no checkpoint of a model; Model.save writes them")
-        first = tensor(meta["dtype"], 1, *meta["row"])
-        self.build((first, tensor("i32", 1)) if meta.get("ragged") else first)
+        self.build(Row(tensor(meta["dtype"], *meta["row"]), bool(meta.get("ragged"))).example)
         slots = {name: array for name, array in arrays.items() if name.startswith(PREFIX)}
         values = {name: array for name, array in arrays.items() if name not in slots}
         mine = [v for v in self.state if "optimizer" not in v.collections]
@@ -265,7 +327,9 @@ class Model:
     def add_slots(self, variables: Iterable[Variable]) -> None:
         """Put an optimiser's variables into the state, with a loaded checkpoint's values."""
         new = [variable for variable in variables if variable not in self.state]
-        missing = [v.name for v in new if v.name not in self._waiting]
+        thawed = tuple(f"{PREFIX}{name}." for name in self._thawed)
+        there = [v for v in new if v.name in self._waiting]
+        missing = [v.name for v in new if v not in there and not v.name.startswith(thawed)]
         if self._waiting and missing:
             raise CheckpointError(
                 f"the loaded checkpoint has no {', '.join(missing)}, "
@@ -273,15 +337,19 @@ class Model:
                 "train with the same optimiser, or load(path, weights_only=True)"
             )
         if self._waiting:
-            slots = State.initial(new)
-            checkpoint.restore(slots, {v.name: self._waiting.pop(v.name) for v in new}, new)
-            self.state.add(new, self.seed, slots)
+            slots = State.initial(there)
+            checkpoint.restore(slots, {v.name: self._waiting.pop(v.name) for v in there}, there)
+            self.state.add(there, self.seed, slots)
         self.state.add(new, self.seed)
 
     def _take_up(self, meta: dict[str, Any]) -> None:
         position = meta["position"] and tuple(meta["position"])
         self.progress = Progress(meta["epoch"], meta["batch"], position, meta["callbacks"])
         self.history, self._training = History(), None
+        saved = meta.get("settings", {})
+        self.settings = {name: Setting(*setting) for name, setting in saved.items()}
+        self._thawed = set()
+        self.changed()
         if "History_0" in meta["callbacks"]:
             self.history.restore(meta["callbacks"]["History_0"])
 
@@ -299,6 +367,7 @@ class Model:
             "batch": progress.batch,
             "position": position and list(position),
             "callbacks": callbacks | progress.callbacks,
+            "settings": {name: astuple(setting) for name, setting in self.settings.items()},
         }
 
     def _add(self, scope: Scope) -> None:
@@ -333,6 +402,11 @@ class Model:
 def unit_range(x: Node) -> Node:
     """Bytes 0 … 255 as f32 from 0 to 1; the usual `preprocess` of images."""
     return ops.convert(x, dtype=f32) / 255.0
+
+
+def outputs(prediction: Prediction) -> list[Node]:
+    """The output of a model, and those of its heads."""
+    return [prediction.value, *(node for head in prediction.heads for node in outputs(head))]
 
 
 def _sequences(x: Nodes) -> tuple[Node, Node | None]:

@@ -14,10 +14,11 @@ from anode.errors import DataError
 from anode.frontends.layers import structure
 from anode.frontends.layers.callbacks import Callback
 from anode.frontends.layers.costs import Cost
-from anode.frontends.layers.optimizers import Optimizer
+from anode.frontends.layers.optimizers import DEFAULT, Optimizer
 from anode.frontends.layers.structure import Types, Values
 from anode.ir.graph import Graph, close
 from anode.ir.node import Node, read
+from anode.ops.taps import Watch
 from anode.runtime.executable import Executable
 from anode.transform.grad import gradients
 
@@ -55,9 +56,12 @@ class TrainingStep:
         self.executables: dict[Any, Executable] = {}
         self._rates = optimizer.rates(0)
         self._state: object = None
+        self._version = model.version
 
     def __call__(self, x: Values, y: Values) -> np.ndarray:
         given: tuple[Any, ...] = x, y
+        if self._version is not self.model.version:
+            self._renew()
         try:
             executable = self.executables[x.shape, x.dtype, y.shape, y.dtype]  # type: ignore[union-attr]
         except (KeyError, AttributeError):
@@ -70,6 +74,8 @@ class TrainingStep:
 
     def compile(self, x: Values, y: Values) -> Executable:
         """The executable for minibatches like these."""
+        if self._version is not self.model.version:
+            self._renew()
         if isinstance(x, tuple) or isinstance(y, tuple):
             key: Any = structure.key(x), structure.key(y)
         else:
@@ -77,8 +83,13 @@ class TrainingStep:
         if key not in self.executables:
             self.model.build(x)
             types = [structure.types(value) for value in (x, y)]
-            self.executables[key] = self.model.compile(self.graph(*types))
+            self.executables[key] = self.model.compile(*self._traced(*types))
         return self.executables[key]
+
+    def _renew(self) -> None:
+        """Take up the settings and taps that the model has now."""
+        self.executables.clear()
+        self._state, self._version = None, self.model.version
 
     def set_epoch(self, epoch: int) -> None:
         """Give the variables of learning rates their values for an epoch."""
@@ -87,32 +98,50 @@ class TrainingStep:
 
     def graph(self, x: Types, y: Types) -> Graph:
         """The step for a minibatch of these types."""
+        return self._traced(x, y, tapped=False)[0]
+
+    def _traced(self, x: Types, y: Types, *, tapped: bool = True) -> tuple[Graph, Watch]:
+        """The step, whose last outputs are what the model's taps need."""
         inputs, (given, targets) = structure.inputs(x, y)
         prediction, scope = self.model.forward(given, training=True, target=targets)
         loss = ops.mean(self.cost.rows(prediction, targets))
-        parameters = [v for v in scope.variables.values() if v.trainable]
+        seen = self.model.watch(scope, prediction) if tapped else Watch.of(())
+        outputs = [loss, *seen.nodes]
+        parameters = [v for v in scope.variables.values() if self._trains(v)]
         if self.precision is None:
             found = gradients([loss], [read(v) for v in parameters])
-            updates = scope.updates | self.optimizer.updates(parameters, found)
+            updates = scope.updates | self._updates(parameters, found)
         else:
-            loss, updates = self._mixed(self.precision, loss, scope.updates, parameters)
-        names = [*structure.names("xy", (x, y)), "cost"]
-        return close(inputs, [loss], updates.items(), names=names)
+            outputs, updates = self._mixed(self.precision, outputs, scope.updates, parameters)
+        names = [*structure.names("xy", (x, y)), "cost", *seen.names]
+        return close(inputs, outputs, updates.items(), names=names), seen
+
+    def _trains(self, variable: Variable) -> bool:
+        frozen = self.model.settings.get(variable.name, DEFAULT).frozen
+        return variable.trainable and not frozen
+
+    def _updates(
+        self, parameters: Sequence[Variable], found: Sequence[Node]
+    ) -> dict[Variable, Node]:
+        """The optimiser's, which need not know of settings where there are none."""
+        if settings := self.model.settings:
+            return self.optimizer.updates(parameters, found, settings=settings)
+        return self.optimizer.updates(parameters, found)
 
     def _mixed(
         self,
         precision: Precision,
-        loss: Node,
+        outputs: Sequence[Node],
         updates: Mapping[Variable, Node],
         parameters: Sequence[Variable],
-    ) -> tuple[Node, dict[Variable, Node]]:
-        """The loss and all updates, with products in a half type."""
-        loss, *values = precision.lowered([loss, *updates.values()])
-        found = precision.gradients(loss, parameters)
+    ) -> tuple[list[Node], dict[Variable, Node]]:
+        """The outputs, the loss before others, and all updates, with products in a half type."""
+        values = precision.lowered([*outputs, *updates.values()])
+        outputs, values = values[: len(outputs)], values[len(outputs) :]
+        found = precision.gradients(outputs[0], parameters)
         statistics = dict(zip(updates, values, strict=True))
-        return loss, precision.guarded(
-            statistics | self.optimizer.updates(parameters, found), found
-        )
+        updated = statistics | self._updates(parameters, found)
+        return list(outputs), precision.guarded(updated, found)
 
     def _attach(self, graph: Graph) -> None:
         """Put the optimiser's variables into the model's state."""

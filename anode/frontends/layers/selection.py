@@ -1,0 +1,153 @@
+"""What `model.select` finds: layers, parameters and ops, to be listed, changed and tapped."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from anode.errors import GraphError
+from anode.frontends.layers.elements import tree
+from anode.frontends.layers.layers import Layer
+from anode.frontends.layers.optimizers import DEFAULT
+from anode.frontends.layers.scope import Scope
+from anode.ir.node import Node, read
+from anode.ir.variable import Variable
+from anode.ops.taps import (
+    CheckFinite,
+    Counts,
+    Histogram,
+    Print,
+    Tap,
+    Tapped,
+    Watch,
+    Write,
+    own_values,
+)
+from anode.rewrite.select import Element
+from anode.rewrite.selection import Selection
+
+if TYPE_CHECKING:
+    from anode.frontends.layers.model import Model
+
+
+@dataclass(frozen=True, eq=False)
+class ModelTap:
+    """A tap that stays on a model: on what its selector finds, for minibatches of any size."""
+
+    model: Model
+    selector: str
+    tap: Tap
+
+    @property
+    def latest(self) -> dict[str, Counts]:
+        """The last histograms, by the names of their values."""
+        return self.tap.latest if isinstance(self.tap, Histogram) else {}
+
+    def remove(self) -> None:
+        """Take the tap off its model."""
+        if self in self.model.taps:
+            self.model.taps.remove(self)
+            self.model.changed()
+
+
+class ModelSelection(Selection):
+    """Layers, Variables and Nodes of a model, in the order of its layers.
+
+    What is set, or tapped, holds for every training step from then on; a layer stands for its
+    parameters when set, and for its output when tapped.
+    """
+
+    def __init__(self, model: Model, selector: str) -> None:
+        scope, outputs = model.example()
+        elements = tree(scope, outputs, model.settings)
+        super().__init__(selector, elements, elements.select(selector))
+        self.model = model
+
+    @property
+    def parameters(self) -> tuple[Variable, ...]:
+        """The variables that were found, and those inside layers that were."""
+        found = {e for e in self.elements if isinstance(e.subject, (Variable, Layer))}
+        return tuple(
+            e.subject
+            for e in self.tree.elements
+            if isinstance(e.subject, Variable) and not found.isdisjoint((e, *e.ancestors))
+        )
+
+    def set(
+        self,
+        *,
+        rate: float | None = None,
+        frozen: bool | None = None,
+        wdecay: float | None = None,
+        init: Any = None,
+    ) -> ModelSelection:
+        """Give the parameters a factor of the learning rate, freeze them, or let them start anew.
+
+        `rate` multiplies the optimiser's rate; `wdecay` takes the place of its weight decay. What
+        is `frozen` is no longer trained. `init` is an initialiser, number or array, from which the
+        parameter gets its value now. `init` is for all parameters, the others for those that train;
+        a selection without any raises GraphError.
+        """
+        given = {"rate": rate, "frozen": frozen, "wdecay": wdecay}
+        changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+        _check(rate=rate, wdecay=wdecay)
+        parameters = self.parameters
+        trained = [variable for variable in parameters if variable.trainable]
+        if not parameters or (changes and not trained):
+            kind = "parameter that trains" if parameters else "parameter"
+            raise GraphError(f"{self.selector} finds no {kind}, so that there is nothing to set")
+        if init is not None:
+            self.model.restart({variable.name: init for variable in parameters})
+        if changes:
+            settings = dict(self.model.settings)
+            for variable in trained:
+                settings[variable.name] = replace(settings.get(variable.name, DEFAULT), **changes)
+            self.model.set(settings)
+        return self
+
+    def print(self, every: int = 1, write: Write = print) -> ModelTap:
+        """Print the values after every `every`-th step."""
+        return self.tap(Print(every, write))
+
+    def histogram(self, bins: int = 20, every: int = 1, write: Write | None = None) -> ModelTap:
+        """Count the values after every `every`-th step; see `ModelTap.latest`."""
+        return self.tap(Histogram(bins, every, write))
+
+    def check_finite(self, every: int = 1) -> ModelTap:
+        """Raise BackendError, naming layer, op and line, when a value is not finite."""
+        return self.tap(CheckFinite(every))
+
+    def tap(self, tap: Tap) -> ModelTap:
+        """Set any tap on the model."""
+        Tapped.on(tap, self.elements, values)  # what it cannot be on raises here
+        made = ModelTap(self.model, self.selector, tap)
+        self.model.taps.append(made)
+        self.model.changed()
+        return made
+
+
+def watch(model: Model, scope: Scope, outputs: Sequence[Node]) -> Watch:
+    """What the model's taps need of a graph that is being built."""
+    if not model.taps:
+        return Watch.of(())
+    elements = tree(scope, outputs, model.settings)
+    taps = [(each.tap, elements.select(each.selector)) for each in model.taps]
+    return Watch.of([Tapped.on(tap, found, values) for tap, found in taps])
+
+
+def values(element: Element) -> Sequence[Node]:
+    """What a tap on an element looks at."""
+    subject = element.subject
+    if isinstance(subject, Variable):
+        return [read(subject)]
+    if isinstance(subject, Layer):
+        return [node for node in (element.attributes["output"],) if isinstance(node, Node)]
+    return own_values(element)
+
+
+def _check(**numbers: float | None) -> None:
+    for name, number in numbers.items():
+        if number is not None and not (math.isfinite(number) and number >= 0):
+            raise GraphError(f"{name}={number}: a number that is at least 0 is needed")
