@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anode.data.pickles import read_pickle
+from anode.data import pickles
+from anode.data.pickles import read_pickle, read_value, write_value
 from anode.errors import DataError
 
 PIXELS = np.arange(2 * 3072, dtype=np.uint8).reshape(2, 3072)
@@ -122,3 +123,28 @@ def test_what_is_only_claimed_takes_no_memory(tmp_path, content):
 def test_a_missing_file(tmp_path):
     with pytest.raises(DataError, match="nowhere: cannot be read"):
         read_pickle(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_any_value(tmp_path, protocol):
+    value = ([[1, 2], []], {"a": (np.float32(1.5), "é"), 3: [np.arange(4.0), np.eye(2) > 0]})
+    (lists, found) = read_value(write(tmp_path, pickle.dumps(value, protocol)))
+    assert lists == [[1, 2], []] and found["a"] == (1.5, "é")
+    np.testing.assert_array_equal(found[3][0], np.arange(4.0))
+    np.testing.assert_array_equal(found[3][1], np.eye(2) > 0)
+
+
+def test_compressed(tmp_path, monkeypatch):
+    path = tmp_path / "value.pkl.gz"
+    value = [np.arange(5, dtype=np.uint8), "text"]
+    write_value(path, value)
+    assert path.read_bytes()[:2] == b"\x1f\x8b"
+    found = read_value(path)
+    assert found[0].tolist() == [0, 1, 2, 3, 4] and found[1] == "text"
+    monkeypatch.setattr(pickles, "MAX_BYTES", 70)
+    with pytest.raises(DataError, match="larger than 70 bytes"):
+        read_value(path)
+    monkeypatch.undo()
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(DataError):
+        read_value(path)
