@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from anode import ops
 from anode.frontends.ngraph.op_graph.axis import Axes
 from anode.frontends.ngraph.op_graph.deriv import DerivOp, deriv
-from anode.frontends.ngraph.op_graph.lowering import AxisLengthError, as_dtype, described
+from anode.frontends.ngraph.op_graph.lowering import AxisLengthError, as_dtype
 from anode.frontends.ngraph.op_graph.op import TensorOp, as_ops
 from anode.frontends.ngraph.op_graph.reductions import promoted
 from anode.ir.dtypes import dtype_of
@@ -38,13 +38,12 @@ class _Convolving(TensorOp):
         **kwargs: Any,
     ) -> None:
         inputs, filters = as_ops((inputs, filters))
-        name = type(self).__name__
-        for what, op in (("images", inputs), ("filters", filters)):
-            if len(op.axes) != 5:
-                raise ValueError(f"{name}: the {what}, {described(op)}, have no five axes")
+        for what, op in (("input", inputs), ("filter", filters)):
+            if len(op.axes) != 5:  # the sentence is the original's, which programs may look for
+                raise ValueError(f"convolution {what} shape must be length 5, found {len(op.axes)}")
         for key in KEYS:
             if key not in conv_params:
-                raise ValueError(f"{name}: there is no parameter {key}, only {list(conv_params)}")
+                raise ValueError(f"convolution: no parameter {key}, only {list(conv_params)}")
         super().__init__(
             args=(inputs, filters),
             axes=axes,
@@ -82,8 +81,7 @@ class ConvolutionOp(_Convolving):
         images, weights = (arg.axes[0] for arg in self.args)
         if images != weights or images.length != weights.length:
             raise ValueError(
-                f"convolution: the first axis of the images, {images}, is not that of the "
-                f"filters, {weights} ({self.origin})"
+                f"the first axis in input {images} and filter {weights} are not the same."
             )
 
     def lower(self, graph: Lowering, *args: Node) -> Node:

@@ -59,7 +59,7 @@ def _unrows(x: Node, shape: tuple[Any, ...], order: tuple[int, ...]) -> Node:
     moved = tuple([shape[i] for i in order])
     x = x if x.shape == moved else ops.reshape(x, shape=moved)
     back = sorted(range(len(order)), key=order.__getitem__)
-    return x if list(order) == back else ops.transpose(x, permutation=tuple(back))
+    return x if list(order) == sorted(order) else ops.transpose(x, permutation=tuple(back))
 
 
 def softmax(x: Any, normalization_axes: Any = None, **kwargs: Any) -> SoftmaxOp:

@@ -69,7 +69,8 @@ class LoopOp(Op):
             return tuple(results[:count]), tuple(results[i] for i in self.collected)
 
         states, outputs = ops.scan(step, args[:count], args[count], reverse=self.reverse)
-        return (*states, *outputs)[0].args[0]
+        found = (*states, *outputs)
+        return found[0] if len(found) == 1 else found[0].args[0]
 
 
 class LoopResult(TensorOp):
@@ -80,7 +81,7 @@ class LoopResult(TensorOp):
         self.index = index
 
     def lower(self, graph: Lowering, *args: Node) -> Node:
-        return args[0].item(self.index)
+        return args[0].items[self.index]
 
 
 class Loop:

@@ -272,7 +272,7 @@ class TensorOp(Op):
         self._axes = None if axes is None else Axes(axes)
 
     @property
-    def axes(self) -> Axes:  # type: ignore[override]
+    def axes(self) -> Axes:
         if self._axes is None:
             raise NotImplementedError(f"{self.name} has no axes yet")
         return self._axes
@@ -363,7 +363,7 @@ class ValueOp(TensorOp):
         return bool(self.tensor.is_constant)
 
     @property
-    def const(self) -> Any:  # type: ignore[override]
+    def const(self) -> Any:
         return self.tensor.const
 
     @property

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from anode import ops
 from anode.frontends.ngraph.op_graph.axis import Axes
 from anode.frontends.ngraph.op_graph.deriv import DerivOp, deriv
-from anode.frontends.ngraph.op_graph.lowering import AxisLengthError, as_dtype, described
+from anode.frontends.ngraph.op_graph.lowering import AxisLengthError, as_dtype
 from anode.frontends.ngraph.op_graph.op import TensorOp, as_op
 from anode.frontends.ngraph.op_graph.reductions import promoted
 from anode.ir.dtypes import dtype_of
@@ -36,9 +36,12 @@ class PoolingOp(TensorOp):
     ) -> None:
         inputs = as_op(inputs)
         if len(inputs.axes) != 5:
-            raise ValueError(f"pooling: the images, {described(inputs)}, have no five axes")
+            raise ValueError(f"pooling input shape must be length 5, found {len(inputs.axes)}")
         if pool_params["op"] not in ("max", "avg"):
-            raise ValueError(f"pooling: the op is 'max' or 'avg', not {pool_params['op']!r}")
+            raise ValueError(
+                f"Unsupported pooling type: {pool_params['op']}.  "
+                "Only max and avg pooling currently supported. "
+            )
         super().__init__(
             args=(inputs,),
             axes=axes,

@@ -239,11 +239,10 @@ def contiguous_strides(sizes: tuple[Nested, ...], inner: int) -> tuple[tuple[Nes
     """Strides, nested as `sizes`, of elements in row-major order, and the bytes of all."""
     strides: list[Nested] = []
     for size in reversed(sizes):
-        if isinstance(size, tuple):
-            stride, inner = contiguous_strides(size, inner)
-        else:
-            stride, inner = inner, inner * size
-        strides.insert(0, stride)
+        nested = isinstance(size, tuple)
+        within = contiguous_strides(size, inner) if nested else (inner, inner * size)
+        strides.insert(0, within[0])
+        inner = within[1]
     return tuple(strides), inner
 
 

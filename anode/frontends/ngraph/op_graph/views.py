@@ -53,11 +53,11 @@ class IndexOp(TensorOp):
         return self.args[0].scalar_op
 
     @property
-    def is_constant(self) -> bool:
+    def is_constant(self) -> bool:  # type: ignore[override]
         return bool(self.args[0].is_constant)
 
     @property
-    def const(self) -> Any:  # type: ignore[override]
+    def const(self) -> Any:
         return self.args[0].const
 
     @property

@@ -259,7 +259,7 @@ def make_transformer() -> Transformer:
 
 def set_transformer_factory(factory: Callable[[], Transformer]) -> None:
     """Let `make_transformer` call `factory`."""
-    _Chosen.factory = staticmethod(factory)  # type: ignore[assignment]
+    _Chosen.factory = staticmethod(factory)
 
 
 def transformer_choices() -> list[str]:
