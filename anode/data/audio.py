@@ -51,10 +51,12 @@ def decode_wav(content: bytes, *, max_seconds: float = MAX_SECONDS) -> Sound:
         with wave.open(io.BytesIO(content)) as file:
             channels, width, rate, frames = file.getparams()[:4]
             _check(rate, channels, frames, max_seconds)
+            if width not in (1, 2, 3, 4):
+                raise DataError(f"samples of {width} bytes; there are 1 to 4")
             if frames * channels * width > len(content):
                 raise DataError(f"cut short: it claims {frames} samples, fetch it again")
             raw = file.readframes(frames)
-    except (wave.Error, EOFError) as error:
+    except (wave.Error, EOFError, RuntimeError) as error:  # of a chunk that ends early, the last
         raise DataError(f"damaged or no WAV file ({error or 'it ends early'})") from error
     if len(raw) != frames * channels * width:
         raise DataError(f"cut short: it claims {frames} samples, fetch it again")

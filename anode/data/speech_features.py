@@ -1,7 +1,7 @@
 """Features of speech: what a recogniser gets of each hundredth of a second.
 
-Computed by the kaldi-native-fbank package as Kaldi does: windows of 25 ms every 10 ms, the first
-around the first sample, without dither.
+Computed by the kaldi-native-fbank package as Kaldi does, of samples that count as 16 bits: windows
+of 25 ms every 10 ms, the first around the first sample.
 """
 
 from __future__ import annotations
@@ -19,14 +19,17 @@ from anode.errors import DataError
 class LogMel:
     """The logarithm of the energy in `bins` bands of the mel scale: f32[frames, bins].
 
-    Sound of another rate than `rate` is resampled. With `normalise` each band has mean 0 and
-    deviation 1 over the sound, so that neither loudness nor the microphone matters.
+    Sound of another rate than `rate` is resampled. White noise of deviation `dither`, always the
+    same, is added to samples of 16 bits, so that digital silence is like any other. With
+    `normalise` each band has mean 0 and deviation 1 over the sound, so that neither loudness nor
+    the microphone matters.
     """
 
     rate: int = 16_000
     bins: int = 40
     window_ms: float = 25.0
     shift_ms: float = 10.0
+    dither: float = 1.0
     normalise: bool = True
 
     @property
@@ -55,6 +58,7 @@ class MFCC:
     bins: int = 23
     window_ms: float = 25.0
     shift_ms: float = 10.0
+    dither: float = 1.0
     normalise: bool = True
     deltas: bool = False
 
@@ -96,8 +100,9 @@ def _set_frames(frames: Any, features: LogMel | MFCC) -> None:
 
 
 def _computed(extractor: Any, sound: Sound, features: LogMel | MFCC) -> np.ndarray:
-    samples = resampled(sound, features.rate).samples
-    extractor.accept_waveform(features.rate, samples)
+    samples = resampled(sound, features.rate).samples * 32768.0
+    noise = np.random.default_rng(0).standard_normal(len(samples), np.float32)
+    extractor.accept_waveform(features.rate, samples + noise * np.float32(features.dither))
     extractor.input_finished()
     count = extractor.num_frames_ready
     if not count:
