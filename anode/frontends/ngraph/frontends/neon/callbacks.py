@@ -120,7 +120,7 @@ class TrainCostCallback(Callback):
     ) -> None:
         if phase == CallbackPhase.train_pre_:
             count = callback_data["config"].attrs["total_iterations"]
-            callback_data.create_dataset("cost/train", (count,))
+            callback_data.create_dataset("cost/train", (count,), dtype="f4")
             callback_data["cost/train"].attrs["time_markers"] = "minibatch"
         elif phase == CallbackPhase.minibatch_post:
             callback_data["cost/train"][idx] = self.computation(data)["batch_cost"]
@@ -197,8 +197,8 @@ class LossCallback(Callback):
             self.total_iterations = callback_data["config"].attrs["total_iterations"]
             intervals = (self.total_iterations // self.frequency,)
             for name in self.names():
-                callback_data.create_dataset(f"cost/{name}", intervals)
-            callback_data.create_dataset("time/loss", intervals)
+                callback_data.create_dataset(f"cost/{name}", intervals, dtype="f4")
+            callback_data.create_dataset("time/loss", intervals, dtype="f4")
         elif phase == CallbackPhase.train_post:
             tqdm().write(f"Training complete.  Avg losses: {_shown(self.evaluated())}")
         elif phase == CallbackPhase.minibatch_post and (idx + 1) % self.frequency == 0:

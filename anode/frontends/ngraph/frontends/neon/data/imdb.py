@@ -80,7 +80,7 @@ class IMDB:
             np.random.shuffle(order)
             reviews, labels = reviews[order], labels[order]
         count = int(len(reviews) * (1 - test_split))
-        self.nclass = 1 + labels.max()
+        self.nclass = 1 + int(labels.max())
         self.data_dict = {
             phase: {
                 "review": {"data": reviews[rows], "axes": ("N", "REC")},
