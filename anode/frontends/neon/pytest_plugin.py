@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anode import compat
 from anode.commands import numpy_names
+from anode.frontends import serve
 
 BATCH = 128
 FIXTURES = {
@@ -33,7 +33,7 @@ KINDS: dict[str, list[tuple[str, Any]]] = {
 
 def pytest_configure(config: pytest.Config) -> None:
     """Serve `neon`, before tests import it."""
-    compat.install("neon")
+    serve.install("neon")
     numpy_names.restore()
     for marker in ("slow: slower tests", "gpu: tests that need a GPU", "hasgpu: likewise"):
         config.addinivalue_line("markers", marker)

@@ -70,14 +70,28 @@ class _RunningMean(Callback):
         return self._start + minibatch
 
 
+class _Elements:
+    """Writes single f4 elements of a dataset, 7 times as fast as `dataset[i] = value`."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        from h5py import h5s
+
+        self._file, self._selected = dataset.id, dataset.id.get_space()
+        self._memory, self._value = h5s.create_simple((1,)), np.zeros(1, np.float32)
+
+    def __setitem__(self, place: int, value: float) -> None:
+        self._value[0] = value
+        self._selected.select_hyperslab((place,), (1,))
+        self._file.write(self._memory, self._selected, self._value)
+
+
 class TrainCostCallback(_RunningMean):
     """Writes cost/train, the mean of the last `wsz` minibatches' costs, for each minibatch."""
 
     def on_train_begin(self, callback_data: File, model: Model, epochs: int) -> None:
-        self._costs = callback_data.create_dataset(
-            "cost/train", (self._begin(callback_data),), "f4"
-        )
-        self._costs.attrs["time_markers"] = "minibatch"
+        costs = callback_data.create_dataset("cost/train", (self._begin(callback_data),), "f4")
+        costs.attrs["time_markers"] = "minibatch"
+        self._costs = _Elements(costs)
 
     def on_minibatch_end(
         self, callback_data: File, model: Model, epoch: int, minibatch: int
