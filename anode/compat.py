@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from anode.errors import UnsupportedOp
 
-LIBRARIES = ("tensorflow",)
+LIBRARIES = ("tensorflow", "neon", "ngraph")
 
 
 def install(library: str) -> None:
-    """Serve `library`, which is "tensorflow", for the imports that follow in this process.
+    """Serve `library`, one of LIBRARIES, for the imports that follow in this process.
 
     Raises ImportError where the real one is imported already, UnsupportedOp for other libraries.
     """
-    if library not in LIBRARIES:
-        raise UnsupportedOp(f"anode does not serve {library!r}; it serves {', '.join(LIBRARIES)}")
-    from anode.frontends.tensorflow import modules
-
-    modules.install()
+    module, *names = _server(library)
+    module.install(*names)
 
 
 def uninstall(library: str) -> None:
     """Take back `install`: later imports find the real library, if there is one."""
+    module, *names = _server(library)
+    module.uninstall(*names)
+
+
+def _server(library: str) -> tuple[Any, ...]:
+    """The module that serves a library, and what to tell it."""
     if library not in LIBRARIES:
         raise UnsupportedOp(f"anode does not serve {library!r}; it serves {', '.join(LIBRARIES)}")
-    from anode.frontends.tensorflow import modules
+    if library == "tensorflow":
+        from anode.frontends.tensorflow import modules
 
-    modules.uninstall()
+        return (modules,)
+    from anode.frontends import serve
+
+    return serve, library

@@ -51,12 +51,13 @@ def parse(arguments: Sequence[str]) -> tuple[bool, str, list[str]]:
 def run(script: str, arguments: Sequence[str] = ()) -> int:
     """Run a script or a notebook as `__main__`, with `tensorflow` served by anode."""
     from anode.commands.numpy_names import restore
-    from anode.frontends.tensorflow.modules import install
+    from anode.compat import LIBRARIES, install
 
     path = os.path.abspath(script)
     execute = _notebook(path) if script.endswith(".ipynb") else _script(path)
     _prepare(os.path.dirname(path))
-    install()
+    for library in LIBRARIES:
+        install(library)
     restore()
     sys.argv = [script, *arguments]
     module = ModuleType("__main__")

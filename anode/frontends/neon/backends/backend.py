@@ -202,7 +202,8 @@ class Backend(Operations, Products, Spatial, Normalization, Regions, Unrolled):
     ) -> Tensor:
         """A new tensor for a minibatch of a shape: (features, batch).
 
-        Of `shared` it is a view where that has this very shape; memory is planned by the compiler.
+        Those of one shape made from one `shared` are one tensor; others have nothing in common,
+        for the compiler plans the memory of steps.
         """
         if x is not None:
             return x
@@ -212,9 +213,10 @@ class Backend(Operations, Products, Spatial, Normalization, Regions, Unrolled):
             shape = (int(dim0[0]), int(dim0[1]) * self.bsz)
         else:
             shape = (math.prod(map(int, dim0)), self.bsz)
-        if shared is not None and shared.shape == shape:
-            return shared
-        return self.empty(shape, dtype, name)
+        if shared is None:
+            return self.empty(shape, dtype, name)
+        same = vars(shared).setdefault("_same", {shared.shape: shared})
+        return same[shape] if shape in same else same.setdefault(shape, self.empty(shape, dtype))
 
     def shared_iobuf_size(self, shape: Any, parallelism: str | None) -> int:
         """The number of features of a shape."""

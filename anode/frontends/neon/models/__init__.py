@@ -1,0 +1,5 @@
+"""neon's models."""
+
+from anode.frontends.neon.models.model import GAN, Model
+
+__all__ = ["GAN", "Model"]
