@@ -28,7 +28,7 @@ class Settings(NamedTuple):
     start: int  # learning begins when the memory has so many steps
     every: int  # one minibatch is learned from after so many steps
     batch: int
-    rate: float
+    optimizer: layers.Adam
     synchronise: int  # minibatches between two copies into the target network
     explored: int  # exploration falls from 1 to `exploration` in the first so many steps
     exploration: float
@@ -37,8 +37,12 @@ class Settings(NamedTuple):
     report: int
 
 
-CARTPOLE = Settings(8, 100_000, 50_000, 1_000, 2, 64, 1e-3, 250, 20_000, 0.02, 3, 1, 5_000)
-ATARI = Settings(8, 2_000_000, 150_000, 10_000, 4, 32, 2.5e-4, 500, 120_000, 0.02, 3, 4, 10_000)
+CARTPOLE = Settings(
+    8, 100_000, 50_000, 1_000, 2, 64, layers.Adam(1e-3), 250, 20_000, 0.02, 3, 1, 5_000
+)
+# A small ε lets Adam make steps at first that leave no ReLU alive.
+ADAM = layers.Adam(1e-4, epsilon=1e-4)
+ATARI = Settings(8, 2_000_000, 150_000, 10_000, 4, 32, ADAM, 500, 120_000, 0.02, 3, 4, 10_000)
 
 
 class CartPole:
@@ -103,7 +107,7 @@ class Atari(CartPole):
         return rewards, terminated, truncated
 
     def network(self):
-        relu = {"bias": 0.0, "activation": layers.Rectlin()}
+        relu = {"init": layers.Kaiming(), "bias": 0.0, "activation": layers.Rectlin()}
         return [
             layers.Conv((8, 8, 16), strides=4, **relu),
             layers.Conv((4, 4, 32), strides=2, **relu),
@@ -120,7 +124,7 @@ class Player:
         self.random = np.random.default_rng(seed)
         self.agent = layers.QLearning(
             games.network(),
-            layers.Adam(self.settings.rate),
+            self.settings.optimizer,
             preprocess=games.preprocess,
             seed=seed,
             backend=backend,
