@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ from anode.ir.types import TensorType
 
 if TYPE_CHECKING:
     from anode.frontends.ngraph.op_graph.lowering import Lowering
+
+logger = logging.getLogger(__name__)
 
 
 class ReductionOp(TensorOp):
@@ -125,7 +128,11 @@ def compute_reduction_axes(x: Any, reduction_axes: Any, out_axes: Any) -> tuple[
 def _reduction(made: Any, name: str) -> Any:
     """The function of the user's that makes a reduction; `out_axes` may be in any order."""
 
-    def make(x: Any, reduction_axes: Any = None, out_axes: Any = None, dtype: Any = None) -> Any:
+    def make(
+        x: Any, reduction_axes: Any = None, out_axes: Any = None, dtype: Any = None, **others: Any
+    ) -> Any:
+        for other in others:
+            logger.warning("ng.%s has no argument %s; it is ignored, as ngraph does", name, other)
         if out_axes is None:
             return made(x, reduction_axes, dtype=dtype)
         wanted = Axes(out_axes)

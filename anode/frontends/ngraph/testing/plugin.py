@@ -19,14 +19,13 @@ MARKERS = (
     "flex_only: for the transformer of fixed-point numbers",
     "transformer_dependent: collected for every transformer",
     "separate_execution: not beside other tests",
+    "other_transformer: something about a transformer that anode has not",
 )
 
 
-class _Disabled:
-    """A mark of another transformer: what it is put on stays as it is."""
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return args[0] if args else self
+def _disabled(*args: Any, **kwargs: Any) -> Any:
+    """A mark of another transformer: a test or a parameter that it is put on stays as it is."""
+    return args[0] if args else pytest.mark.other_transformer
 
 
 class OldConfig:
@@ -37,7 +36,7 @@ class OldConfig:
 
     def __getattr__(self, name: str) -> Any:
         if name.endswith(("_disabled", "_skip", "_only")):
-            return _Disabled()
+            return _disabled
         if name.endswith("_skip_now"):
             return lambda *args, **kwargs: None
         return getattr(self._config, name)
@@ -45,7 +44,7 @@ class OldConfig:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    early_config.pluginmanager._noconftest = True
+    early_config.known_args_namespace.noconftest = True
     _serve()
 
 
