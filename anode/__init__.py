@@ -19,6 +19,7 @@ _NAMES = {  # the module, and the name there where it is another one
     "UnsupportedOp": "anode.errors",
     "Variable": "anode.ir.variable",
     "compile": "anode.runtime.executable",
+    "draw": "anode.inspect.diagram",
     "explain": "anode.inspect.explain",
     "grad": "anode.transform.grad",
     "gradients": "anode.transform.grad",

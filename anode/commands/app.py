@@ -149,6 +149,13 @@ def explain(
     trace: Annotated[
         str | None, typer.Option(help="Time a run and write its trace for Chrome's viewer.")
     ] = None,
+    select: Annotated[
+        str | None, typer.Option(help="List what a selector finds, such as 'convolution > relu'.")
+    ] = None,
+    svg: Annotated[
+        str | None, typer.Option(help="Draw the layers, or the graph, what is selected marked.")
+    ] = None,
+    dot: Annotated[str | None, typer.Option(help="The same as text for Graphviz.")] = None,
 ) -> None:
     """Show what a training step, or a graph, is compiled to, and why."""
     from anode.commands.explain import run

@@ -13,14 +13,18 @@ from anode.inspect.explain import Report, explain
 from anode.ir.graph import Graph
 from anode.ir.types import TensorType, tensor
 from anode.models import ARCHITECTURES
+from anode.rewrite.selection import Selection
 
-OTHER = ("threads", "size", "name", "measure", "html", "trace")  # not a model's options
+DRAWN = ("select", "svg", "dot")
+OTHER = ("threads", "size", "name", "measure", "html", "trace", *DRAWN)  # not a model's options
 
 
 def run(what: str, given: Mapping[str, Any]) -> str:
     """Write the files that are asked for, and give what is to be printed."""
     from anode.inspect.html import chrome_trace, html, write
 
+    if any(name in given for name in DRAWN):
+        return drawn(what, given)
     found = report(what, given)
     written = []
     if "trace" in given:
@@ -31,6 +35,30 @@ def run(what: str, given: Mapping[str, Any]) -> str:
         write(given["html"], html(found, f"anode explain {what}", peak))
         written.append(f"{given['html']}: open it in a browser")
     return "".join(line + "\n" for line in written) or str(found)
+
+
+def drawn(what: str, given: Mapping[str, Any]) -> str:
+    """Write diagrams of a model's layers, or of a graph, and give what was selected."""
+    from anode.inspect.diagram import draw
+
+    if other := [name for name in ("name", "measure", "html", "trace") if name in given]:
+        raise UnsupportedOp(f"--{other[0]} is for a report, --select, --svg and --dot draw")
+    options = {name: value for name, value in given.items() if name not in OTHER}
+    selector = given.get("select")
+    found: Selection
+    if what in DATASETS:
+        model, x = Settings(**options).network(), tensor("u8", 1, 28, 28)
+        found = model.select(selector or "layer", x)
+    elif what in ARCHITECTURES:
+        network = ARCHITECTURES[what]
+        found = network.model().select(selector or "layer", network.types(1)[0])
+    else:
+        found = graph_of(what, given.get("size") or ()).select(selector or "*")
+    diagram = draw(found, marked=selector is not None)
+    files = [given[name] for name in ("svg", "dot") if name in given]
+    for name in files:
+        diagram.save(name)
+    return str(found) + "\n" if selector else "".join(f"{name}: written\n" for name in files)
 
 
 def limits(threads: int) -> dict[str, float]:

@@ -49,10 +49,10 @@ def draw(graph: Graph) -> Drawing:
         for source in dict.fromkeys(map(_source, node.args))
         if source in numbers
     ]
-    places = _places(len(nodes), edges)
+    found = places(len(nodes), edges)
     boxes = [
         Box(_label(node), node.op.name, str(node.type), str(node.origin or ""), *place)
-        for node, place in zip(nodes, places, strict=True)
+        for node, place in zip(nodes, found, strict=True)
     ]
     return Drawing(tuple(boxes), tuple(edges))
 
@@ -71,12 +71,12 @@ def draw_layers(graph: Graph) -> Drawing:
         if source in home and home[source] != home[node]
     }
     forward = [(a, b) for a, b in edges if a < b]  # the way back, of gradients, bends no rows
-    places = _places(len(layers), forward)
+    found = places(len(layers), forward)
     members: list[Counter[str]] = [Counter() for _ in layers]
     for node in nodes:
         members[home[node]][node.op.name] += 1
     boxes = []
-    for (name, origin), ops, place in zip(layers, members, places, strict=True):
+    for (name, origin), ops, place in zip(layers, members, found, strict=True):
         label = ", ".join(filter(None, (name, origin.rpartition("/")[2]))) or "elsewhere"
         held = ", ".join(f"{op} × {times}" if times > 1 else op for op, times in ops.items())
         boxes.append(Box(label, "layer", held, origin, *place))
@@ -122,7 +122,7 @@ def _label(node: Node) -> str:
     return variable.name if variable is not None else node.op.name
 
 
-def _places(count: int, edges: Sequence[tuple[int, int]]) -> list[tuple[float, float]]:
+def places(count: int, edges: Sequence[tuple[int, int]]) -> list[tuple[float, float]]:
     """Column and row of each of `count` boxes; every edge leads from a lower number to a higher."""
     sources: dict[int, list[int]] = {i: [] for i in range(count)}
     users: dict[int, list[int]] = {i: [] for i in range(count)}

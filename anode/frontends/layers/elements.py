@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from anode.frontends.layers.containers import Merge
 from anode.frontends.layers.layers import (
     Activation,
     BatchNorm,
@@ -111,6 +112,9 @@ class _Model:
         """The layers whose output a layer takes; of one made of branches also their last layers."""
         given = set(_nodes(built.x))
         earlier = [other for other in self.layers if 0 < other.end < built.start]
+        holder = built.inside
+        if holder is not None and isinstance(holder.layer, Merge) and built.x is holder.x:
+            earlier = [other for other in earlier if other.inside is not holder]  # a branch begins
         found = [other for other in earlier if not given.isdisjoint(_nodes(other.y))]
         for other in found:  # grows
             ends = [end for end in earlier if end.inside is other]

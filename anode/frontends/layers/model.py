@@ -246,18 +246,21 @@ class Model:
         """What the taps need of a graph that is being built."""
         return watch(self, scope, outputs(prediction))
 
-    def select(self, selector: str) -> ModelSelection:
+    def select(self, selector: str, x: Types | None = None) -> ModelSelection:
         """The layers, parameters and ops that a selector finds, to be listed, set or tapped.
 
-        The model must have seen data, or been built. The language is in `docs/selectors.md`.
+        The language is in `docs/selectors.md`. A model that has not seen data needs a minibatch's
+        type `x`, and nothing can be set then.
         """
-        return ModelSelection(self, selector)
+        return ModelSelection(self, selector, x)
 
-    def example(self, inits: Mapping[str, Any] | None = None) -> tuple[Scope, list[Node]]:
-        """What building the training of one row collects, and its outputs."""
-        if self._input is None:
+    def example(
+        self, x: Types | None = None, inits: Mapping[str, Any] | None = None
+    ) -> tuple[Scope, list[Node]]:
+        """What building the training of one row, or of an `x`, collects, and its outputs."""
+        if x is None and self._input is None:
             raise GraphError(f"{self.name} has no variables yet; call build, fit or predict first")
-        given = structure.inputs(self._input.example)[1][0]
+        given = structure.inputs(self._input.example if x is None else x)[1][0]  # type: ignore[union-attr]
         scope = Scope(training=True)
         scope.inits = inits or {}
         return scope, outputs(scope.prediction(self.through(given, scope)))
@@ -272,7 +275,7 @@ class Model:
 
     def restart(self, inits: Mapping[str, Any]) -> None:
         """Give variables new initial values, by initialisers under their names."""
-        scope = self.example(inits)[0]
+        scope = self.example(inits=inits)[0]
         for name in inits:
             source, variable = scope.variables[name], self.state.variable(name)
             start = scope.starts.get(source)

@@ -12,6 +12,7 @@ from anode.frontends.layers.elements import tree
 from anode.frontends.layers.layers import Layer
 from anode.frontends.layers.optimizers import DEFAULT
 from anode.frontends.layers.scope import Scope
+from anode.frontends.layers.structure import Types
 from anode.ir.node import Node, read
 from anode.ir.variable import Variable
 from anode.ops.taps import (
@@ -59,8 +60,8 @@ class ModelSelection(Selection):
     parameters when set, and for its output when tapped.
     """
 
-    def __init__(self, model: Model, selector: str) -> None:
-        scope, outputs = model.example()
+    def __init__(self, model: Model, selector: str, x: Types | None = None) -> None:
+        scope, outputs = model.example(x)
         elements = tree(scope, outputs, model.settings)
         super().__init__(selector, elements, elements.select(selector))
         self.model = model
