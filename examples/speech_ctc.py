@@ -35,7 +35,7 @@ from anode.data.speech_features import MFCC, LogMel
 from anode.data.transcripts import label_error_rate
 from anode.inspect.pictures import learning_curves
 
-TEST_STRINGS, WAVS = 500, 3
+WAVS = 3
 
 
 @dataclass(frozen=True)
@@ -73,13 +73,13 @@ def network(task: Task, width: int, seed: int, backend: str | None) -> layers.Mo
 RELU = layers.Rectlin()
 
 
-def digits(path: str, strings: int, out: Path, seed: int) -> tuple[list[Utterance], ...]:
+def digits(options: argparse.Namespace, out: Path) -> tuple[list[Utterance], ...]:
     """Training and test strings; a few of the latter are written as wav files to `out`."""
-    train, test = held_back(load_spoken_digits(path), 0.1, seed)
-    spoken = list(digit_strings(test, TEST_STRINGS, seed=seed + 1))
+    train, test = held_back(load_spoken_digits(options.recordings), 0.1, options.seed)
+    spoken = list(digit_strings(test, options.test_strings, seed=options.seed + 1))
     for utterance in spoken[:WAVS]:
         write_wav(out / f"{utterance.text}.wav", utterance.sound)
-    return list(digit_strings(train, strings, seed=seed)), spoken
+    return list(digit_strings(train, options.strings, seed=options.seed)), spoken
 
 
 def letters(folder: str, count: int, seed: int) -> tuple[list[Utterance], ...]:
@@ -123,25 +123,35 @@ def beam_error_rate(model: layers.Model, data: SequenceBatches, stride: int, wid
     return label_error_rate(guesses, truths)
 
 
+def loaded(options: argparse.Namespace) -> tuple[Task, layers.Model, Path]:
+    """The model, as far as it has been trained, and where its checkpoint is."""
+    task = task_of(options.librispeech is not None, options.mfcc)
+    model = network(task, options.width, options.seed, options.backend)
+    checkpoint = Path(options.out, f"speech-{len(task.alphabet.characters)}.safetensors")
+    if checkpoint.exists():
+        model.load(checkpoint)
+    return task, model, checkpoint
+
+
+def demo(options: argparse.Namespace) -> str:
+    """What the likeliest classes say in a sound; printed beside what the search finds."""
+    task, model, checkpoint = loaded(options)
+    if not checkpoint.exists():
+        raise SystemExit(f"there is no {checkpoint}: train first, without --demo")
+    greedy, found = heard(model, task, read_sound(options.demo), options.beam)
+    print(f"greedy  {greedy}\nbeam    {', then '.join(found)}")
+    return greedy
+
+
 def main(options: argparse.Namespace) -> float:
     """The error rate of the search on the test utterances; checkpoints and curves are in `out`."""
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
-    task = task_of(options.librispeech is not None, options.mfcc)
-    model = network(task, options.width, options.seed, options.backend)
-    checkpoint = out / f"speech-{len(task.alphabet.characters)}.safetensors"
-    if checkpoint.exists():
-        model.load(checkpoint)
-    if options.demo:
-        if not checkpoint.exists():
-            raise SystemExit(f"there is no {checkpoint}: train first, without --demo")
-        greedy, found = heard(model, task, read_sound(options.demo), options.beam)
-        print(f"greedy  {greedy}\nbeam    {', then '.join(found)}")
-        return 0.0
+    task, model, checkpoint = loaded(options)
     if options.librispeech is not None:
         spoken = letters(options.librispeech, options.strings, options.seed)
     else:
-        spoken = digits(options.recordings, options.strings, out, options.seed)
+        spoken = digits(options, out)
     train, test = (
         batches(utterances, task, options.batch, seed)
         for utterances, seed in zip(spoken, (options.seed, None), strict=True)
@@ -155,15 +165,9 @@ def main(options: argparse.Namespace) -> float:
         layers.Checkpoint(checkpoint),
     ]
     curves = model.fit(train, cost, optimizer, options.epochs, callbacks).epochs
-    learning_curves(
-        {
-            "train loss": curves["cost"],
-            "test loss": curves["CTC"],
-            "test error": curves[task.metric],
-        },
-        out / "speech.png",
-        "Spoken strings",
-    )
+    drawn = {"train loss": "cost", "test loss": "CTC", "test error": task.metric}
+    drawn = {label: curves[name] for label, name in drawn.items()}
+    learning_curves(drawn, out / "speech.png", "Spoken strings")
     rate = beam_error_rate(model, test, task.strides[0] * task.strides[1], options.beam)
     print(f"{task.metric}: greedy {100 * curves[task.metric][-1]:.2f} %, beam {100 * rate:.2f} %")
     return rate
@@ -179,6 +183,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--librispeech", metavar="FOLDER", help="learn letters from this instead")
     found.add_argument("--demo", metavar="WAV", help="print what a trained net hears in a sound")
     found.add_argument("--strings", type=int, default=3000, help="training strings, or utterances")
+    found.add_argument("--test-strings", type=int, default=500)
     found.add_argument("--epochs", type=int, default=12)
     found.add_argument("--batch", type=int, default=32)
     found.add_argument("--width", type=int, default=96, help="of the recurrent layer")
@@ -191,4 +196,5 @@ def parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    main(parser().parse_args())
+    given = parser().parse_args()
+    (demo if given.demo else main)(given)

@@ -94,3 +94,28 @@ def test_alexnet(tmp_path):
     trained = main(options)
     options.test_only, options.model_file = True, options.save
     assert main(options) == trained
+
+
+def test_speech(tmp_path, capsys):
+    """Tones for digits: strings of them are trained on, taken up again, and heard in a wav."""
+    pytest.importorskip("kaldi_native_fbank")
+    from anode.data.audio import Sound, write_wav
+
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    times = np.arange(800) / 8000
+    for digit in range(10):
+        for take in range(2):
+            tone = np.sin(2 * np.pi * (300 + 300 * digit + take) * times) / 2
+            write_wav(folder / f"{digit}_anna_{take}.wav", Sound(tone, 8000))
+    out = tmp_path / "out"
+    script = runpy.run_path(str(EXAMPLES / "speech_ctc.py"))
+    small = [str(folder), "--out", str(out), "-b", "reference", "--width", "4", "--batch", "2"]
+    small += ["--strings", "8", "--test-strings", "3"]
+    rate = script["main"](script["parser"]().parse_args([*small, "--epochs", "1"]))
+    assert rate == script["main"](script["parser"]().parse_args([*small, "--epochs", "1"]))
+    assert "DigitErrorRate: greedy" in capsys.readouterr().out
+    assert (out / "speech.png").exists()
+    (sound, *_) = out.glob("*.wav")
+    script["demo"](script["parser"]().parse_args([*small, "--demo", str(sound)]))
+    assert capsys.readouterr().out.startswith("greedy  ")
