@@ -79,6 +79,7 @@ class Saver:
 
 def _persistent(computation: Any) -> list[Any]:
     """The persistent tensors below a computation, each once, but constants and placeholders."""
-    tensors = [op.tensor for op in ng.Op.ordered_ops(get_root_ops(computation))]
+    ops = ng.Op.ordered_ops(get_root_ops(computation))
+    tensors = [x.tensor for op in ops for x in (op, *op.args)]  # args: also what is assigned to
     kept = dict.fromkeys(t for t in tensors if isinstance(t, ng.AssignableTensorOp))
     return [t for t in kept if t.is_persistent and not (t.is_constant or t.is_placeholder)]
