@@ -73,6 +73,17 @@ class Op(ScopedNameableValue):
         if listening is not None:
             listening.append(self)
 
+    def find_states(self) -> None:
+        """Collect what the closure reads and writes from the ops that run before this one."""
+        for dep in self.all_deps:
+            self.reads |= dep.reads
+            self.writes |= dep.writes
+
+    def restored(self, name: str) -> None:
+        """Complete an op that was read from a file, where it was called `name`."""
+        self.serial, self.reads, self.writes = next(_serials), 0, 0
+        self._name = ScopedNameableValue._register(self, name.rpartition("/")[2])
+
     @property
     def args(self) -> tuple[Any, ...]:
         return self._args

@@ -8,6 +8,7 @@ from typing import Any
 from anode.frontends.ngraph.op_graph import (
     axis,
     costs,
+    debug,
     deriv,
     elementwise,
     lowering,
@@ -18,7 +19,18 @@ from anode.frontends.ngraph.op_graph import (
     views,
 )
 
-_MODULES = (axis, tensor_description, op, state, elementwise, views, reductions, costs, deriv)
+_MODULES = (
+    axis,
+    tensor_description,
+    op,
+    state,
+    elementwise,
+    views,
+    reductions,
+    costs,
+    deriv,
+    debug,
+)
 _PACKAGE = __name__.rpartition(".")[0]
 
 

@@ -50,6 +50,10 @@ class AssignableTensorOp(TensorOp):
         if initial_value is not None:
             self.initial_value = self._initial(initial_value)
 
+    def restored(self, name: str) -> None:
+        super().restored(name)
+        self.number = next(_numbers)
+
     def _initial(self, value: Any) -> np.ndarray:
         if not isinstance(value, Op) and callable(value):
             value = value(self.axes)
@@ -93,6 +97,10 @@ class TensorValueOp(ValueOp):
             if key in tensor.metadata:
                 self.metadata[key] = tensor.metadata[key]
 
+    def find_states(self) -> None:
+        super().find_states()
+        self.reads |= self.tensor.bit
+
     @property
     def states_read(self) -> OrderedSet:
         return OrderedSet([self.tensor])
@@ -113,6 +121,10 @@ class WritingOp(Op):
     def __init__(self, target: Any, args: Sequence[Any] = (), **kwargs: Any) -> None:
         self.target = as_op(target)
         super().__init__(args=args, **kwargs)
+        self.writes |= self.target.reads
+
+    def find_states(self) -> None:
+        super().find_states()
         self.writes |= self.target.reads
 
     @property

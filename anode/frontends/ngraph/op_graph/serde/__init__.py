@@ -1,0 +1,1 @@
+"""Ops and their values in files."""
