@@ -18,6 +18,7 @@ from anode.frontends.layers.activations import (
     Tanh,
 )
 from anode.frontends.layers.adversarial import GAN
+from anode.frontends.layers.bleu import BLEU, Bleu, bleu
 from anode.frontends.layers.callbacks import (
     Callback,
     Checkpoint,
@@ -36,10 +37,13 @@ from anode.frontends.layers.cells import (
 from anode.frontends.layers.containers import (
     BranchNode,
     MergeBroadcast,
+    MergeMultistream,
     MergeSum,
+    Parallel,
     Sequential,
     SingleOutputTree,
     SkipNode,
+    Tree,
 )
 from anode.frontends.layers.convolution import (
     LRN,
@@ -52,8 +56,10 @@ from anode.frontends.layers.convolution import (
 )
 from anode.frontends.layers.costs import (
     Cost,
+    CostMask,
     CrossEntropyBinary,
     CrossEntropyMulti,
+    GANCost,
     MeanSquared,
     Multicost,
     SmoothL1,
@@ -90,6 +96,7 @@ from anode.frontends.layers.metrics import (
     LogLoss,
     Metric,
     Misclassification,
+    MultiMetric,
     PrecisionRecall,
     TopKMisclassification,
 )
@@ -123,6 +130,7 @@ from anode.frontends.layers.schedules import (
     PolySchedule,
     PowerSchedule,
     Schedule,
+    ShiftSchedule,
     StepSchedule,
 )
 from anode.frontends.layers.seq2seq import Attention, Seq2Seq, beamed, generate

@@ -13,8 +13,8 @@ import numpy as np
 
 from anode import ops
 from anode.backends.base import Backend
-from anode.errors import UnsupportedOp
 from anode.frontends.layers.containers import Sequential
+from anode.frontends.layers.costs import GANCost
 from anode.frontends.layers.layers import apply
 from anode.frontends.layers.optimizers import Optimizer, rate_variable
 from anode.frontends.layers.scope import Scope
@@ -27,7 +27,6 @@ from anode.runtime.state import State
 from anode.transform.grad import gradients
 
 GENERATOR, DISCRIMINATOR = "generator", "discriminator"
-FUNCTIONS = ("modified", "original", "wasserstein")
 
 
 class GAN:
@@ -53,11 +52,10 @@ class GAN:
         backend: str | Backend | None = None,
         threads: int | None = None,
     ) -> None:
-        if func not in FUNCTIONS:
-            raise UnsupportedOp(f"GAN: there is no func {func!r}, only {', '.join(FUNCTIONS)}")
+        self.cost = GANCost(func)
         self.generator = Sequential(generator, GENERATOR)
         self.discriminator = Sequential(discriminator, DISCRIMINATOR)
-        self.noise, self.func, self.penalty = noise, func, float(penalty)
+        self.noise, self.penalty = noise, float(penalty)
         self.preprocess, self.seed = preprocess, seed
         self.backend, self.threads = chosen_backend(backend), threads
         self.state = State()
@@ -89,20 +87,12 @@ class GAN:
             real = self.preprocess(real)
         real = ops.reshape(real, shape=fake.shape)
         wrong, right = self._scores(fake, scope), self._scores(real, scope)
-        if self.func == "wasserstein":
-            cost = ops.mean(wrong) - ops.mean(right)
-        else:
-            cost = ops.mean(ops.softplus(wrong)) + ops.mean(ops.softplus(-right))
+        cost = self.cost.judging(right, wrong)
         return cost + self._slope(real, fake, scope) * self.penalty if self.penalty else cost
 
     def _fooling(self, real: Node, scope: Scope) -> Node:
         """The generator's cost."""
-        scores = self._scores(self._generated(int(real.shape[0]), scope), scope)
-        if self.func == "wasserstein":
-            return -ops.mean(scores)
-        if self.func == "original":
-            return -ops.mean(ops.softplus(scores))
-        return ops.mean(ops.softplus(-scores))
+        return self.cost.fooling(self._scores(self._generated(int(real.shape[0]), scope), scope))
 
     def _slope(self, real: Node, fake: Node, scope: Scope) -> Node:
         """The mean of (‖∇ D‖ − 1)² at random places between real and generated images."""

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
-from anode.errors import DataError
+import numpy as np
 
-Words = Sequence[str]
+from anode import ops
+from anode.errors import DataError, ShapeError
+from anode.frontends.layers.metrics import Metric
+from anode.ir.node import Node
+
+Words = Sequence[Hashable]
 
 
 @dataclass(frozen=True)
@@ -61,23 +66,65 @@ def bleu(
 
     Runs of 1 to `longest` words count. Raises DataError for a sentence without references.
     """
-    total, right = [0] * longest, [0] * longest
-    length = reference_length = 0
+    counts = np.zeros(2 * longest + 2)
     for words, others in zip(sentences, references, strict=True):
         if not others:
-            raise DataError(f"the sentence {' '.join(words)!r} has no reference")
-        length += len(words)
-        reference_length += min((abs(len(o) - len(words)), len(o)) for o in others)[1]
-        for n in range(1, longest + 1):
-            found, most = _runs(words, n), Counter[tuple[str, ...]]()
-            for other in others:
-                most |= _runs(other, n)
-            total[n - 1] += found.total()
-            right[n - 1] += (found & most).total()
-    shares = tuple(r / t if t else 0.0 for r, t in zip(right, total, strict=True))
-    return Bleu(shares, length, reference_length)
+            raise DataError(f"the sentence {' '.join(map(str, words))!r} has no reference")
+        counts += counted(words, others, longest)
+    return of_counts(counts)
 
 
-def _runs(words: Words, n: int) -> Counter[tuple[str, ...]]:
+def counted(words: Words, others: Sequence[Words], longest: int) -> np.ndarray:
+    """What a sentence adds up to: right runs and all runs of each length, its length, the nearest."""
+    right, total = [], []
+    for n in range(1, longest + 1):
+        found, most = _runs(words, n), Counter[tuple[Hashable, ...]]()
+        for other in others:
+            most |= _runs(other, n)
+        right.append((found & most).total())
+        total.append(found.total())
+    nearest = min((abs(len(other) - len(words)), len(other)) for other in others)[1]
+    return np.array([*right, *total, len(words), nearest], float)
+
+
+def of_counts(counts: np.ndarray) -> Bleu:
+    """The score of what `counted` gave, added up over sentences."""
+    right, total = counts[:-2].reshape(2, -1)
+    shares = np.divide(right, total, out=np.zeros_like(right), where=total > 0)
+    return Bleu(tuple(map(float, shares)), int(counts[-2]), int(counts[-1]))
+
+
+@dataclass(frozen=True)
+class BLEU(Metric):
+    """BLEU in per cent of sequences of tokens [batch, steps] against one reference each.
+
+    Outputs are tokens, or numbers for each token, of which the largest is taken. A sentence ends
+    before the first token `end`, if that is given; runs of up to `longest` tokens count.
+    """
+
+    end: int | None = None
+    longest: int = 4
+
+    def sums(self, y: Node, t: Node) -> Node:
+        if not y.dtype.is_integer:
+            y = ops.argmax(y, axis=len(y.shape) - 1, dtype="i32")
+        if y.shape != t.shape or len(t.shape) != 2 or not t.dtype.is_integer:
+            raise ShapeError(f"BLEU takes tokens [batch, steps], not {y.type} and {t.type}")
+        return ops.stack([ops.convert(x, dtype="i32") for x in (y, t)])
+
+    def count(self, value: np.ndarray) -> np.ndarray:
+        total = np.zeros(2 * self.longest + 2)
+        for sentence, reference in zip(*value.tolist(), strict=True):
+            total += counted(self._cut(sentence), [self._cut(reference)], self.longest)
+        return total
+
+    def combine(self, sums: np.ndarray, rows: int) -> np.ndarray:
+        return np.array([of_counts(sums).score])
+
+    def _cut(self, tokens: list[int]) -> list[int]:
+        return tokens[: tokens.index(self.end)] if self.end in tokens else tokens
+
+
+def _runs(words: Words, n: int) -> Counter[tuple[Hashable, ...]]:
     """How often each run of n words occurs."""
     return Counter(tuple(words[start : start + n]) for start in range(len(words) - n + 1))

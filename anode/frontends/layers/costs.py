@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from anode import ops
-from anode.errors import ShapeError
+from anode.errors import ShapeError, UnsupportedOp
 from anode.frontends.layers.activations import Logistic, Softmax
 from anode.frontends.layers.structure import Nodes
 from anode.ir.node import Node
@@ -133,9 +133,10 @@ class SquareHinge(Cost):
 
 @dataclass(frozen=True)
 class Multicost(Cost):
-    """Σ weight · cost over the branches of a tree, which all have the same targets.
+    """Σ weight · cost over the branches of a tree.
 
-    Without weights each is 1. Inference has the first branch only, and only its cost counts.
+    They have the same targets, or a tuple has those of each. Without weights each is 1. Of a
+    SingleOutputTree inference has the first branch only, and only its cost counts.
     """
 
     costs: Sequence[Cost]
@@ -152,13 +153,85 @@ class Multicost(Cost):
         if prediction.heads and len(branches) != len(self.costs):
             raise ShapeError(f"Multicost: {len(self.costs)} costs, {len(branches)} branches")
         weights = self.weights or (1.0,) * len(self.costs)
+        each = t if isinstance(t, tuple) and len(t) == len(self.costs) else (t,) * len(self.costs)
         total, *others = (
-            cost.rows(branch, t) * float(weight)
-            for cost, weight, branch in zip(self.costs, weights, branches, strict=False)
+            cost.rows(branch, targets) * float(weight)
+            for cost, weight, branch, targets in zip(
+                self.costs, weights, branches, each, strict=False
+            )
         )
         for other in others:
             total = total + other
         return total
+
+
+@dataclass(frozen=True)
+class CostMask(Cost):
+    """A cost times weights: targets are a pair of arrays (t, weights).
+
+    Weights [batch] are of rows, [batch, steps] of steps, whose costs then add up. Of the output's
+    own shape they are a mask, 0 or 1: where it is 0, output and target count as 0.
+    """
+
+    cost: Cost
+
+    def rows(self, prediction: Prediction, t: Nodes) -> Node:
+        if not isinstance(t, tuple) or len(t) != 2:
+            raise ShapeError("CostMask takes targets (t, weights), a tuple of two arrays")
+        y, (wanted, weights) = prediction.value, t
+        weights = ops.convert(weights, dtype=y.dtype)
+        if weights.shape == y.shape:
+            return self.cost.rows(Prediction(y * weights), dense(y, wanted) * weights)
+        kept = len(weights.shape)
+        if not 0 < kept < len(y.shape) or weights.shape != y.shape[:kept]:
+            raise ShapeError(f"CostMask: weights {weights.type} do not fit the output {y.type}")
+        logits = prediction.logits
+        flat = replace(
+            prediction,
+            value=_joined(y, kept),
+            logits=None if logits is None else _joined(logits, kept),
+            heads=(),
+        )
+        rows = self.cost.rows(flat, _joined(wanted, kept))
+        return per_row(ops.reshape(rows, shape=weights.shape) * weights)
+
+
+@dataclass(frozen=True)
+class GANCost:
+    """The costs of a generative adversarial network, from the discriminator's scores [batch, 1].
+
+    Scores are logits, of being real; with `func` "wasserstein" they are what they are. The
+    discriminator makes `judging` small, the generator `fooling`: "modified" raises log D(fake),
+    "original" lowers log(1 − D(fake)), "wasserstein" raises the score. Each is a mean over the
+    batch, f32[].
+    """
+
+    func: str = "modified"
+
+    def __post_init__(self) -> None:
+        if self.func not in ("modified", "original", "wasserstein"):
+            choices = "modified, original, wasserstein"
+            raise UnsupportedOp(f"GANCost: there is no func {self.func!r}, only {choices}")
+
+    def judging(self, real: Node, fake: Node) -> Node:
+        """The discriminator's cost of its scores for real and for generated rows."""
+        if self.func == "wasserstein":
+            return ops.mean(fake) - ops.mean(real)
+        return ops.mean(ops.softplus(fake)) + ops.mean(ops.softplus(-real))
+
+    def fooling(self, fake: Node) -> Node:
+        """The generator's cost of the discriminator's scores for what it made."""
+        if self.func == "wasserstein":
+            return -ops.mean(fake)
+        if self.func == "original":
+            return -ops.mean(ops.softplus(fake))
+        return ops.mean(ops.softplus(-fake))
+
+
+def _joined(x: Node, count: int) -> Node:
+    """The first `count` dims as one."""
+    sizes = x.tensor.static
+    return ops.reshape(x, shape=(math.prod(sizes[:count]), *sizes[count:]))
 
 
 def one(measure: object, t: Nodes) -> Node:

@@ -119,6 +119,37 @@ class PrecisionRecall(Metric):
         return np.array([precision.mean(), recall.mean()])
 
 
+@dataclass(frozen=True)
+class MultiMetric(Metric):
+    """A metric of one output of a tree: `index` counts its rows of layers from 0.
+
+    Of a tuple of targets it takes that of the same index. Its numbers are called by the metric's
+    names with the index.
+    """
+
+    metric: Metric
+    index: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(f"{name}_{self.index}" for name in self.metric.names)
+
+    def measured(self, prediction: Prediction, t: Nodes) -> Node:
+        branches = (prediction, *prediction.heads)
+        if not 0 <= self.index < len(branches):
+            raise ShapeError(
+                f"MultiMetric: there are {len(branches)} outputs, not {self.index + 1}"
+            )
+        chosen = t[self.index] if isinstance(t, tuple) and len(t) == len(branches) else t
+        return self.metric.measured(branches[self.index], chosen)
+
+    def count(self, value: np.ndarray) -> np.ndarray:
+        return self.metric.count(value)
+
+    def combine(self, sums: np.ndarray, rows: int) -> np.ndarray:
+        return self.metric.combine(sums, rows)
+
+
 def names(metric: Metric | Cost) -> tuple[str, ...]:
     """The names of a metric's numbers; a cost has one, called like its class."""
     return (type(metric).__name__,) if isinstance(metric, Cost) else metric.names

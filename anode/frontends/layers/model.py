@@ -14,6 +14,7 @@ from anode.backends.base import Backend
 from anode.errors import CheckpointError, DataError, GraphError, ShapeError
 from anode.frontends.layers import metrics, structure
 from anode.frontends.layers.callbacks import Callback, History
+from anode.frontends.layers.containers import MergeMultistream
 from anode.frontends.layers.costs import Cost, Prediction
 from anode.frontends.layers.layers import apply, flatten, named
 from anode.frontends.layers.metrics import Metric
@@ -41,23 +42,31 @@ FORMATS = ("channels_last", "channels_first")
 
 
 class Row(NamedTuple):
-    """The type of one row of a model's input, and whether rows are sequences with lengths."""
+    """The types of one row of a model's inputs: lengths or other streams are after the first."""
 
     type: TensorType
-    ragged: bool
+    others: tuple[TensorType, ...] = ()
+
+    @classmethod
+    def of(cls, x: Values | Types) -> Row:
+        """The row of a minibatch."""
+        first, *others = (tensor(item.dtype, *item.shape[1:]) for item in structure.items(x))
+        return cls(first, tuple(others))
 
     def __str__(self) -> str:
-        return f"shape {list(self.type.static)}" + " with lengths" * self.ragged
+        shapes = [str(list(type.static)) for type in (self.type, *self.others)]
+        return f"shape {' and '.join(shapes)}"
 
     @property
     def example(self) -> Types:
         """The type of a minibatch of one row."""
-        first = tensor(self.type.dtype, 1, *self.type.shape)
-        return (first, tensor("i32", 1)) if self.ragged else first
+        types = tuple(tensor(type.dtype, 1, *type.shape) for type in (self.type, *self.others))
+        return types if self.others else types[0]
 
     def like(self, other: Row) -> bool:
-        """Whether both have the same shape."""
-        return (self.type.shape, self.ragged) == (other.type.shape, other.ragged)
+        """Whether both have the same shapes."""
+        mine, theirs = ((row.type, *row.others) for row in (self, other))
+        return [type.shape for type in mine] == [type.shape for type in theirs]
 
 
 class Model:
@@ -114,8 +123,9 @@ class Model:
     ) -> tuple[Prediction, Scope]:
         """The model's output for the node `x`, and the variables and updates that belong to it.
 
-        A pair is of sequences and their lengths, integers [batch]: see `Layer.lengths`. `target` is
-        what training wants, which a decoder learns from.
+        A pair is of sequences and their lengths, integers [batch]: see `Layer.lengths`; where the
+        first layer is a MergeMultistream, a tuple has its streams. `target` is what training wants,
+        which a decoder learns from.
         """
         scope = Scope(training)
         scope.target = target if isinstance(target, Node) else None
@@ -123,17 +133,27 @@ class Model:
 
     def through(self, x: Nodes, scope: Scope) -> Node:
         """The output for the node `x`; what it needs and makes besides is in `scope`."""
-        x, lengths = _sequences(x)
+        lengths = None
+        if isinstance(x, tuple) and isinstance(self.layers[0], MergeMultistream):
+            scope.streams = tuple(self._prepared(item) for item in x)
+            x = scope.streams[0]
+        else:
+            x, lengths = _sequences(x)
+            x = self._prepared(x)
+        if lengths is not None:
+            scope.sequences[x] = ops.transpose(length_mask(lengths, int(x.shape[1])))
+        for layer in self.layers:
+            x = apply(layer, x, scope, self.names[layer])
+        return x
+
+    def _prepared(self, x: Node) -> Node:
+        """An input as layers take it."""
         if self.preprocess is not None:
             x = self.preprocess(x)
         if self.data_format == "channels_first" and len(x.shape) > 2:
             x = ops.moveaxis(x, 1, -1)
         if x.dtype.is_float and x.dtype is not self.dtype:
             x = ops.convert(x, dtype=self.dtype)
-        if lengths is not None:
-            scope.sequences[x] = ops.transpose(length_mask(lengths, int(x.shape[1])))
-        for layer in self.layers:
-            x = apply(layer, x, scope, self.names[layer])
         return x
 
     def build(self, x: Values | Types) -> None:
@@ -142,8 +162,7 @@ class Model:
         Whatever takes data does this first. Rows of another shape than the first time raise
         ShapeError, unless the variables are the same, as with sequences of any length.
         """
-        first, ragged = structure.items(x)[0], isinstance(x, tuple)
-        row = Row(tensor(first.dtype, *first.shape[1:]), ragged)
+        row = Row.of(x)
         if self._input is None:
             self._add(self._traced(x))
             self._input = row
@@ -207,7 +226,7 @@ class Model:
             found.update(metrics.combine(measure, total, rows))
         return found
 
-    def get_outputs(self, data: Iterable[Any]) -> np.ndarray:
+    def get_outputs(self, data: Iterable[Any]) -> Any:
         """The outputs for an epoch of `data` from its start, minibatches (x, …) or plain arrays."""
         found = [
             self.predict(batch[0] if isinstance(batch, (tuple, list)) else batch)
@@ -215,10 +234,12 @@ class Model:
         ]
         if not found:
             raise DataError("the data gave no minibatch")
+        if isinstance(found[0], tuple):
+            return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
         return np.concatenate(found)
 
-    def predict(self, x: Any) -> np.ndarray:
-        """The outputs for the rows of the array `x`, as one minibatch.
+    def predict(self, x: Any) -> Any:
+        """The outputs for the rows of the array `x`, as one minibatch; of a Tree a tuple of arrays.
 
         `x` may be a tuple of sequences and their lengths; outputs beyond these mean nothing.
         """
@@ -227,7 +248,8 @@ class Model:
         if key not in self._executables:
             self.build(x)
             self._executables[key] = self.compile(*self._inference(structure.types(x)))
-        return self._executables[key](*structure.items(x), state=self.state)[0]
+        found = self._executables[key](*structure.items(x), state=self.state)
+        return found[0] if len(found) == 1 else found
 
     def graph(self, x: Types) -> Graph:
         """Inference for a minibatch of this type."""
@@ -239,8 +261,10 @@ class Model:
         prediction, scope = self.forward(given)
         self._add(scope)
         seen = self.watch(scope, prediction) if tapped else Watch.of(())
-        names = [*structure.names("x", (x,)), "y", *seen.names]
-        return close(inputs, [prediction.value, *seen.nodes], names=names), seen
+        values = outputs(prediction)
+        labels = ["y", *(f"y_{i}" for i in range(1, len(values)))]
+        names = [*structure.names("x", (x,)), *labels, *seen.names]
+        return close(inputs, [*values, *seen.nodes], names=names), seen
 
     def watch(self, scope: Scope, prediction: Prediction) -> Watch:
         """What the taps need of a graph that is being built."""
@@ -254,13 +278,21 @@ class Model:
         """
         return ModelSelection(self, selector, x)
 
+    def minibatch(self, rows: int) -> Types:
+        """The type of a minibatch of so many rows; GraphError for a model that is not built."""
+        if self._input is None:
+            raise GraphError(f"{self.name} has no variables yet; call build, fit or predict first")
+        types = [
+            tensor(type.dtype, rows, *type.shape[1:])
+            for type in structure.items(self._input.example)
+        ]
+        return tuple(types) if isinstance(self._input.example, tuple) else types[0]
+
     def example(
         self, x: Types | None = None, inits: Mapping[str, Any] | None = None
     ) -> tuple[Scope, list[Node]]:
         """What building the training of one row, or of an `x`, collects, and its outputs."""
-        if x is None and self._input is None:
-            raise GraphError(f"{self.name} has no variables yet; call build, fit or predict first")
-        given = structure.inputs(self._input.example if x is None else x)[1][0]  # type: ignore[union-attr]
+        given = structure.inputs(self.minibatch(1) if x is None else x)[1][0]
         scope = Scope(training=True)
         scope.inits = inits or {}
         return scope, outputs(scope.prediction(self.through(given, scope)))
@@ -314,7 +346,7 @@ class Model:
         arrays, meta = checkpoint.load(path)
         if not isinstance(meta, dict) or meta.get("format") != FORMAT:
             raise CheckpointError(f"{path} is no checkpoint of a model; Model.save writes them")
-        self.build(Row(tensor(meta["dtype"], *meta["row"]), bool(meta.get("ragged"))).example)
+        self.build(_saved_row(meta).example)
         slots = {name: array for name, array in arrays.items() if name.startswith(PREFIX)}
         values = {name: array for name, array in arrays.items() if name not in slots}
         mine = [v for v in self.state if "optimizer" not in v.collections]
@@ -365,7 +397,7 @@ class Model:
             "model": self.name,
             "dtype": row.type.dtype.name,
             "row": row.type.static,
-            "ragged": row.ragged,
+            "others": [[type.dtype.name, *type.static] for type in row.others],
             "epoch": progress.epoch,
             "batch": progress.batch,
             "position": position and list(position),
@@ -405,6 +437,12 @@ class Model:
 def unit_range(x: Node) -> Node:
     """Bytes 0 … 255 as f32 from 0 to 1; the usual `preprocess` of images."""
     return ops.convert(x, dtype=f32) / 255.0
+
+
+def _saved_row(meta: Mapping[str, Any]) -> Row:
+    """The row that a checkpoint's model was built for."""
+    others = meta.get("others", [["i32"]] if meta.get("ragged") else [])
+    return Row(tensor(meta["dtype"], *meta["row"]), tuple(tensor(*type) for type in others))
 
 
 def outputs(prediction: Prediction) -> list[Node]:

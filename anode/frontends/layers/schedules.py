@@ -60,6 +60,17 @@ class PowerSchedule:
 
 
 @dataclass(frozen=True)
+class ShiftSchedule:
+    """learning_rate · 2^(−shift_size · ⌊epoch / interval⌋): BinaryNet's, for power-of-two rates."""
+
+    interval: int
+    shift_size: int = 1
+
+    def rate(self, learning_rate: float, epoch: int) -> float:
+        return float(learning_rate * 2.0 ** (-self.shift_size * (epoch // self.interval)))
+
+
+@dataclass(frozen=True)
 class ExpSchedule:
     """learning_rate / (1 + decay · epoch)."""
 

@@ -54,6 +54,7 @@ class Scope:
         self.updates: dict[Variable, Node] = {}
         self.starts: dict[Variable, Start] = {}
         self.branches: dict[object, Node] = {}  # the value at each branch node
+        self.streams: tuple[Node, ...] = ()  # the model's inputs, where it has several
         self.heads: list[Prediction] = []  # of a tree's branches but the first
         # Values (batch, steps, …), and their masks bool[batch, steps] where lengths differ.
         self.sequences: dict[Node, Node | None] = {}

@@ -3,7 +3,7 @@ import pytest
 
 from anode import layers as nn
 from anode import ops
-from anode.errors import ShapeError
+from anode.errors import ShapeError, UnsupportedOp
 from anode.frontends.layers.costs import Prediction, dense
 from anode.ir.graph import close, fresh_inputs
 from anode.ir.types import tensor
@@ -125,3 +125,105 @@ def test_targets_that_do_not_fit():
 def test_targets_of_a_single_output():
     y, t = fresh_inputs(tensor("f32", 4, 1), tensor("u8", 4))
     assert dense(y, t).type == y.type
+
+
+def value_and_gradient(build, *arrays):
+    """A cost's value of some arrays, and its gradient by the first."""
+    inputs = fresh_inputs(*(tensor(array.dtype, *array.shape) for array in arrays))
+    value = build(*inputs)
+    found = gradients([value], [inputs[0]])
+    run = compile(close(inputs, [value, *found]), "reference")
+    return run(*arrays)
+
+
+def checked(build, *arrays):
+    """The value, its gradient by the first array compared with finite differences."""
+    value, gradient = value_and_gradient(build, *arrays)
+    x = arrays[0]
+    for place in np.ndindex(*x.shape):
+        step = np.zeros_like(x)
+        step[place] = 1e-5
+        ahead, behind = (value_and_gradient(build, x + s, *arrays[1:])[0] for s in (step, -step))
+        np.testing.assert_allclose(gradient[place], (ahead - behind) / 2e-5, rtol=1e-4, atol=1e-8)
+    return value
+
+
+STEPS = RNG.standard_normal((2, 3, 4))
+STEP_LABELS = np.array([[0, 1, 3], [2, 2, 1]])
+
+
+@pytest.mark.parametrize(
+    "weights", [np.array([0.5, 2.0]), np.array([[1.0, 0, 0.5], [1, 1, 0]])], ids=["rows", "steps"]
+)
+def test_masks_of_rows_and_steps(weights):
+    cost = nn.CostMask(nn.CrossEntropyMulti())
+
+    def build(x, t, w):
+        y = nn.Softmax()(x)
+        flat = y if weights.ndim == 2 else ops.reshape(y, shape=(2, 12))
+        wide = (
+            t
+            if weights.ndim == 2
+            else ops.reshape(ops.one_hot(t, depth=4, dtype="f64"), shape=(2, 12))
+        )
+        return ops.sum(cost.rows(Prediction(flat), (wide, w)))
+
+    losses = -np.log(np.take_along_axis(softmax_last(STEPS), STEP_LABELS[..., None], 2)[..., 0])
+    wanted = (losses if weights.ndim == 2 else losses.sum(1)) * weights
+    np.testing.assert_allclose(checked(build, STEPS, STEP_LABELS, weights), wanted.sum())
+
+
+def softmax_last(x):
+    e = np.exp(x - x.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+def test_masked_steps_take_the_logits():
+    cost = nn.CostMask(nn.CrossEntropyMulti())
+    weights = np.array([[1.0, 0, 0], [1, 1, 0]])
+
+    def build(x, t, w):
+        softmax = nn.Softmax()
+        return ops.sum(cost.rows(Prediction(softmax(x), softmax, x), (t, w)))
+
+    x = STEPS * 1e4  # whose softmax is 0 and 1
+    losses = -np.take_along_axis(x - x.max(2, keepdims=True), STEP_LABELS[..., None], 2)[..., 0]
+    found, _ = value_and_gradient(build, x, STEP_LABELS, weights)
+    np.testing.assert_allclose(found, (losses * weights).sum(), rtol=1e-6)
+
+
+def test_masks_of_elements():
+    mask = BITS
+    cost = nn.CostMask(nn.SumSquared())
+    value = checked(lambda y, t, w: ops.sum(cost.rows(Prediction(y), (t, w))), X, T, mask)
+    np.testing.assert_allclose(value, 0.5 * (mask * (X - T) ** 2).sum())
+
+
+def test_what_masks_refuse():
+    cost = nn.CostMask(nn.SumSquared())
+    y, t, w = fresh_inputs(tensor("f64", 4, 3), tensor("f64", 4, 3), tensor("f64", 3))
+    with pytest.raises(ShapeError, match=r"takes targets \(t, weights\)"):
+        cost.rows(Prediction(y), t)
+    with pytest.raises(ShapeError, match="do not fit the output"):
+        cost.rows(Prediction(y), (t, w))
+
+
+REAL, FAKE = RNG.standard_normal((5, 1)), RNG.standard_normal((5, 1))
+
+
+@pytest.mark.parametrize(
+    "func, judging, fooling",
+    [
+        ("modified", None, lambda s: -np.log(logistic(s)).mean()),
+        ("original", None, lambda s: np.log(1 - logistic(s)).mean()),
+        ("wasserstein", FAKE.mean() - REAL.mean(), lambda s: -s.mean()),
+    ],
+)
+def test_adversarial_costs(func, judging, fooling):
+    cost = nn.GANCost(func)
+    if judging is None:
+        judging = -np.log(logistic(REAL)).mean() - np.log(1 - logistic(FAKE)).mean()
+    np.testing.assert_allclose(checked(cost.judging, REAL, FAKE), judging)
+    np.testing.assert_allclose(checked(cost.fooling, FAKE), fooling(FAKE))
+    with pytest.raises(UnsupportedOp, match="no func 'least'"):
+        nn.GANCost("least")
