@@ -19,9 +19,11 @@ from anode.data.image_sets import (
 from anode.data.replay import FrameStack, Replay, Transitions
 
 if TYPE_CHECKING:
+    from anode.data.audio import read_sound
     from anode.data.ingestion import ingest
     from anode.data.loader import ImageLoader
     from anode.data.records import ImageRecords, open_records
+    from anode.data.sequences import SequenceBatches
 
 __all__ = [
     "DIGITS",
@@ -35,6 +37,7 @@ __all__ = [
     "Position",
     "RandomCrop",
     "Replay",
+    "SequenceBatches",
     "Splits",
     "Transitions",
     "ingest",
@@ -45,12 +48,15 @@ __all__ = [
     "load_mnist",
     "open_records",
     "read_idx",
+    "read_sound",
 ]
-_LATER = {  # they need processes and tars, which take their time to import
+_LATER = {  # they need what takes its time to import: processes, tars, sound
     "ImageLoader": "anode.data.loader",
     "ImageRecords": "anode.data.records",
+    "SequenceBatches": "anode.data.sequences",
     "ingest": "anode.data.ingestion",
     "open_records": "anode.data.records",
+    "read_sound": "anode.data.audio",
 }
 
 

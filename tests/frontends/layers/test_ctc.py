@@ -135,3 +135,33 @@ def test_messages():
         network().predict((X, X))
     with pytest.raises(ShapeError, match="CrossEntropyMulti takes one array of targets"):
         network().eval([((X, TIMES), targets)], nn.CrossEntropyMulti())
+
+
+def test_convolutions_over_steps_and_bands():
+    """Padded rows of a net like Deep Speech 2 give what they give alone."""
+    model = nn.Model(
+        [
+            nn.Conv((3, 3, 4), strides=(2, 1), padding=1, batch_norm=True, activation=nn.Rectlin()),
+            nn.Reshape((-1, 5 * 4)),
+            nn.BiGRU(3),
+            nn.Affine(CLASSES, bias=0.0),
+        ],
+        backend="reference",
+    )
+    together = model.predict((X, TIMES))
+    assert together.shape == (3, 4, CLASSES)
+    for i, n in enumerate(TIMES):
+        alone = model.predict((X[i : i + 1, :n], TIMES[i : i + 1]))[0]
+        np.testing.assert_allclose(together[i, : len(alone)], alone, atol=1e-6)
+
+
+def test_saving_and_loading(tmp_path):
+    data = [((X, TIMES), (LABELS, COUNTS))]
+    models = [nn.Model([nn.Linear(CLASSES)], seed=i, backend="reference") for i in range(2)]
+    models[0].fit(data, nn.CTC(), nn.Adam(0.1), 2)
+    models[0].save(tmp_path / "m")
+    models[1].load(tmp_path / "m")
+    for model in models:
+        model.fit(data, nn.CTC(), nn.Adam(0.1), 4)
+    assert models[0].history.costs == models[1].history.costs
+    assert models[0].history.costs[-1] < models[0].history.costs[0]
