@@ -5,7 +5,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_MODULES = ("compat", "data", "errors", "layers", "ops")  # imported on first use
+_MODULES = ("compat", "data", "errors", "export", "layers", "ops")  # imported on first use
 _NAMES = {  # the module, and the name there where it is another one
     "AnodeError": "anode.errors",
     "BackendError": "anode.errors",
@@ -24,6 +24,7 @@ _NAMES = {  # the module, and the name there where it is another one
     "grad": "anode.transform.grad",
     "gradients": "anode.transform.grad",
     "graph": "anode.ir.graph:trace",
+    "load": "anode.export.archives",
     "read": "anode.ir.node",
     "tensor": "anode.ir.types",
     "trace": "anode.rewrite.trace:tracing",

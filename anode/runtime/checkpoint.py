@@ -38,10 +38,13 @@ def save(
     The file appears under `path` complete, in one step: killed or out of space at any moment, what
     was there before is still there. Raises CheckpointError where it cannot be written.
     """
-    target = Path(path)
     if isinstance(arrays, State):
         arrays = {variable.name: array for variable, array in arrays.items()}
-    content = _serialized(arrays, meta)
+    write_whole(Path(path), serialized(arrays, meta))
+
+
+def write_whole(target: Path, content: bytes) -> None:
+    """Write a file that appears complete, in one step; raises CheckpointError where it cannot."""
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as file:
@@ -62,11 +65,17 @@ def load(path: str | os.PathLike[str]) -> tuple[Arrays, Any]:
 
     Raises CheckpointError for a file that is missing, cut short or damaged, or of foreign types.
     """
-    library = _safetensors()
+    _safetensors()  # before reading a file that could not be understood
     try:
         content = Path(path).read_bytes()
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
+    return parsed(content, path)
+
+
+def parsed(content: bytes, path: str | os.PathLike[str]) -> tuple[Arrays, Any]:
+    """What `load` gives, for the bytes of a checkpoint that come from `path`."""
+    library = _safetensors()
     try:
         entries = dict(library.deserialize(content))
         foreign = {entry["dtype"] for entry in entries.values()} - set(_DTYPES)
@@ -123,7 +132,8 @@ def _safetensors() -> ModuleType:
     return safetensors
 
 
-def _serialized(arrays: Mapping[str, np.ndarray], meta: Any) -> bytes:
+def serialized(arrays: Mapping[str, np.ndarray], meta: Any = None) -> bytes:
+    """Arrays and a JSON value as the bytes of a safetensors file."""
     library, text = _safetensors(), json.dumps(meta)
     dense = {name: np.require(array, None, "C") for name, array in arrays.items()}
     metadata = {"anode": text, "crc32": str(_check_sum(text, dense))}

@@ -68,7 +68,7 @@ class TrainingStep:
             x, y = structure.arrays(x), structure.arrays(y)
             executable, given = self.compile(x, y), structure.items(x) + structure.items(y)
         if self._state is not self.model.state or self.model.stepping is not self:
-            self._attach(executable.graph)
+            self.attach(executable.graph)
         loss: np.ndarray = executable(*given, state=self.model.state)[0]
         return loss
 
@@ -143,8 +143,8 @@ class TrainingStep:
         updated = statistics | self._updates(parameters, found)
         return list(outputs), precision.guarded(updated, found)
 
-    def _attach(self, graph: Graph) -> None:
-        """Put the optimiser's variables into the model's state."""
+    def attach(self, graph: Graph) -> None:
+        """Put the optimiser's variables, and its rates, into the model's state."""
         self.model.add_slots([v for v in graph.variables if "optimizer" in v.collections])
         self._state, self.model.stepping = self.model.state, self
         for variable, rate in self._rates.items():

@@ -153,7 +153,7 @@ def test_loading_into_a_trained_model(tmp_path):
     assert model.history["cost"] == model.history["cost"][:1]
     step = model.training_step(COST, optimizer())
     step.set_epoch(0)
-    step._attach(step.compile(X[:8], LABELS[:8]).graph)
+    step.attach(step.compile(X[:8], LABELS[:8]).graph)
     assert bits(model) == saved
 
 
