@@ -121,7 +121,8 @@ def run(
 def explain(
     context: typer.Context,
     what: Annotated[
-        str, typer.Argument(help="mnist, a model such as alexnet, or a file with a graph as text.")
+        str,
+        typer.Argument(help="mnist, a model such as alexnet, a graph's text, or an archive."),
     ],
     model: Model = DEFAULT.model,
     hidden: Hidden = DEFAULT.hidden,
@@ -134,6 +135,9 @@ def explain(
     momentum: Momentum = None,
     schedule: Scheduled = None,
     threads: Threads = None,
+    function: Annotated[
+        str | None, typer.Option(help="The function of an archive, if it has several.")
+    ] = None,
     size: Annotated[
         list[str] | None, typer.Option(help="A size of a graph's symbolic dim, such as n=32.")
     ] = None,
@@ -161,6 +165,34 @@ def explain(
     from anode.commands.explain import run
 
     print(run(what, given(context)), end="")
+
+
+@app.command("export")
+def export_(
+    checkpoint: Annotated[str, typer.Argument(help="A checkpoint that anode train wrote.")],
+    file: Annotated[str, typer.Argument(help="The archive to write, such as mnist.anode.")],
+    rows: Annotated[int, typer.Option(help="Images of a minibatch of inference.")] = 32,
+    training: Annotated[
+        bool, typer.Option("--training", help="With the training step, to train on.")
+    ] = False,
+) -> None:
+    """Write a trained model as one file that needs no Python class to be read."""
+    from anode.commands.archive import write
+
+    print(write(checkpoint, file, rows, training))
+
+
+@app.command()
+def show(
+    file: Annotated[str, typer.Argument(help="An archive.")],
+    graph: Annotated[
+        str | None, typer.Option(help="Print the graph of this function, such as predict.")
+    ] = None,
+) -> None:
+    """Show what is in an archive: functions with inputs and outputs, variables."""
+    from anode.commands.archive import show
+
+    print(show(file, graph), end="")
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,16 @@ from anode.models import ARCHITECTURES
 from anode.rewrite.selection import Selection
 
 DRAWN = ("select", "svg", "dot")
-OTHER = ("threads", "size", "name", "measure", "html", "trace", *DRAWN)  # not a model's options
+OTHER = (
+    "threads",
+    "size",
+    "function",
+    "name",
+    "measure",
+    "html",
+    "trace",
+    *DRAWN,
+)  # not a model's options
 
 
 def run(what: str, given: Mapping[str, Any]) -> str:
@@ -53,7 +62,7 @@ def drawn(what: str, given: Mapping[str, Any]) -> str:
         network = ARCHITECTURES[what]
         found = network.model().select(selector or "layer", network.types(1)[0])
     else:
-        found = graph_of(what, given.get("size") or ()).select(selector or "*")
+        found = graph_of(what, given).select(selector or "*")
     diagram = draw(found, marked=selector is not None)
     files = [given[name] for name in ("svg", "dot") if name in given]
     for name in files:
@@ -84,7 +93,7 @@ def report(what: str, given: Mapping[str, Any]) -> Report:
     else:
         if model:
             raise UnsupportedOp(f"--{next(iter(model))} is for a model; {what} is a graph's text")
-        graph = graph_of(what, given.get("size") or ())
+        graph = graph_of(what, given)
     timed = bool(given.get("measure") or "trace" in given)
     found = measured(graph, threads) if timed else untimed(graph, threads)
     return found.explain(given["name"]) if "name" in given else found
@@ -125,23 +134,36 @@ def training_graph(settings: Settings) -> Graph:
     return model.training_step(COST, settings.solver()).graph(x, y)
 
 
-def graph_of(what: str, sizes: Iterable[str]) -> Graph:
-    """The graph whose text is in the file `what`, with its symbolic dims bound to `sizes`."""
-    from anode import ops  # noqa: F401 (the reader calls ops by name)
-    from anode.ir.text import parse
-
+def graph_of(what: str, given: Mapping[str, Any]) -> Graph:
+    """The graph in the file `what`, text or an archive, with its symbolic dims bound."""
     if not Path(what).exists():
         known("data set, model or file", what, (*DATASETS, *ARCHITECTURES))
+    graph = unbound(what, given.get("function"))
+    graph = graph.bind(**dict(map(one_size, given.get("size") or ())))
+    if graph.dims:
+        dims = ", ".join(sorted(graph.dims))
+        raise GraphError(f"{what}: give the size of {dims} with --size, such as --size n=32")
+    return graph
+
+
+def unbound(what: str, function: str | None) -> Graph:
+    """The graph whose text is in a file, or that of a function of an archive."""
+    from anode import ops  # noqa: F401 (the reader calls ops by name)
+    from anode.export.archives import load
+    from anode.export.file import is_archive
+    from anode.ir.text import parse
+
+    if is_archive(what):
+        archive = load(what)
+        return archive.function(function or next(iter(archive.functions))).graph
+    if function is not None:
+        raise UnsupportedOp(f"--function is for an archive; {what} is none")
     try:
         text = Path(what).read_text()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise DataError(f"{what}: cannot be read ({reason})") from error
-    graph = parse(text, what).bind(**dict(map(one_size, sizes)))
-    if graph.dims:
-        dims = ", ".join(sorted(graph.dims))
-        raise GraphError(f"{what}: give the size of {dims} with --size, such as --size n=32")
-    return graph
+    return parse(text, what)
 
 
 def one_size(text: str) -> tuple[str, int]:

@@ -87,7 +87,7 @@ class Archive:
 
     def call(self, name: str, *inputs: Any, **named: Any) -> Any:
         """The output, or a tuple of several, of a function for inputs in order or by name."""
-        function = self._function(name)
+        function = self.function(name)
         arrays = _arranged(function, inputs, named)
         run = self._executable(function)
         if function.rows is None:
@@ -102,7 +102,8 @@ class Archive:
         arrays = {variable.name: array for variable, array in self.state.items()}
         write_archive(path, Content(self.name, tuple(stored), arrays))
 
-    def _function(self, name: str) -> Function:
+    def function(self, name: str) -> Function:
+        """The function called `name`; an unknown name raises UnsupportedOp."""
         if name not in self.functions:
             raise UnsupportedOp(
                 f"{self.name} has no function {name!r}, only {', '.join(self.functions)}"
