@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import wave
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,9 @@ from anode.errors import DataError
 MAX_SECONDS = 3600.0
 RATES = (1000, 384_000)
 MAX_CHANNELS = 32
+MAX_FILE = 1 << 31  # bytes
+MAX_SAMPLES = 1 << 28  # on all channels: 1 GiB of memory
+BLOCK = 1 << 18
 
 
 class Sound(NamedTuple):
@@ -32,10 +36,10 @@ def read_sound(path: str | os.PathLike[str], *, max_seconds: float = MAX_SECONDS
     """The sound in a file, its channels averaged; WAV of whole numbers needs no other package.
 
     Raises DataError for a file that cannot be read, is cut short, or claims to be longer than
-    `max_seconds`; nothing is allocated for a claim that the file's own size does not bear out.
+    `max_seconds` or to have more than 2²⁸ samples; memory is taken for samples, not for claims.
     """
     try:
-        content = _bytes(Path(path), max_seconds)
+        content = _bytes(Path(path))
         if content[:4] == b"RIFF" and content[8:12] == b"WAVE" and _is_whole(content):
             return decode_wav(content, max_seconds=max_seconds)
         return _decode(content, max_seconds)
@@ -84,13 +88,11 @@ def resampled(sound: Sound, rate: int) -> Sound:
     return Sound(samples.astype(np.float32), rate)
 
 
-def _bytes(path: Path, max_seconds: float) -> bytes:
-    most = int(max_seconds * RATES[1] * 4)
-    with path.open("rb") as file:
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise DataError(f"more than {max_seconds:.0f} s of sound")
-    return content
+def _bytes(path: Path) -> bytes:
+    size = path.stat().st_size
+    if size > MAX_FILE:
+        raise DataError(f"{size} bytes, more than {MAX_FILE}")
+    return path.read_bytes()
 
 
 def _is_whole(content: bytes) -> bool:
@@ -119,7 +121,7 @@ def _decode(content: bytes, max_seconds: float) -> Sound:
     try:
         with soundfile.SoundFile(io.BytesIO(content)) as file:
             _check(file.samplerate, file.channels, file.frames, max_seconds)
-            samples = file.read(dtype="float32", always_2d=True)
+            samples = np.concatenate([*_blocks(file), np.zeros((0, file.channels), np.float32)])
             if len(samples) != file.frames:
                 raise DataError(f"cut short: it claims {file.frames} samples, fetch it again")
             return Sound(_mono(samples), file.samplerate)
@@ -127,9 +129,17 @@ def _decode(content: bytes, max_seconds: float) -> Sound:
         raise DataError(f"damaged or no sound file ({error})") from error
 
 
+def _blocks(file: Any) -> Iterator[np.ndarray]:
+    """The samples of an open soundfile in pieces, as long as there are any."""
+    while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):
+        yield block
+
+
 def _check(rate: int, channels: int, frames: int, max_seconds: float) -> None:
     if not RATES[0] <= rate <= RATES[1] or not 1 <= channels <= MAX_CHANNELS:
         raise DataError(f"{rate} samples a second on {channels} channels is no sound")
+    if frames * channels > MAX_SAMPLES:
+        raise DataError(f"it claims {frames * channels} samples, more than {MAX_SAMPLES}")
     if frames > max_seconds * rate:
         raise DataError(f"it claims {frames / rate:.0f} s, more than {max_seconds:.0f} s")
 

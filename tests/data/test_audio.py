@@ -101,6 +101,18 @@ def test_flac_and_floats_by_soundfile(tmp_path):
             read_sound(tmp_path / "c.flac")
 
 
+def test_claims_of_flac(tmp_path):
+    soundfile = pytest.importorskip("soundfile")
+    soundfile.write(tmp_path / "a.flac", TONE, RATE)
+    content = bytearray((tmp_path / "a.flac").read_bytes())
+    for claim, message in ((24_000_000, "cut short"), (2**35, "more than 268435456")):
+        content[21] = content[21] & 0xF0 | claim >> 32  # 36 bits of STREAMINFO
+        content[22:26] = struct.pack(">I", claim & 0xFFFFFFFF)
+        (tmp_path / "a.flac").write_bytes(content)
+        with pytest.raises(DataError, match=message):
+            read_sound(tmp_path / "a.flac", max_seconds=1e9)
+
+
 @pytest.mark.parametrize("rate", [4000, 11025, 16000])
 def test_another_rate(rate):
     found = resampled(Sound(TONE, RATE), rate)
