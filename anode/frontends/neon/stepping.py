@@ -54,6 +54,7 @@ class Plan:
         """Run for arguments in place of those recorded; gives the results."""
         now = dict(zip(self._args, (t.cell for t in args), strict=True))
         arrays = [self._value(now.get(cell, cell)) for cell in self.leaves]
+        self._record.now = now
         arrays += [np.asarray(f(), node.tensor.dtype.numpy) for f, node in self.hosts]
         written = [c for c in self.values if c in self.kept or self._is_carried(c)]
         outputs = self._programs.compiled(self._closed(written))(*arrays)

@@ -72,6 +72,7 @@ class Recording:
         self.written: dict[Cell, Node] = {}
         self.hosts: list[tuple[Callable[[], Any], Node]] = []
         self.born: set[Cell] = set()
+        self.now: dict[Cell, Cell] = {}  # what stands for the recorded arguments in a run
         self.lifts = lifts
         self.breaks = 0
 
