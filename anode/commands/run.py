@@ -1,4 +1,4 @@
-"""`anode run`: a TensorFlow-1 script or notebook, run as `python` or Jupyter would run it."""
+"""`anode run`: a script or notebook of an older library, run as `python` or Jupyter would."""
 
 from __future__ import annotations
 
@@ -49,7 +49,14 @@ def parse(arguments: Sequence[str]) -> tuple[bool, str, list[str]]:
 
 
 def run(script: str, arguments: Sequence[str] = ()) -> int:
-    """Run a script or a notebook as `__main__`, with `tensorflow` served by anode."""
+    """Run a script or a notebook as `__main__`, with the libraries that anode serves.
+
+    A YAML file is a model for the command `neon`.
+    """
+    if script.endswith((".yaml", ".yml")):
+        from anode.frontends.neon.command import main as train
+
+        return train([script, *arguments])
     from anode.commands.numpy_names import restore
     from anode.compat import LIBRARIES, install
 
