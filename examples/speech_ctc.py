@@ -158,9 +158,10 @@ def main(options: argparse.Namespace) -> float:
     )
     cost = layers.CTC(zero_infinity=True)
     metric = layers.LabelErrorRate(name=task.metric)
+    words = [] if task.alphabet is DIGITS else [layers.WordErrorRate()]
     optimizer = layers.Adam(0.002, schedule=layers.PolySchedule(options.epochs, 1.0))
     callbacks = [
-        layers.Evaluate(test, (cost, metric)),
+        layers.Evaluate(test, [cost, metric, *words]),
         layers.Progress(),
         layers.Checkpoint(checkpoint),
     ]

@@ -66,7 +66,7 @@ from anode.frontends.layers.costs import (
     SquareHinge,
     SumSquared,
 )
-from anode.frontends.layers.ctc import CTC, LabelErrorRate
+from anode.frontends.layers.ctc import CTC, LabelErrorRate, WordErrorRate
 from anode.frontends.layers.initializers import (
     Array,
     Constant,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
 
 import numpy as np
 
@@ -73,15 +75,31 @@ class LabelErrorRate(Metric):
 
     def count(self, value: np.ndarray) -> np.ndarray:
         """The edits that make the targets of what was heard, and the labels of the targets."""
-        edits = labels = 0
-        for heard, wanted in zip(*value, strict=True):
-            wanted = wanted[wanted != PADDING]
-            edits += edit_distance(wanted.tolist(), heard[heard != PADDING].tolist())
-            labels += len(wanted)
-        return np.array([edits, labels])
+        heard, wanted = (
+            [self.units(row[row != PADDING].tolist()) for row in table] for table in value
+        )
+        edits = sum(map(edit_distance, wanted, heard))
+        return np.array([edits, sum(map(len, wanted))])
 
     def combine(self, sums: np.ndarray, rows: int) -> np.ndarray:
         return sums[:1] / max(sums[1], 1)
+
+    def units(self, labels: list[int]) -> list[Any]:
+        """What is compared: the labels themselves."""
+        return labels
+
+
+@dataclass(frozen=True)
+class WordErrorRate(LabelErrorRate):
+    """LabelErrorRate of words, which are the labels between those that are `separator`."""
+
+    name: str = "WordErrorRate"
+    separator: int = 1
+
+    def units(self, labels: list[int]) -> list[Any]:
+        """The words, as tuples of labels."""
+        groups = groupby(labels, key=lambda label: label == self.separator)
+        return [tuple(word) for between, word in groups if not between]
 
 
 def _targets(t: Nodes) -> tuple[Node, Node]:

@@ -106,6 +106,15 @@ def test_the_error_rate():
     assert shorter == {"LabelErrorRate": pytest.approx(2 / 3)}
 
 
+def test_the_error_rate_of_words():
+    path = [2, 0, 2, 1, 0, 1, 3, 2, 1, 2]  # 22 32 2, where 1 is between words
+    scores = np.eye(CLASSES, dtype=np.float32)[[path]]
+    labels = np.array([[2, 2, 1, 3, 1, 3, 2]])  # 22 3 32
+    data = [((scores, np.array([10])), (labels, np.array([7])))]
+    model = nn.Model([nn.Activation(lambda x: x)], backend="reference")
+    assert model.eval(data, nn.WordErrorRate()) == {"WordErrorRate": pytest.approx(2 / 3)}
+
+
 def test_sequences_of_any_length_share_a_model():
     model = network()
     whole = model.predict((X, TIMES))
