@@ -15,7 +15,13 @@ from types import ModuleType
 from typing import Any
 
 FRONTENDS = "anode.frontends"
-NEON_3 = {"neon.frontend": f"{FRONTENDS}.ngraph.frontends.neon"}
+NEON_3 = {  # where neon 3 departed from ngraph, then ngraph
+    "neon.frontend.common": (f"{FRONTENDS}.ngraph.frontends.common",),
+    "neon.frontend": (
+        f"{FRONTENDS}.ngraph.frontends.neon3",
+        f"{FRONTENDS}.ngraph.frontends.neon",
+    )
+}
 ROOTS = {
     "neon": (f"{FRONTENDS}.neon", f"{FRONTENDS}.ngraph"),
     "ngraph": (f"{FRONTENDS}.ngraph",),
@@ -25,9 +31,10 @@ ROOTS = {
 def located(name: str) -> str | None:
     """The module of anode that serves the module `name`, or None."""
     root, _, below = name.partition(".")
-    for start, target in NEON_3.items():
+    for start, targets in NEON_3.items():
         if name == start or name.startswith(start + "."):
-            return _existing(target + name.removeprefix(start))
+            rest = name.removeprefix(start)
+            return next((t + rest for t in targets if _existing(t + rest)), None)
     places = [f"{package}.{below}" if below else package for package in ROOTS[root]]
     return next((place for place in places if _existing(place)), None)
 

@@ -84,4 +84,9 @@ class NgraphArgparser(configargparse.ArgumentParser):  # type: ignore[misc]
 
     def make_and_set_transformer_factory(self, args: Any) -> None:
         """Let make_transformer make what --backend names."""
-        ngt.set_transformer_factory(ngt.make_transformer_factory(args.backend))
+        name = self.transformer_name(args.backend)
+        ngt.set_transformer_factory(ngt.make_transformer_factory(name))
+
+    def transformer_name(self, backend: str) -> str:
+        """The transformer of a --backend."""
+        return backend
