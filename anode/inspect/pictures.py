@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import pairwise
 from os import PathLike
 from pathlib import Path
@@ -67,20 +68,34 @@ class Canvas:
         scaled = Image.fromarray(pixels).resize((round(2 * size[0]), round(2 * size[1])))
         self._image.paste(scaled, (round(2 * corner[0]), round(2 * corner[1])))
 
-    def write(self, path: str | PathLike[str]) -> None:
-        """Writes a PNG; the file appears only when it is complete."""
+    def put(self, other: "Canvas", corner: Point) -> None:
+        """All of another canvas, its upper left corner at `corner`."""
+        self._image.paste(other._image, (round(2 * corner[0]), round(2 * corner[1])))
+
+    def png(self) -> bytes:
+        """The sheet as a PNG file."""
+        file = BytesIO()
+        self._save(file)
+        return file.getvalue()
+
+    def _save(self, target: Path | BytesIO) -> None:
         from PIL import Image
 
+        smooth = self._image.resize(self.size, Image.Resampling.BOX)
+        smooth.save(target, format="PNG", optimize=True)
+
+    def write(self, path: str | PathLike[str]) -> None:
+        """Writes a PNG; the file appears only when it is complete."""
         partial = Path(path).with_name(f".{Path(path).name}.{os.getpid()}")
         try:
-            smooth = self._image.resize(self.size, Image.Resampling.BOX)
-            smooth.save(partial, format="PNG", optimize=True)
+            self._save(partial)
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
 
 
-def _check_pillow() -> None:
+def check_pillow() -> None:
+    """Raise ImportError, with the way to install it, where Pillow is missing."""
     try:
         import PIL  # noqa: F401
     except ImportError as error:
@@ -118,7 +133,7 @@ def digit_sheet(
     label, an arrow and the predicted label, which is green where it is correct and red where not.
     Raises `DataError` for arrays that do not fit and `ImportError` where Pillow is missing.
     """
-    _check_pillow()
+    check_pillow()
     if columns < 1:
         raise DataError(f"columns={columns}: choose at least one")
     pixels = _pixels(images)
@@ -264,7 +279,7 @@ def learning_curves(
     epoch 1; values that are not finite leave a gap. Raises `DataError` for an empty history and
     `ImportError` where Pillow is missing.
     """
-    _check_pillow()
+    check_pillow()
     panels = _panels(history)
     if not panels:
         raise DataError("history has no values; record at least one epoch")
