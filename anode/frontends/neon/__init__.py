@@ -107,11 +107,11 @@ def __getattr__(name: str) -> Any:
     if name.startswith("__"):
         raise AttributeError(f"module 'neon' has no attribute {name!r}")
     from importlib import import_module
-    from importlib.util import find_spec
+    from importlib.machinery import PathFinder
 
     from anode.frontends.serve import other
 
-    if find_spec(f"{PACKAGE}.{name}") is not None:
+    if PathFinder.find_spec(f"{PACKAGE}.{name}", __path__) is not None:
         return import_module(f"{PACKAGE}.{name}")
 
     return other("neon", name)
