@@ -39,7 +39,7 @@ class _Drawn(Callback):
         if (run.epoch + 1) % self.every == 0:
             epochs = run.epoch + 1
             path = self.path.replace("{epoch}", str(epochs))
-            self.draw(run.model, path, f"{run.model.name} after {epochs} epochs")
+            self.draw(run.model, path, f"{run.model.name}, epoch {epochs}")
 
     def draw(self, model: Model, path: str, title: str) -> None:
         raise NotImplementedError

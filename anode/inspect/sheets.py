@@ -151,30 +151,28 @@ def _histogram(
     high = max(now.edges[-1], before.edges[-1])
     span = max(float(high - low), 1e-12)
     top, bottom = y + 42, y + height - 16
-    tallest = max(_densities(now).max(), _densities(before).max(), 1e-12)
 
-    def at(value: float, density: float) -> tuple[float, float]:
-        return x + (value - low) / span * width, bottom - density / tallest * (bottom - top)
+    def at(value: float, height: float) -> tuple[float, float]:
+        return x + (value - low) / span * width, bottom - height * (bottom - top)
 
     canvas.text((x, y + 8), name, INK, 12, "lm")
     about = f"{counts.mean:.3g} ± {counts.deviation:.3g}"
     lost = f", {now.infinite} not finite" if now.infinite else ""
     canvas.text((x, y + 26), about + lost, GREY, 11, "lm")
-    for density, left, right in zip(_densities(now), now.edges, now.edges[1:], strict=False):
-        start, end = at(left, density), at(right, 0.0)
-        if end[1] > start[1]:
-            canvas.box(start, (max(end[0] - start[0], 0.5), end[1] - start[1]), LINES[0])
+    for share, left, right in zip(_heights(now), now.edges, now.edges[1:], strict=False):
+        start, end = at(left, share), at(right, 0.0)
+        if end[1] - start[1] >= 1:
+            canvas.box(start, (max(end[0] - start[0], 1), end[1] - start[1]), LINES[0])
     line = []
-    for density, left, right in zip(
-        _densities(before), before.edges, before.edges[1:], strict=False
-    ):
-        line += [at(left, density), at(right, density)]
+    for share, left, right in zip(_heights(before), before.edges, before.edges[1:], strict=False):
+        line += [at(left, share), at(right, share)]
     canvas.line(line, LINES[1], 1.5)
     canvas.line([(x, bottom), (x + width, bottom)], RULE)
     canvas.text((x, bottom + 10), f"{low:.3g}", GREY, 10, "lm")
     canvas.text((x + width, bottom + 10), f"{high:.3g}", GREY, 10, "rm")
 
 
-def _densities(counts: Counts) -> np.ndarray:
-    widths = np.maximum(np.diff(counts.edges), 1e-12)
-    return counts.counts / max(int(counts.counts.sum()), 1) / widths
+def _heights(counts: Counts) -> np.ndarray:
+    """The counts, 1 for the largest."""
+    heights: np.ndarray = counts.counts / max(int(counts.counts.max()), 1)
+    return heights

@@ -74,7 +74,7 @@ def test_sheets_while_training(tmp_path):
     ]  # fmt: skip
     assert size(tmp_path / "f1.png") == size(tmp_path / "f2.png")
     page = (tmp_path / "w2.html").read_text()
-    assert "model after 2 epochs" in page
+    assert "model, epoch 2" in page
     (data,) = re.findall(r"base64,([^\"]+)", page)
     assert PIL.open(BytesIO(b64decode(data))).size[0] > 500
     assert (tmp_path / "f.html").read_text().count("<h2>conv1</h2>") == 1
