@@ -36,6 +36,7 @@ from anode.data.transcripts import label_error_rate
 from anode.inspect.pictures import learning_curves
 
 WAVS = 3
+TEST_BATCH = 25  # of the 125 test strings in a bucket
 
 
 @dataclass(frozen=True)
@@ -149,13 +150,11 @@ def main(options: argparse.Namespace) -> float:
     out.mkdir(parents=True, exist_ok=True)
     task, model, checkpoint = loaded(options)
     if options.librispeech is not None:
-        spoken = letters(options.librispeech, options.strings, options.seed)
+        spoken, unheard = letters(options.librispeech, options.strings, options.seed)
     else:
-        spoken = digits(options, out)
-    train, test = (
-        batches(utterances, task, options.batch, seed)
-        for utterances, seed in zip(spoken, (options.seed, None), strict=True)
-    )
+        spoken, unheard = digits(options, out)
+    train = batches(spoken, task, options.batch, options.seed)
+    test = batches(unheard, task, TEST_BATCH, None)
     cost = layers.CTC(zero_infinity=True)
     metric = layers.LabelErrorRate(name=task.metric)
     words = [] if task.alphabet is DIGITS else [layers.WordErrorRate()]
