@@ -35,6 +35,7 @@ from anode.data.speech_features import MFCC, LogMel
 from anode.data.transcripts import label_error_rate
 from anode.inspect.pictures import learning_curves
 
+RELU = layers.Rectlin()
 WAVS = 3
 TEST_BATCH = 25  # of the 125 test strings in a bucket
 
@@ -69,9 +70,6 @@ def network(task: Task, width: int, seed: int, backend: str | None) -> layers.Mo
         seed=seed,
         backend=backend,
     )
-
-
-RELU = layers.Rectlin()
 
 
 def digits(options: argparse.Namespace, out: Path) -> tuple[list[Utterance], ...]:
