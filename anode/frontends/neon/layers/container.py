@@ -467,7 +467,15 @@ class MergeBroadcast(Broadcast):
 
     def get_partitions(self, x: Any, slices: list[slice]) -> list[Any]:
         """The part of each branch."""
-        return [x[:, part] if self.merge == "recurrent" else x[part] for part in slices]
+        if self.merge == "recurrent":
+            return [x[:, part] for part in slices]
+        views = [x[part] for part in slices]
+        if self.merge == "stack":  # in memory's order; of sequences rows are features again
+            shapes = (branch.out_shape for branch in self.layers)
+            rows = [s[0] if isinstance(s, tuple) and len(s) == 2 else None for s in shapes]
+            pairs = zip(views, rows, strict=True)
+            views = [v if n is None else v.reshape(n, -1) for v, n in pairs]
+        return views
 
     def allocate(self, shared_outputs: Tensor | None = None) -> None:
         if self.outputs is None:
@@ -498,6 +506,8 @@ class MergeBroadcast(Broadcast):
 
         def action() -> None:
             parts = [y.node() for y in outputs]
+            if self.merge == "stack":  # sequences and images as features, in memory's order
+                parts = [ops.reshape(y, shape=(-1, self.be.bsz)) for y in parts]
             self.outputs.write(ops.concatenate(*parts, axis=axis))
 
         perform(action, self.be.programs)
