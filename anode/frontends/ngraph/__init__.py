@@ -22,7 +22,7 @@ __all__ = ["PrintOp", "convolution", "ctc", "deconvolution", "lookuptable", "poo
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f"{__name__}.{name}")
-    near = get_close_matches(name, dir(), 1, 0.75)
+    near = get_close_matches(name, __dir__(), 1, 0.75)
     hint = f"; nearest: ng.{near[0]}" if near else ""
     raise AttributeError(f"ngraph has no {name!r}{hint}")
 
