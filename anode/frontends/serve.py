@@ -20,7 +20,7 @@ NEON_3 = {  # where neon 3 departed from ngraph, then ngraph
     "neon.frontend": (
         f"{FRONTENDS}.ngraph.frontends.neon3",
         f"{FRONTENDS}.ngraph.frontends.neon",
-    )
+    ),
 }
 ROOTS = {
     "neon": (f"{FRONTENDS}.neon", f"{FRONTENDS}.ngraph"),
@@ -134,7 +134,7 @@ def install(root: str) -> None:
             f'anode.compat.install("{root}") before anything that imports it'
         )
     if not any(isinstance(f, Finder) and f.root == root for f in sys.meta_path):
-        sys.meta_path.insert(0, Finder(root))  # type: ignore[arg-type]
+        sys.meta_path.insert(0, Finder(root))
 
 
 def uninstall(root: str) -> None:

@@ -71,7 +71,7 @@ class NervanaObject:
         """The dotted name of the class, as neon has it: "neon.layers.layer.Linear"."""
         return f"{original(type(self).__module__)}.{type(self).__name__}"
 
-    def get_description(self, skip: Iterable[str] = (), **kwargs: Any) -> dict[str, Any]:
+    def get_description(self, *, skip: Iterable[str] = (), **kwargs: Any) -> dict[str, Any]:
         """{"type": dotted name of the class, "config": arguments other than their defaults}."""
         config: dict[str, Any] = {}
         for name, default in get_args(self.__init__).items():  # type: ignore[misc]

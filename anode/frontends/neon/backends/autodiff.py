@@ -70,7 +70,7 @@ class Autodiff:
         with recorded(inner):
             xs = [tensor.node() for tensor in tensors]
             y = lowered(self.op_tree)
-            ct = fitted(lowered(self.next_error), y.shape, y.tensor.dtype)
+            ct = fitted(lowered(self.next_error), y.tensor.static, y.tensor.dtype)
             found = gradients([y], xs, [ct])
         values = {leaf: outer.read(cell) for cell, leaf in inner.leaves.items()}
         outer.hosts += inner.hosts

@@ -242,7 +242,8 @@ class Backend(Operations, Products, Spatial, Normalization, Regions, Unrolled):
     def set_hist_buffers(self, hist_bins: int, hist_offset: int) -> None:
         """Keep histograms of so many bins, the first for logarithms below `hist_offset`."""
         self.hist_bins, self.hist_offset, self.hist_max = hist_bins, hist_offset, HISTOGRAMS
-        self.hist_idx, self.hist_map = 0, {}
+        self.hist_idx = 0
+        self.hist_map: dict[str, int] = {}
         self._histograms: list[Tensor] = []
 
     def histogram(self, tensor: Tensor, tag: str) -> Tensor:

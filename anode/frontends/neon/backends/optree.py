@@ -31,7 +31,7 @@ class Arithmetic:
     __mul__, __rmul__ = _binary("mul"), _reflected("mul")
     __truediv__, __rtruediv__ = _binary("div"), _reflected("div")
     __pow__, __rpow__ = _binary("pow"), _reflected("pow")
-    __eq__, __ne__ = _binary("eq"), _binary("ne")  # type: ignore[assignment]
+    __eq__, __ne__ = _binary("eq"), _binary("ne")
     __lt__, __le__, __gt__, __ge__ = map(_binary, ("lt", "le", "gt", "ge"))
 
     def __abs__(self) -> OpTreeNode:

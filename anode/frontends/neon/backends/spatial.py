@@ -320,7 +320,8 @@ class Spatial:
             w = ops.convolution_weights(image, error, kernel=layer.kernel, **layer.windows)
             blended(U, layer.unfiltered(w), alpha, beta)
             if grad_bias is not None:
-                blended(grad_bias, ops.sum(error, range(len(error.shape) - 1)), 1.0, 0.0)
+                sums = ops.sum(error, range(len(error.shape) - 1))
+                blended(grad_bias, ops.reshape(sums, shape=grad_bias.shape), 1.0, 0.0)
 
         perform(action, self.programs)
 
@@ -336,7 +337,7 @@ class Spatial:
 
         def action() -> None:
             image = layer.image(I.node(), layer.dimI)
-            if layer.op == "max":
+            if layer.op == "max" and argmax is not None:
                 y, places = ops.max_pool_with_index(image, **layer.windows).items
                 places = layer.flat(places, layer.dimO2)
                 argmax.write(fitted(places, argmax.shape, argmax.cell.type.dtype))
@@ -359,7 +360,7 @@ class Spatial:
 
         def action() -> None:
             error = layer.image(I.node(), layer.dimO)
-            if layer.op == "max":
+            if layer.op == "max" and argmax is not None:
                 places = layer.image(argmax.node(), layer.dimO)
                 x = ops.max_pool_grad(error, places, lengths=layer.lengths, **layer.windows)
             elif layer.op == "avg":  # linear: any image has this gradient

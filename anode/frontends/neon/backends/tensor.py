@@ -42,7 +42,9 @@ class Tensor(Arithmetic):
         array = np.zeros(shape or (), dtype) if ary is None else np.asarray(ary, dtype)
         array = array.reshape(shape or array.shape)
         array = array.reshape(array.shape + (1,) * (MIN_DIMS - array.ndim))
-        self._place(backend, Cell(np.require(array, requirements="CW")), (), array.shape, name)
+        self._place(
+            backend, Cell(np.require(array, requirements=("C", "W"))), (), array.shape, name
+        )
         active = _active.get()
         if active is not None:
             active.born.add(self.cell)

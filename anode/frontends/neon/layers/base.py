@@ -30,6 +30,9 @@ class Layer(NervanaObject):
     the input, in `deltas`. Layers that do not own their output overwrite their input.
     """
 
+    in_shape: Shape
+    out_shape: Shape
+
     def __init__(self, name: str | None = None, parallelism: str = "Unknown") -> None:
         super().__init__(name)
         self.outputs: Any = None

@@ -99,7 +99,7 @@ class LayerContainer(Layer):
     def gen_class(cls, pdict: dict[str, Any]) -> Any:
         layers = [load_class(d["type"]).gen_class(d["config"]) for d in pdict["layers"]]
         rest = {key: value for key, value in pdict.items() if key != "layers"}
-        return cls(layers=layers, **rest)
+        return cls(layers=layers, **rest)  # type: ignore[call-arg]
 
     def get_description(
         self, get_weights: bool = False, keep_states: bool = False, **kwargs: Any

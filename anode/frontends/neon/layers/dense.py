@@ -273,7 +273,8 @@ class Dropout(Layer):
 
     def __init__(self, keep: float = 0.5, name: str | None = None) -> None:
         super().__init__(name)
-        self.keep, self.keep_mask = keep, None
+        self.keep = keep
+        self.keep_mask: Any = None
         self.caffe_mode = self.be.check_caffe_compat()
         self._train_scaling = 1.0 / keep if self.caffe_mode else 1.0
         self.owns_output = False

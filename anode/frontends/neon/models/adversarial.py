@@ -41,8 +41,9 @@ class GAN(Model):
         """Move all weights into ±abs_bound."""
         from anode.frontends.neon.optimizers.optimizer import get_param_list
 
-        for (param, _), _ in get_param_list(layer_list) if abs_bound else []:
-            param[:] = param.backend.clip(param, -abs(abs_bound), abs(abs_bound))
+        bound = abs(abs_bound or 0.0)
+        for (param, _), _ in get_param_list(layer_list) if bound else []:
+            param[:] = param.backend.clip(param, -bound, bound)
 
     def fill_noise(self, z: Tensor, normal: bool = True) -> None:
         """Fill z with normal numbers, or with even ones from −1 to 1."""

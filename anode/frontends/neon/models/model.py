@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,7 @@ class Model(NervanaObject):
         elif isinstance(layers, (str, bytes)):
             self.load_params(layers, load_states=not weights_only)
         else:
-            self.layers = Sequential(layers) if isinstance(layers, list) else layers
+            self.layers: Any = Sequential(layers) if isinstance(layers, list) else layers
             if hasattr(layers, "layer_dict"):
                 self.layer_dict = layers.layer_dict
         self.layers.propagate_parallelism("Data")
@@ -186,7 +187,7 @@ class Model(NervanaObject):
         """The outputs of a Seq2Seq, searched for with beams: the tokens (rows, steps, 1)."""
         if num_beams <= 0:
             return self.get_outputs(dataset)
-        from anode.frontends.neon.util.beamsearch import BeamSearch
+        BeamSearch = import_module("anode.frontends.neon.util.beamsearch").BeamSearch
 
         search = BeamSearch(self.layers)
         return self._outputs(

@@ -56,7 +56,10 @@ class Reader(pickle.Unpickler):
         return super().find_class(module, "range" if name == "xrange" else name)
 
 
-class _Writer(pickle._Pickler):  # type: ignore[name-defined]
+_PythonPickler: Any = vars(pickle)["_Pickler"]  # written in Python: it can be told of names
+
+
+class _Writer(_PythonPickler):
     """Writes NumPy's functions by the names that they had before NumPy 2."""
 
     def save_global(self, obj: Any, name: str | None = None) -> None:
