@@ -57,7 +57,7 @@ def run(script: str, arguments: Sequence[str] = ()) -> int:
         from anode.frontends.neon.command import main as train
 
         return train([script, *arguments])
-    from anode.commands.numpy_names import restore
+    from anode.commands import h5py_names, numpy_names
     from anode.compat import LIBRARIES, install
 
     path = os.path.abspath(script)
@@ -65,7 +65,8 @@ def run(script: str, arguments: Sequence[str] = ()) -> int:
     _prepare(os.path.dirname(path))
     for library in LIBRARIES:
         install(library)
-    restore()
+    numpy_names.restore()
+    h5py_names.restore()
     sys.argv = [script, *arguments]
     module = ModuleType("__main__")
     module.__file__ = path

@@ -86,9 +86,16 @@ class _Elements:
 
 
 class TrainCostCallback(_RunningMean):
-    """Writes cost/train, the mean of the last `wsz` minibatches' costs, for each minibatch."""
+    """Writes cost/train, the mean of the last `wsz` minibatches' costs, for each minibatch.
+
+    With a GeneralizedCostMask it is the last one's: neon overwrote that cost, and so its history.
+    """
 
     def on_train_begin(self, callback_data: File, model: Model, epochs: int) -> None:
+        from anode.frontends.neon.layers import GeneralizedCostMask
+
+        if isinstance(model.cost, GeneralizedCostMask):
+            self.wsz = 1
         costs = callback_data.create_dataset("cost/train", (self._begin(callback_data),), "f4")
         costs.attrs["time_markers"] = "minibatch"
         self._costs = _Elements(costs)

@@ -61,7 +61,7 @@ class Text(NervanaDataIterator):
         self.shape = (self.nout, steps) if self.onehot_input else (steps, 1)
         self.decoder_shape = self.shape
         size: Any = self.shape if self.onehot_input else steps
-        kind = {} if self.onehot_input else {"dtype": np.int32}
+        kind: dict[str, Any] = {} if self.onehot_input else {"dtype": np.int32}
         self.dev_X = be.iobuf(size, **kind)
         if self.get_prev_target:
             self.dev_Z = be.iobuf(size, **kind)

@@ -40,7 +40,7 @@ def extract_valid_args(
     return {name: value for name, value in vars(args).items() if name in names}
 
 
-class NeonArgparser(configargparse.ArgumentParser):  # type: ignore[misc]
+class NeonArgparser(configargparse.ArgumentParser):
     """A parser with neon's options, to which a script adds its own.
 
     `default_overrides` gives options other defaults. See `parse_args`.
