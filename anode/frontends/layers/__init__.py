@@ -18,6 +18,7 @@ from anode.frontends.layers.activations import (
     Tanh,
 )
 from anode.frontends.layers.adversarial import GAN
+from anode.frontends.layers.axes import Axis
 from anode.frontends.layers.bleu import BLEU, Bleu, bleu
 from anode.frontends.layers.callbacks import (
     Callback,
@@ -83,6 +84,7 @@ from anode.frontends.layers.initializers import (
 from anode.frontends.layers.layers import (
     Activation,
     Affine,
+    Axes,
     BatchNorm,
     Bias,
     Dropout,

@@ -28,6 +28,8 @@ class Sequential(Layer):
 class SkipNode(Layer):
     """Its input: the branch of a MergeSum that goes around the others."""
 
+    keeps_axes = True
+
     def __init__(self, name: str | None = None) -> None:
         self.name = name
 
@@ -139,6 +141,8 @@ class Parallel(Merge):
 
 class BranchNode(Layer):
     """A place in a tree's first branch where others begin: put the same object into both."""
+
+    keeps_axes = True
 
     def __init__(self, name: str | None = None) -> None:
         self.name = name

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from anode import ops
 from anode.errors import ShapeError
+from anode.frontends.layers.axes import Axis, sized
 from anode.frontends.layers.initializers import Fans
 from anode.frontends.layers.layers import (
     GLOROT,
@@ -45,7 +46,7 @@ class Convolution(Layer):
 
     def __init__(
         self,
-        fshape: Sequence[int],
+        fshape: Sequence[int | Axis],
         strides: Sizes = 1,
         padding: Pads = 0,
         dilation: Sizes = 1,
@@ -54,8 +55,10 @@ class Convolution(Layer):
         *,
         groups: int = 1,
     ) -> None:
-        *kernel, self.filters = fshape
-        self.kernel, rank = tuple(kernel), len(kernel)
+        *kernel, filters = fshape
+        self.filters, self.axis = sized(filters, type(self).__name__)
+        self.kernel = tuple(sized(size, "a window")[0] for size in kernel)
+        rank = len(kernel)
         self.strides = per_dim(strides, rank, 1)
         self.dilation = per_dim(dilation, rank, 1)
         self.padding = sides(padding, rank)
@@ -97,7 +100,7 @@ class Deconvolution(Convolution):
 
     def __init__(
         self,
-        fshape: Sequence[int],
+        fshape: Sequence[int | Axis],
         strides: Sizes = 1,
         padding: Pads = 0,
         dilation: Sizes = 1,
@@ -126,6 +129,8 @@ class Pooling(Layer):
     up, as Caffe does. Averages count the padding, and not what lies beyond it, unless
     `include_padding` is False.
     """
+
+    keeps_axes = True
 
     def __init__(
         self,
@@ -181,6 +186,8 @@ class LRN(Layer):
     Source: Krizhevsky et al. 2012, in the form of neon and Caffe.
     """
 
+    keeps_axes = True
+
     def __init__(
         self,
         depth: int = 5,
@@ -205,6 +212,8 @@ class Upsampling(Layer):
     `mode` is "nearest", which repeats elements, "linear" or "cubic", as in `ops.resize`.
     """
 
+    keeps_axes = True
+
     def __init__(
         self, factors: int | Sequence[int], mode: str = "nearest", name: str | None = None
     ) -> None:
@@ -220,7 +229,7 @@ class Upsampling(Layer):
 
 
 def Conv(
-    fshape: Sequence[int],
+    fshape: Sequence[int | Axis],
     init: Any = GLOROT,
     strides: Sizes = 1,
     padding: Pads = 0,
@@ -241,7 +250,7 @@ def Conv(
 
 
 def Deconv(
-    fshape: Sequence[int],
+    fshape: Sequence[int | Axis],
     init: Any = GLOROT,
     strides: Sizes = 1,
     padding: Pads = 0,

@@ -93,12 +93,17 @@ class _Model:
             layer,
             types=(*kinds, *([transform] if transform else [])),
             name=built.path,
-            attributes=_facts(built, transform),
+            attributes=_facts(built, transform, self._axes(built)),
             inside=self._holder(built),
             before=self._sources(built),
             transparent=isinstance(layer, TRANSPARENT) or built.y is built.x,
             label=kinds[0],
         )
+
+    def _axes(self, built: Built) -> tuple[str, ...]:
+        """The names of the axes of a layer's output."""
+        names = [self.scope.axes.names.get(node, ()) for node in _nodes(built.y)[:1]]
+        return tuple(axis.name for each in names for axis in each if axis is not None)
 
     def _holder(self, built: Built) -> Element | None:
         """The element that a layer is inside of."""
@@ -191,7 +196,7 @@ def _label(transform: Any) -> str:
     return str(getattr(transform, "__name__", type(transform).__name__))
 
 
-def _facts(built: Built, transform: str | None) -> dict[str, Any]:
+def _facts(built: Built, transform: str | None, axes: tuple[str, ...]) -> dict[str, Any]:
     """What selectors can ask of a layer: its own settings, its output's type, its line."""
     kinds = (bool, int, float, str, tuple)
     own = {
@@ -199,7 +204,7 @@ def _facts(built: Built, transform: str | None) -> dict[str, Any]:
         for key, value in vars(built.layer).items()
         if not key.startswith("_") and key not in ("name", "origin") and isinstance(value, kinds)
     }
-    found = {**own, "path": built.path, "output": built.y}
+    found = {**own, "path": built.path, "output": built.y, "axes": axes}
     for output in _nodes(built.y)[:1]:
         kept = ("type", "dtype", "shape", "rank", "size")
         found |= {key: value for key, value in facts(output).items() if key in kept}

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from anode import ops
 from anode.errors import ShapeError
+from anode.frontends.layers.axes import Axis, axes_of, sized
 from anode.frontends.layers.initializers import Fans, GlorotUniform
 from anode.frontends.layers.scope import Scope
 from anode.ir.node import Node, Origin, at, user_line
@@ -28,6 +29,8 @@ class Layer:
     """
 
     name: str | None = None
+    keeps_axes = False  # whether a dim that keeps its size is the same axis, the last one too
+    axis: Axis | None = None  # that the last dim of the output is, where the layer makes it
     part_of: Layer | None = None  # the layer it was made with: the product before a Bias of Conv
     origin: Origin | None
     _scope: Scope
@@ -81,6 +84,10 @@ class Layer:
         """Say how many steps count of each sequence in `y`, from which later layers know it."""
         self._scope.sequences[y] = ops.transpose(length_mask(lengths, static(y)[1]))
 
+    def dim(self, x: Node, axis: str) -> int:
+        """The dim of `x` with an axis's name; ShapeError, with the names there are, for others."""
+        return self._scope.axes.dim(x, axis)
+
     def draw(self) -> tuple[Node, int]:
         """A random key and stream of the layer's own, for `ops.uniform(key, stream=…, …)`."""
         return self._scope.draw()
@@ -105,7 +112,29 @@ def apply(layer: Layer, x: Node, scope: Scope, path: str) -> Node:
         raise ShapeError(f"{path}: {error}") from error
     scope.followed(x, y)
     scope.end(y)
+    if isinstance(x, Node) and isinstance(y, Node):
+        _name_axes(layer, x, y, scope, path)
     return y
+
+
+def _name_axes(layer: Layer, x: Node, y: Node, scope: Scope, path: str) -> None:
+    try:
+        scope.axes.made(x, y, layer.axis, layer.keeps_axes)
+    except ShapeError as error:
+        raise ShapeError(f"{path}: {error}") from error
+
+
+class Axes(Layer):
+    """Says what the dims after the batch are from here on, by `Axis` or name; see `axes.py`."""
+
+    keeps_axes = True
+
+    def __init__(self, *axes: Axis | str, name: str | None = None) -> None:
+        self.axes, self.name = axes_of(axes), name
+
+    def build(self, x: Node) -> Node:
+        self._scope.axes.declare(x, self.axes)
+        return x
 
 
 class Linear(Layer):
@@ -115,8 +144,9 @@ class Linear(Layer):
     recurrent layers, LookupTable and Masking give, and what is made of it step by step.
     """
 
-    def __init__(self, nout: int, init: Any = GLOROT, name: str | None = None) -> None:
-        self.nout, self.init, self.name = nout, init, name
+    def __init__(self, nout: int | Axis, init: Any = GLOROT, name: str | None = None) -> None:
+        self.nout, self.axis = sized(nout, "Linear")
+        self.init, self.name = init, name
 
     def build(self, x: Node) -> Node:
         check_float(x)
@@ -126,6 +156,8 @@ class Linear(Layer):
 
 class Bias(Layer):
     """x + bias, one number for each feature (the last dim)."""
+
+    keeps_axes = True
 
     def __init__(self, init: Any = 0.0, name: str | None = None) -> None:
         self.init, self.name = init, name
@@ -137,6 +169,8 @@ class Bias(Layer):
 
 class Activation(Layer):
     """A function of a node as a layer."""
+
+    keeps_axes = True
 
     def __init__(self, transform: Transform, name: str | None = None) -> None:
         self.transform, self.name = transform, name
@@ -153,6 +187,8 @@ class Dropout(Layer):
     As in neon, training does not scale what is kept, and inference multiplies by `keep`. With
     `scaled` it is the other way round, as in Caffe: training divides by `keep`.
     """
+
+    keeps_axes = True
 
     def __init__(self, keep: float = 0.5, *, scaled: bool = False, name: str | None = None) -> None:
         if not 0 < keep <= 1:
@@ -177,6 +213,8 @@ class BatchNorm(Layer):
     variance takes the batch's unbiased one, as in Caffe and PyTorch. Source: Ioffe and Szegedy
     2015, with neon's running statistics.
     """
+
+    keeps_axes = True
 
     def __init__(
         self,
@@ -242,7 +280,7 @@ class Reshape(Layer):
 
 
 def Affine(
-    nout: int,
+    nout: int | Axis,
     init: Any = GLOROT,
     bias: Any = None,
     batch_norm: bool = False,

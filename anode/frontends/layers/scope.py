@@ -11,6 +11,7 @@ import numpy as np
 
 from anode import ops
 from anode.errors import GraphError, ShapeError
+from anode.frontends.layers.axes import NamedValues
 from anode.frontends.layers.costs import Prediction
 from anode.frontends.layers.initializers import Fans, Initializer, initializer
 from anode.ir.dtypes import dtype_of
@@ -64,6 +65,7 @@ class Scope:
         self.target: Node | None = None  # what training wants of the model, where it is known
         self._activations: dict[Node, tuple[Transform, Node]] = {}
         self._streams = 0
+        self.axes = NamedValues()
         self.built: list[Built] = []  # in the order they were begun
         self.inits: Mapping[str, Any] = {}  # of variables, instead of their layers'
         self._within: list[Built] = []
