@@ -83,6 +83,16 @@ def backend_cpu64(request: pytest.FixtureRequest) -> Any:
     return _backend(request.param, np.float64)
 
 
+@pytest.fixture(autouse=True)
+def nose_setup(request: pytest.FixtureRequest) -> None:
+    """What pytest did with a method `setup` of a class of tests until version 8."""
+    for name in request.fixturenames:
+        if name.startswith("backend"):
+            request.getfixturevalue(name)
+    if request.instance is not None and hasattr(request.instance, "setup"):
+        request.instance.setup()
+
+
 @pytest.fixture
 def device_id(request: pytest.FixtureRequest) -> int:
     """The number of the GPU."""

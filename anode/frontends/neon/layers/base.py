@@ -167,6 +167,8 @@ class Layer(NervanaObject):
 
         @wraps(f)
         def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if not isinstance(self, Layer):
+                raise TypeError(f"{type(self).__name__}.{f.__name__}: only layers accumulate")
             pairs = self.acc_params if self.acc_on else []
             for kept, gradient in pairs:
                 kept[:] = gradient
