@@ -7,7 +7,7 @@ What a loop or a branch holds is inside it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -18,6 +18,7 @@ from anode.ir.types import TensorType
 from anode.ir.variable import Variable
 from anode.ops.declare import DeclaredOp, Elementwise
 from anode.rewrite.select import Element, Tree, Vocabulary
+from anode.rewrite.selector import parse
 
 LEAVES = {INPUT: ("input",), READ: ("variable", "parameter"), CONSTANT: ("constant",)}
 ACTIVATIONS = frozenset(
@@ -191,3 +192,18 @@ def graphs_of(node: Node) -> Iterator[Graph]:
         for part in value if isinstance(value, tuple) else (value,):
             if isinstance(part, Graph):
                 yield part
+
+
+def fits(selector: str) -> Callable[[Node], bool]:
+    """Whether a selector finds a node, seen with its operands only: a condition for patterns.
+
+    `var("x", where=fits("convolution[groups=1] + relu"))` is such a relu.
+    """
+    parsed, words = parse(selector), vocabulary()
+
+    def found(node: Node) -> bool:
+        operands = tuple(element(source(arg)) for arg in node.args)
+        own = element(node, before=operands, above=operands)
+        return own in Tree([*operands, own], words).select(parsed)
+
+    return found

@@ -122,9 +122,9 @@ def selector_error(text: str, place: int, sentence: str) -> GraphError:
 
 def nearest(name: str, known: Iterable[str], what: str) -> str:
     """A sentence that says that `name` is no `what`, with the known names that are like it."""
-    names = sorted(other for other in known if ("|" in other) == ("|" in name))
-    near = get_close_matches(name.lower(), names, n=3, cutoff=0.5) or names[:12]
-    hint = f"; did you mean {', '.join(near)}?" if near else ""
+    names = {other.lower(): other for other in sorted(known) if ("|" in other) == ("|" in name)}
+    near = get_close_matches(name.lower(), names) or list(names)[:12]
+    hint = f"; did you mean {', '.join(names[each] for each in near)}?" if near else ""
     return f"there is no {what} {name!r}{hint}"
 
 

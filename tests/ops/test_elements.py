@@ -9,8 +9,9 @@ from anode.ir.node import read
 from anode.ir.op import registry
 from anode.ir.types import tensor
 from anode.ir.variable import Variable
-from anode.ops.elements import FAMILIES, families
-from anode.rewrite.pattern import P, var
+from anode.ops.elements import FAMILIES, families, fits
+from anode.rewrite.drivers import simplify
+from anode.rewrite.pattern import P, Rules, rule, var
 
 BIAS = Variable("conv/bias", tensor("f32"), None, trainable=False, collections=("weights",))
 
@@ -94,3 +95,16 @@ def test_every_family_has_members():
 def test_activations_are_elementwise_but_softmax():
     assert families(registry["relu"]) == {"elementwise", "activation"}
     assert families(registry["softmax"]) == {"reduction", "activation"}
+
+
+def test_a_pattern_takes_a_selector_as_a_condition(graph):
+    fed = var("x", where=fits("add + relu"))
+    assert [node.op.name for node in graph.select(fed)] == ["relu"]
+
+    @rule(var("x", where=fits("elementwise[dtype=f32]:not(activation)")))
+    def plain(x):
+        "an elementwise op that is no activation is left out"
+        return x.args[0]
+
+    rewritten = simplify(trace(lambda x: ops.relu(ops.exp(x)), tensor("f32", 2)), Rules(plain))
+    assert [node.op.name for node in rewritten.select("op")] == ["relu"]
