@@ -17,7 +17,7 @@ import numpy as np
 
 from anode import ops
 from anode.frontends.layers import optimizers as formulas
-from anode.frontends.layers.optimizers import Step, clipped
+from anode.frontends.layers.optimizers import ROUNDED_BITS, Step, clipped
 from anode.frontends.neon import NervanaObject
 from anode.frontends.neon.tracing import host_input, node, perform
 
@@ -188,6 +188,7 @@ class FormulaOptimizer(Optimizer):
     gradient_clip_norm: float | None = None
     gradient_clip_value: float | None = None
     param_clip_value: float | None = None
+    _rounding: np.random.RandomState | None = None
 
     def formula(self) -> formulas.Optimizer:
         """The formula with its numbers."""
@@ -218,6 +219,26 @@ class FormulaOptimizer(Optimizer):
             p, g = node(value), clipped(gradient, self.gradient_clip_value or None)
             new = formula.rule(p, g, step.of(p.tensor), States(self.slots(), states))
             value.write(clipped(new, self.param_clip_value or None))
+        if self.stochastic_round or self.be.stochastic_round:
+            self._round([value for (value, _), _ in parameters])
+
+    def _round(self, values: Sequence[Tensor]) -> None:
+        """Round parameters to fewer bits, up or down at random, so that the mean is what it was.
+
+        The random numbers are none of the backend's `rng`, whose order initial values and masks
+        depend on.
+        """
+        asked = self.stochastic_round or self.be.stochastic_round
+        bits = ROUNDED_BITS if asked is True else int(asked)
+        if self._rounding is None:
+            self._rounding = np.random.RandomState(self.be.rng_seed)
+        draw = self._rounding.randint
+        key = host_input(lambda: draw(0, 2**32, 4, dtype=np.uint32), (4,), np.uint32)
+        for stream, value in enumerate(values):
+            new = node(value)
+            single = ops.convert(new, dtype="f32")
+            rounded = ops.stochastic_round(single, key, stream=stream, bits=bits)
+            value.write(ops.convert(rounded, dtype=new.dtype))
 
 
 class GradientDescentMomentum(FormulaOptimizer):
