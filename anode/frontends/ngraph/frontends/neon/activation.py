@@ -7,6 +7,12 @@ from typing import Any
 from anode.frontends import ngraph as ng
 
 
+def _rectified(x: Any, slope: float) -> Any:
+    """max(x, 0) + slope·min(x, 0); without a slope no more than the maximum, which products take."""
+    positive = ng.maximum(x, 0)
+    return positive + slope * ng.minimum(x, 0) if slope else positive
+
+
 class Rectlin:
     """max(x, 0) + slope·min(x, 0)."""
 
@@ -14,7 +20,7 @@ class Rectlin:
         self.slope = slope
 
     def __call__(self, x: Any) -> Any:
-        return ng.maximum(x, 0) + self.slope * ng.minimum(0, x)
+        return _rectified(x, self.slope)
 
 
 class Rectlinclip:
@@ -25,7 +31,7 @@ class Rectlinclip:
         self.slope = slope
 
     def __call__(self, x: Any) -> Any:
-        return ng.minimum(ng.maximum(x, 0) + self.slope * ng.minimum(x, 0), self.cutoff)
+        return ng.minimum(_rectified(x, self.slope), self.cutoff)
 
 
 class Identity:
