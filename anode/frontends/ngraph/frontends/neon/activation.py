@@ -8,7 +8,7 @@ from anode.frontends import ngraph as ng
 
 
 def _rectified(x: Any, slope: float) -> Any:
-    """max(x, 0) + slope·min(x, 0); without a slope no more than the maximum, which products take."""
+    """max(x, 0) + slope·min(x, 0); without a slope only the maximum, which products take in."""
     positive = ng.maximum(x, 0)
     return positive + slope * ng.minimum(x, 0) if slope else positive
 
