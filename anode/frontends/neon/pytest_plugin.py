@@ -83,6 +83,22 @@ def backend_cpu64(request: pytest.FixtureRequest) -> Any:
     return _backend(request.param, np.float64)
 
 
+def _pair(name: str, dtypes: tuple[Any, ...]) -> Any:
+    @pytest.fixture(scope="module", params=dtypes, name=name)
+    def backends(request: pytest.FixtureRequest) -> Any:
+        from anode.frontends.neon.backends import NervanaCPU, NervanaMKL
+
+        return NervanaMKL(default_dtype=request.param), NervanaCPU(default_dtype=request.param)
+
+    return backends
+
+
+backend_pair_mkl = _pair("backend_pair_mkl", (np.float32,))
+backend_pair_dtype_mkl_32 = _pair("backend_pair_dtype_mkl_32", (np.float32,))
+for _name in ("backend_pair", "backend_pair_bench", "backend_pair_dtype"):
+    globals()[_name] = _fixture(_name, ("gpu",))
+
+
 @pytest.fixture(autouse=True)
 def nose_setup(request: pytest.FixtureRequest) -> None:
     """What pytest did with a method `setup` of a class of tests until version 8."""

@@ -210,6 +210,7 @@ def blended(out: Tensor, value: Node, alpha: float, beta: float) -> None:
     """Let `out` be alpha · value + beta · out."""
     if alpha != 1.0:
         value = value * alpha
+    out = out.reshape(value.tensor.static)
     value = fitted(value, out.shape, out.cell.type.dtype)
     out.write(value + out.node() * beta if beta else value)
 
@@ -444,6 +445,8 @@ def _finish(
 ) -> None:
     """What a compound kernel does after its product: blend, rectify or its gradient, and sum."""
     alpha, beta = scales
+    out = out.reshape(value.tensor.static)  # images may come in all their dims
+    other = None if other is None else other.reshape(value.tensor.static)
     if beta:  # alpha counts only here, as on the original's CPU
         old = out if other is None else other
         out.write(value * alpha + old.node() * beta)
