@@ -620,3 +620,12 @@ class Multicost(NervanaObject):
                 delta[:] = delta * weight
         self.deltas = [cost.deltas for cost in self.costs]
         return self.deltas
+
+
+def __getattr__(name: str) -> Any:
+    """Containers that are made of these, from their own module."""
+    if name in ("Encoder", "Decoder", "Seq2Seq"):
+        from anode.frontends.neon.layers import seq2seq
+
+        return getattr(seq2seq, name)
+    raise AttributeError(f"module 'neon.layers.container' has no attribute {name!r}")
