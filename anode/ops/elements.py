@@ -74,9 +74,8 @@ MEMBERS: Mapping[str, frozenset[str]] = {
     "reduction": frozenset(["softmax", "log_softmax"]),
 }
 FAMILIES = frozenset(["elementwise", *BY_MODULE.values(), *MEMBERS])
-TRANSPARENT = frozenset(
-    ["reshape", "transpose", "broadcast_in_dim", "batch_norm_training", "batch_norm_inference"]
-)
+TRANSPARENT = frozenset(["reshape", "transpose", "broadcast_in_dim"])
+PASSED = frozenset(["elementwise", "normalization"])  # families that do not count in between
 COMMON = frozenset(
     ["op", "type", "dtype", "shape", "rank", "size", "file", "line", "value", "collections"]
 )
@@ -155,7 +154,7 @@ def element(
         inside=holder,
         before=before,
         above=above,
-        transparent="elementwise" in families(node.op) or node.op.name in TRANSPARENT,
+        transparent=node.op.name in TRANSPARENT or not PASSED.isdisjoint(families(node.op)),
         label=node.op.name,
     )
 

@@ -12,8 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from anode.frontends.layers.containers import Merge
+from anode.frontends.layers.convolution import LRN
 from anode.frontends.layers.layers import (
     Activation,
+    Axes,
     BatchNorm,
     Bias,
     Dropout,
@@ -29,7 +31,7 @@ from anode.ops.elements import element, facts, source, vocabulary
 from anode.rewrite.select import Element, Tree, Vocabulary, plain
 
 # What a layer is said to be followed by may come after these.
-TRANSPARENT = (Activation, BatchNorm, Bias, Dropout, Flatten, Reshape)
+TRANSPARENT = (Activation, Axes, BatchNorm, Bias, Dropout, Flatten, LRN, Reshape)
 PARAMETER = ("parameter", "variable", "tensor")
 OWN = ("path", "transform", "rate", "wdecay", "collections")
 Settings = Mapping[str, Setting]

@@ -328,7 +328,8 @@ class MultiOptimizer(Optimizer):
         settings: Mapping[str, Setting] = NO_SETTINGS,
     ) -> dict[Variable, Node]:
         chosen = [self._chosen(parameter) for parameter in parameters]
-        if unused := [key for key in self.optimizers if key not in chosen]:
+        frozen = any(setting.frozen for setting in settings.values())  # its layer may be, too
+        if (unused := [key for key in self.optimizers if key not in chosen]) and not frozen:
             raise UnsupportedOp(f"MultiOptimizer: no parameter goes by {unused[0]!r}")
         found: dict[Variable, Node] = {}
         scale = self.clipping(gradients) if scale is None else scale

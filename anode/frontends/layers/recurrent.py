@@ -11,6 +11,7 @@ from typing import Any
 
 from anode import ops
 from anode.errors import ShapeError
+from anode.frontends.layers.axes import Axis, sized
 from anode.frontends.layers.cells import (
     LOGISTIC,
     TANH,
@@ -99,7 +100,7 @@ class Recurrent(Loop):
 
     def __init__(
         self,
-        cell: Cell | int,
+        cell: Cell | int | Axis,
         init: Any = GLOROT,
         init_inner: Any = None,
         activation: Transform = TANH,
@@ -109,7 +110,8 @@ class Recurrent(Loop):
         reverse: bool = False,
         name: str | None = None,
     ) -> None:
-        if isinstance(cell, int):
+        if isinstance(cell, int | Axis):
+            cell, self.axis = sized(cell, "Recurrent")
             cell = RecurrentCell(cell, init, init_inner, activation, bias=bias)
         self.cell, self.reset_cells, self.reverse = checked(cell), reset_cells, reverse
         self.name = name
@@ -127,7 +129,7 @@ class LSTM(Recurrent):
 
     def __init__(
         self,
-        output_size: int,
+        output_size: int | Axis,
         init: Any = GLOROT,
         init_inner: Any = None,
         activation: Transform = TANH,
@@ -138,8 +140,10 @@ class LSTM(Recurrent):
         reverse: bool = False,
         name: str | None = None,
     ) -> None:
-        cell = LSTMCell(output_size, init, init_inner, activation, gate_activation, bias=bias)
+        size, axis = sized(output_size, "LSTM")
+        cell = LSTMCell(size, init, init_inner, activation, gate_activation, bias=bias)
         super().__init__(cell, reset_cells=reset_cells, reverse=reverse, name=name)
+        self.axis = axis
 
 
 class GRU(Recurrent):
@@ -147,7 +151,7 @@ class GRU(Recurrent):
 
     def __init__(
         self,
-        output_size: int,
+        output_size: int | Axis,
         init: Any = GLOROT,
         init_inner: Any = None,
         activation: Transform = TANH,
@@ -159,12 +163,14 @@ class GRU(Recurrent):
         reverse: bool = False,
         name: str | None = None,
     ) -> None:
+        size, axis = sized(output_size, "GRU")
         cell = GRUCell(
-            *(output_size, init, init_inner, activation, gate_activation),
+            *(size, init, init_inner, activation, gate_activation),
             bias=bias,
             reset_after=reset_after,
         )
         super().__init__(cell, reset_cells=reset_cells, reverse=reverse, name=name)
+        self.axis = axis
 
 
 class Bidirectional(Loop):

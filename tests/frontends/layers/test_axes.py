@@ -105,6 +105,15 @@ def test_what_is_wrong_where_it_is_written():
 
 def test_lengths_are_of_one_build():
     """Sequences of another length bind the axis anew."""
-    model = nn.Model([nn.Axes("time", "feature"), nn.LSTM(4), nn.RecurrentLast(), nn.Affine(2)])
+    state = nn.Axis("state", 4)
+    layers = [nn.Axes("time", "feature"), nn.LSTM(state), nn.Axes("time", "state")]
+    model = nn.Model([*layers, nn.RecurrentLast(), nn.Affine(2)])
     for steps in (5, 7):
         assert model.predict(np.zeros((2, steps, 3), np.float32)).shape == (2, 2)
+    assert model.select("lstm").elements[0].attributes["axes"] == ("time", "state")
+
+
+@pytest.mark.parametrize("kind", [nn.Recurrent, nn.GRU])
+def test_recurrent_layers_take_an_axis(kind):
+    model = built([kind(nn.Axis("state", 4))], 2, 5, 3)
+    assert model.select("[axes~=state]").names == [f"{kind.__name__}_0"]

@@ -144,6 +144,15 @@ def test_frozen_parameters_stay():
     assert not any("Linear_0" in name for name in slots)
 
 
+def test_an_optimiser_whose_layer_is_frozen():
+    model, (x, y) = perceptron(), data()
+    optimizers = {"Linear_1": nn.Adam(), "default": nn.GradientDescentMomentum(0.1)}
+    model.select("#Linear_1").set(frozen=True)
+    before = model.state.named("Linear_1.weight").copy()
+    model.training_step(nn.MeanSquared(), nn.MultiOptimizer(optimizers))(x, y)
+    np.testing.assert_array_equal(model.state.named("Linear_1.weight"), before)
+
+
 def test_what_is_frozen_can_be_thawed_while_training():
     model, (x, y) = perceptron(), data()
     step = model.training_step(nn.MeanSquared(), nn.Adam(0.1))
