@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from anode.frontends import ngraph as ng
+from anode.frontends.ngraph.op_graph.normalization import normalized
 from anode.frontends.ngraph.testing import check_derivative, executor
 
 C, H, R, N = (ng.make_axis(n, name=s) for n, s in ((2, "C"), (3, "H"), (4, "REC"), (5, "N")))
@@ -119,3 +120,24 @@ def test_derivatives(x):
     value = VALUE[:, :, 0, 0]
     for make in (ng.sum, ng.prod, ng.mean, ng.max, ng.variance, ng.L2_norm):
         check_derivative(make(part, out_axes=[C]), part, 1e-3, value, atol=2e-2, rtol=2e-2)
+
+
+def test_normalisation_by_the_statistics_of_the_batch(x):
+    gamma, beta = ng.placeholder([C]), ng.placeholder([C])
+    y, average, spread = normalized(x, gamma, beta, ng.make_axes([C]), 1e-3)
+    u, v = [2, 3], [0.5, -1]
+    operands = (x, VALUE, gamma, u, beta, v)
+    found = ran([y, average, spread], *operands)
+    m, s = VALUE.mean((1, 2, 3)), VALUE.var((1, 2, 3))
+    a, b, c, d = (np.reshape(w, (2, 1, 1, 1)) for w in (u, m, s + 1e-3, v))
+    for value, wanted in zip(found, (a * (VALUE - b) / np.sqrt(c) + d, m, s), strict=True):
+        np.testing.assert_allclose(value, wanted, rtol=1e-4, atol=1e-5)
+    part = ng.placeholder([C, N])
+    y = normalized(part, gamma, beta, ng.make_axes([C]), 1e-3)[0]
+    value = VALUE[:, 0, 0]
+    for op, array in ((part, value), (gamma, np.float32(u)), (beta, np.float32(v))):
+        others = {part: value, gamma: u, beta: v}
+        others.pop(op)
+        check_derivative(
+            y, op, 1e-3, array, list(others), list(others.values()), atol=2e-2, rtol=2e-2
+        )

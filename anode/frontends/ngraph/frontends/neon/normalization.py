@@ -7,6 +7,7 @@ from typing import Any
 from anode.frontends import ngraph as ng
 from anode.frontends.ngraph.frontends.neon.base import Layer, weight
 from anode.frontends.ngraph.frontends.neon.graph import SubGraph
+from anode.frontends.ngraph.op_graph.normalization import normalized
 
 
 class BatchNorm(Layer):
@@ -46,16 +47,15 @@ class BatchNorm(Layer):
         kept = axes - reduced
         if not self.initialized:
             self._make_weights(kept)
-        flat = kept | reduced.flatten(force=True)
-        x = ng.flatten(ng.axes_with_order(in_obj, kept | reduced), flat)
+        x = ng.axes_with_order(in_obj, kept | reduced)
         if Layer.inference_mode:
-            return ng.unflatten(self._normalized(x, self.gmean, self.gvar))
-        mean, variance = ng.mean(x, out_axes=kept), ng.variance(x, out_axes=kept)
+            return self._normalized(x, self.gmean, self.gvar)
+        y, mean, variance = normalized(x, self.gamma, self.beta, kept, self.eps)
         return ng.sequential(
             [
                 ng.assign(self.gmean, self.gmean * self.rho + mean * (1.0 - self.rho)),
                 ng.assign(self.gvar, self.gvar * self.rho + variance * (1.0 - self.rho)),
-                ng.unflatten(self._normalized(x, mean, variance)),
+                y,
             ]
         )
 
