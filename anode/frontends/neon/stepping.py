@@ -11,6 +11,7 @@ from anode.frontends.neon import PACKAGE, NervanaObject, logger
 from anode.frontends.neon.backends.tensor import Tensor
 from anode.frontends.neon.tracing import Cell, Programs, Recording, recorded
 from anode.ir.graph import Graph
+from anode.runtime.executable import Executable
 
 # Of a model, and of optimisers: their steps' inputs.
 _COUNTS = frozenset(["epoch_index", "t", "current_batch", "gen_iter", "last_gen_batch", "finished"])
@@ -45,10 +46,11 @@ class Plan:
         self.kept = {cell for cell in wanted if cell in self.values}
         self._arrays: list[np.ndarray] = []
         self._written: list[Cell] = []
+        self._executable: Executable | None = None
 
     def freeze(self) -> None:
         """Stand for all later runs: what the recording made for itself is made anew each time."""
-        self.frozen = True
+        self.frozen, self._executable = True, None
 
     def run(self, args: Iterable[Tensor]) -> Any:
         """Run for arguments in place of those recorded; gives the results."""
@@ -56,14 +58,16 @@ class Plan:
         arrays = [self._value(now.get(cell, cell)) for cell in self.leaves]
         self._record.now = now
         arrays += [np.asarray(f(), node.tensor.dtype.numpy) for f, node in self.hosts]
-        written = [c for c in self.values if c in self.kept or self._is_carried(c)]
-        outputs = self._programs.compiled(self._closed(written))(*arrays)
+        if self._executable is None:
+            self._written = [c for c in self.values if c in self.kept or self._is_carried(c)]
+            self._executable = self._programs.compiled(self._closed(self._written))
+        outputs = self._executable(*arrays)
         self._arrays = arrays
         for cell in self.leaves:
             now.get(cell, cell).lent = True
         for cell in self.values:
             cell.promise = self
-        for cell, value in zip(written, outputs, strict=True):
+        for cell, value in zip(self._written, outputs, strict=True):
             cell.promise = None
             now.get(cell, cell).array = value
         return self.results
@@ -71,6 +75,7 @@ class Plan:
     def keep(self, cell: Cell) -> None:
         """Compute a promised cell for the last run, and with every run from now on."""
         self.kept.add(cell)
+        self._executable = None
         (cell.array,) = self._programs.run(self._closed([cell]), self._arrays)
 
     def _value(self, cell: Cell) -> np.ndarray:
@@ -101,20 +106,19 @@ class Step:
         parts: Callable[[], list[Any]] = list,
     ) -> None:
         self._function, self._programs, self._parts = function, programs, parts
-        self._known: list[Any] | None = None
         self._plans: dict[Any, Plan] = {}
         self._lifts = self._told = False
 
     def __call__(self, *args: Any) -> Any:
         tensors, key = list(tensors_of(args)), _key(args)
         plan = self._plans.get(key)
-        if plan is not None and plan.frozen and plan.state == plain_state(self._known or ()):
+        if plan is not None and plan.frozen and plan.state.stands():
             return plan.run(tensors)
         return self._recorded(key, args, tensors)
 
     def _recorded(self, key: Any, args: Any, tensors: list[Tensor]) -> Any:
-        self._known = self._parts()
-        state, record = plain_state(self._known), Recording(self._lifts)
+        parts = self._parts()
+        state, record = PlainState(parts), Recording(self._lifts)
         with recorded(record):
             results = self._function(*args)
         if record.breaks:
@@ -124,14 +128,14 @@ class Step:
         before, plan = self._plans.get(key), Plan(record, tensors, results, state, self._programs)
         if before is not None:
             plan.kept |= {cell for cell in before.kept if cell in plan.values}
-            self._compare(before, plan)
+            self._compare(before, plan, parts)
         self._plans[key] = plan
         return plan.run(tensors)
 
-    def _compare(self, before: Plan, plan: Plan) -> None:
+    def _compare(self, before: Plan, plan: Plan, parts: list[Any]) -> None:
         if plan.graph is not before.graph:
             self._lifts = True  # numbers changed; they become inputs
-        elif all(map(is_own, self._known or ())):
+        elif all(map(is_own, parts)):
             plan.freeze()
         else:
             self._tell("a step with layers or functions of your own is recorded for each minibatch")
@@ -159,13 +163,20 @@ def _key(value: Any) -> Any:
     return value
 
 
-def plain_state(objects: Iterable[Any]) -> tuple[Any, ...]:
+class PlainState:
     """The numbers, flags and texts that objects hold: what Python's part of a step depends on."""
-    found = []
-    for thing in objects:
-        found.append(id(thing))
-        found += [v for k, v in vars(thing).items() if type(v) in _PLAIN and k not in _COUNTS]
-    return tuple(found)
+
+    def __init__(self, objects: Iterable[Any]) -> None:
+        self._held = [
+            (vars(thing), name, value)
+            for thing in objects
+            for name, value in vars(thing).items()
+            if type(value) in _PLAIN and name not in _COUNTS
+        ]
+
+    def stands(self) -> bool:
+        """Whether the objects still hold the same."""
+        return all(d.get(name) is old or d.get(name) == old for d, name, old in self._held)
 
 
 def parts_of(thing: Any, seen: set[int] | None = None) -> Iterator[NervanaObject]:

@@ -12,7 +12,7 @@ from anode import ops
 from anode.errors import UnsupportedOp
 from anode.frontends.neon.backends.optree import OpTreeNode
 from anode.frontends.neon.tracing import host_input, recording
-from anode.ir.dtypes import DType, bool_, dtype_of, f32
+from anode.ir.dtypes import DType, bool_, dtype_of, f32, f64, i32, i64
 from anode.ir.node import Node, constant
 
 Shape = tuple[int, ...]
@@ -166,5 +166,15 @@ def shift(x: Node, by: Node, value: bool = True) -> Node:
     """x times the power of two nearest to `by`, with its sign; or times 2 to the power `by`."""
     if not value:
         return x * ops.exp2(by)
-    size = ops.log(ops.maximum(ops.abs(by), SMALLEST)) / LOG_2
-    return x * (ops.sign(by) * ops.exp2(ops.round(size)))
+    size = ops.round(ops.log(ops.maximum(ops.abs(by), SMALLEST)) / LOG_2)
+    return x * (ops.sign(by) * power_of_two(size))
+
+
+def power_of_two(exponent: Node) -> Node:
+    """2 to the power of integers, exactly: the number whose bits hold the exponent."""
+    dtype = exponent.dtype
+    if dtype not in (f32, f64):
+        return ops.convert(power_of_two(ops.convert(exponent, dtype=f32)), dtype=dtype)
+    bits, kind, bias = (23, i32, 127) if dtype is f32 else (52, i64, 1023)
+    held = ops.convert(ops.clamp(float(1 - bias), exponent, float(bias)), dtype=kind)
+    return ops.bitcast(ops.shift_left(held + bias, bits), dtype=dtype)

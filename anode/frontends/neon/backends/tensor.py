@@ -83,7 +83,10 @@ class Tensor(Arithmetic):
 
         active = recording()
         if self.views:
-            value = _put(active.read(self.cell), self.views, value)
+            whole = all(isinstance(view, (Reshaped, Transposed)) for view in self.views)
+            type = self.cell.type  # a whole view replaces everything: nothing old is read
+            base = ops.zeros(type.shape, type.dtype) if whole else active.read(self.cell)
+            value = _put(base, self.views, value)
         active.write(self.cell, value)
 
     # Values.
