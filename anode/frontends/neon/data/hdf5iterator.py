@@ -61,9 +61,11 @@ class HDF5Iterator(ArrayIterator):
         """Make the tensor of inputs, and read the mean that is subtracted from them."""
         features = self.inp.shape[1]
         self.inpbuf = self.be.iobuf(features)
-        self.mean: np.ndarray | None = None
+        self.mean: Any = None  # a tensor
+        self._mean: np.ndarray | None = None
         if "mean" in self.hdf_file:
             mean = np.asarray(self.hdf_file["mean"], self.be.default_dtype).reshape(-1)
+            self.mean = self.be.array(mean.reshape(-1, 1))
             if mean.size != features:
                 if mean.size != self.lshape[0]:
                     raise AssertionError(
@@ -71,7 +73,7 @@ class HDF5Iterator(ArrayIterator):
                         f"{features} features nor {self.lshape[0]} channels"
                     )
                 mean = np.repeat(mean, features // mean.size)
-            self.mean = mean[:, np.newaxis]
+            self._mean = mean[:, np.newaxis]
 
     def allocate_outputs(self) -> None:
         """Make the tensor of targets, if the file has any."""
@@ -79,7 +81,7 @@ class HDF5Iterator(ArrayIterator):
 
     def gen_input(self, mini_batch: np.ndarray) -> None:
         """Put a minibatch (features, batch) into the tensor of inputs, less the mean."""
-        self.inpbuf.set(mini_batch if self.mean is None else mini_batch - self.mean)
+        self.inpbuf.set(mini_batch if self._mean is None else mini_batch - self._mean)
 
     def gen_output(self, mini_batch: np.ndarray) -> None:
         """Put a minibatch (outputs, batch) into the tensor of targets."""
