@@ -57,6 +57,21 @@ def test_allcnn(cifar):
     assert main_of("allcnn_cifar10")("folder", epochs=1, batch=16) >= 0.5
 
 
+def test_autoencoder(tmp_path):
+    error = main_of("autoencoder")(epochs=2, batch=32, out=str(tmp_path / "digits.png"))
+    assert error < 0.1
+    assert (tmp_path / "digits.png").stat().st_size > 500
+
+
+def test_multistream():
+    assert main_of("multistream_mnist")(epochs=3) > 0.7
+
+
+def test_skip_connections():
+    main = main_of("skip_connections")
+    assert main(epochs=2, batch=16) > 0.6 > main(epochs=2, batch=16, plain=True)
+
+
 @pytest.mark.parametrize("name", ["dcgan_mnist", "wgan_gp_mnist"])
 def test_gans(name, tmp_path):
     images = main_of(name)(steps=1, batch=8, out=str(tmp_path / "sheet.png"))
