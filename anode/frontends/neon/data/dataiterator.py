@@ -152,6 +152,7 @@ def chosen(rows: np.ndarray, begin: int, end: int, wrapped: int) -> np.ndarray:
 
 def onehot(labels: np.ndarray, depth: int, dtype: Any = np.float32) -> np.ndarray:
     """A column for each label, 1 in the row of that number; labels outside give zeros."""
+    labels = labels.astype(np.int64, copy=False)  # files may have whole numbers as floats
     columns = np.zeros((depth, labels.size), dtype)
     within = np.flatnonzero((labels >= 0) & (labels < depth))
     columns[labels[within], within] = 1

@@ -215,7 +215,7 @@ def test_word2vec(tmp_path):
 def test_translations(be, tmp_path):
     h5py = pytest.importorskip("h5py")
     with h5py.File(tmp_path / "un2000-train.h5", "w") as file:
-        file["X"], file["y"] = np.arange(15).reshape(5, 3) % 4, np.arange(15).reshape(5, 3) % 3
+        file["X"], file["y"] = np.arange(15.0).reshape(5, 3) % 4, np.arange(15.0).reshape(5, 3) % 3
         file.create_dataset("s_vocab", data=["a", "b", "c", "d"])
         file["t_vocab"] = np.array([b"x", b"y", b"z"])
     iterator = data.text.TextNMT(3, str(tmp_path), split="train", get_prev_target=True)
