@@ -81,6 +81,22 @@ def padded(
     return found
 
 
+def streams(numbers: Sequence[int], rows: int, steps: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """One long text as minibatches: numbers i32[rows, steps], and those that come next.
+
+    The text is cut into `rows` streams, and each minibatch goes on where the last one ended, as a
+    network with a state that is carried wants. What does not fill a minibatch is left out.
+    """
+    batches = (len(numbers) - 1) // (rows * steps)
+    if batches < 1:
+        raise DataError(f"{len(numbers)} tokens do not fill {rows} rows of {steps} steps")
+    used = rows * batches * steps
+    whole = np.asarray(numbers[: used + 1], np.int32)
+    given, following = whole[:-1].reshape(rows, -1), whole[1:].reshape(rows, -1)
+    cuts = [slice(start, start + steps) for start in range(0, batches * steps, steps)]
+    return [(given[:, cut], following[:, cut]) for cut in cuts]
+
+
 @dataclass(frozen=True)
 class Texts:
     """Texts with the number of each one's class."""

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from anode.data import text
-from anode.data.text import Vocabulary, load_lines, load_pairs, load_reviews, padded
+from anode.data.text import Vocabulary, load_lines, load_pairs, load_reviews, padded, streams
 from anode.errors import DataError
 
 
@@ -26,6 +26,16 @@ def test_padded():
     assert padded([]).shape == (0, 0)
     with pytest.raises(DataError, match="none of 'first'"):
         padded(rows, keep="all")
+
+
+def test_streams_go_on_from_minibatch_to_minibatch():
+    found = streams(range(14), rows=2, steps=3)
+    assert len(found) == 2
+    np.testing.assert_array_equal(found[0][0], [[0, 1, 2], [6, 7, 8]])
+    np.testing.assert_array_equal(found[1][0], [[3, 4, 5], [9, 10, 11]])
+    np.testing.assert_array_equal(found[1][1], [[4, 5, 6], [10, 11, 12]])
+    with pytest.raises(DataError, match="6 tokens do not fill 2 rows of 3 steps"):
+        streams(range(6), rows=2, steps=3)
 
 
 def write(folder, names):

@@ -164,9 +164,9 @@ class Tensor(Arithmetic):
 
     def __getitem__(self, key: Any) -> Tensor:
         sliced, shape = _sliced(self.shape, key)
-        if sliced is None:
+        if sliced is None and not _has_index(key):
             return self
-        found = self._view(sliced, shape)
+        found = self if sliced is None else self._view(sliced, shape)
         if len(shape) > MIN_DIMS and 1 in shape:
             kept = tuple(n for n in shape if n != 1)
             kept += (1,) * (MIN_DIMS - len(kept))
@@ -283,6 +283,13 @@ def _sliced(shape: tuple[int, ...], key: Any) -> tuple[Sliced | None, tuple[int,
     start, step = tuple(r.start for r in ranges), tuple(r.step for r in ranges)
     stop = tuple(r.start + (len(r) - 1) * r.step + 1 if len(r) else r.start for r in ranges)
     return Sliced(start, stop, step), new
+
+
+def _has_index(key: Any) -> bool:
+    """Whether a key has a number, whose dim goes away, even where it is all of it."""
+    return any(
+        isinstance(part, (int, np.integer)) for part in (key if type(key) is tuple else [key])
+    )
 
 
 def _range(part: Any, size: int) -> range:

@@ -313,9 +313,13 @@ class BiBNRNN(BiRNN):
         return centred * _row(self.gamma.node(), x) + _row(self.beta.node(), x)
 
     def _after(self, errors: tuple[Node, Node]) -> tuple[Node, Node]:
-        error = ops.concatenate(*errors, axis=2)
-        gamma = _row(self.gamma.node(), error)
         y = steps_first(self.h_ff_buffer.node(), self.nsteps)
+        found = self._unnormalised(ops.concatenate(*errors, axis=2), y)
+        return found[:, :, : self.nout], found[:, :, self.nout :]
+
+    def _unnormalised(self, error: Node, y: Node) -> Node:
+        """The error of what was normalised, from that of the result `y`."""
+        gamma = _row(self.gamma.node(), error)
         centred = (y - _row(self.beta.node(), y)) / gamma
         column = (2 * self.nout, 1)
         scale = ops.reshape(ops.sum(centred * error, axis=(0, 1)), shape=column)
@@ -324,9 +328,27 @@ class BiBNRNN(BiRNN):
         self.grad_beta.write(offset)
         steps, batch, _ = error.tensor.static
         mean = (centred * _row(scale, y) + _row(offset, y)) / float(steps * batch)
-        deviation = _row(ops.sqrt(self.xvar.node() + self.eps), y)
-        found = gamma * (error - mean) / deviation
-        return found[:, :, : self.nout], found[:, :, self.nout :]
+        return gamma * (error - mean) / _row(ops.sqrt(self.xvar.node() + self.eps), y)
+
+    def _fprop_bn(self, inputs: Tensor, inference: bool = False) -> Tensor:
+        """Normalise a tensor in place."""
+
+        def action() -> None:
+            x = steps_first(inputs.node(), self.nsteps)
+            inputs.write(features_first(self._normalised(x, inference)))
+
+        perform(action, self.be.programs)
+        return inputs
+
+    def _bprop_bn(self, error: Tensor, input_post_bn: Tensor) -> Tensor:
+        """Take an error back through the normalisation, in place."""
+
+        def action() -> None:
+            both = [steps_first(t.node(), self.nsteps) for t in (error, input_post_bn)]
+            error.write(features_first(self._unnormalised(*both)))
+
+        perform(action, self.be.programs)
+        return error
 
 
 def _row(column: Node, like: Node) -> Node:

@@ -100,10 +100,16 @@ class Recurrent(Stateful):
         self.final_hidden_error = self.be.iobuf(self.nout)
         self.init_state: Tensor | None = None
         self.saved = self._buffers()
+        self.gate_errors = self.be.iobuf(self.gate_shape)
 
     def _buffers(self) -> list[Tensor]:
         """Tensors for what `bprop` needs besides the outputs, in the order of the pass's values."""
         return []
+
+    @property
+    def out_deltas_buffer(self) -> Any:
+        """The error of the input."""
+        return self.deltas
 
     def init_params(self, shape: tuple[int, int]) -> None:
         nout, nin = shape
@@ -155,6 +161,7 @@ class Recurrent(Stateful):
         ]
         first = None if self.init_state is None else ops.transpose(self.init_state.node())
         errors, recur, hidden = self._pass().backward(error, tuple(values), first)
+        self.gate_errors.write(features_first(errors))
         x = steps_first(self.x.node(), self.nsteps)
         parts = [over_steps(errors, x), recur, bias_error(errors)]
         self.dW.write(stacked(parts, self.W.shape))
@@ -196,6 +203,11 @@ class LSTM(Recurrent):
         self.c = get_steps(self.c_buffer, self.out_shape)
         return [self.c_buffer, self.c_act_buffer, self.ifog_buffer]
 
+    @property
+    def ifog_delta_buffer(self) -> Tensor:
+        """The errors of the gates."""
+        return self.gate_errors
+
     def _states(self) -> list[Tensor]:
         return [self.outputs, self.c_buffer]
 
@@ -225,6 +237,11 @@ class GRU(Recurrent):
         self.rzhcan_buffer = self.be.iobuf(self.gate_shape)
         self.rh_prev_buffer = self.be.iobuf(self.out_shape)
         return [self.rzhcan_buffer, self.rh_prev_buffer]
+
+    @property
+    def rzhcan_delta_buffer(self) -> Tensor:
+        """The errors of the gates."""
+        return self.gate_errors
 
     def _pass(self) -> Pass:
         return GRUPass(self.W_recur.node(), self.activation, self.gate_activation, self.W)

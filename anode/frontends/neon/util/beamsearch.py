@@ -21,8 +21,10 @@ class BeamSearch(NervanaObject):
         seq2seq.decoder.switch_mode(inference=True)
 
     def beamsearch(self, inputs: Any, num_beams: int = 5, steps: int | None = None) -> Tensor:
-        """The best tokens (steps, batch) for a minibatch of inputs; as many steps as in training
-        unless they are given."""
+        """The best tokens (steps, batch) for a minibatch; by default as many steps as in training.
+
+        `candidates` and `scores` have all hypotheses, the best last.
+        """
         layers, batch = self.layers, self.be.bsz
         steps = layers.in_shape[1] if steps is None else steps
         layers.encoder.fprop(inputs, inference=True)
@@ -43,6 +45,7 @@ class BeamSearch(NervanaObject):
             rows = np.arange(batch)
             said = np.concatenate([said[parent, :, rows].swapaxes(1, 2), token[:, None]], axis=1)
             states = list(ends[parent, :, :, rows].transpose(0, 2, 3, 1))
+        self.candidates, self.scores = list(said), list(scores)
         return self.be.array(said[-1])
 
     def _state(self, place: int, given: Tensor | None) -> np.ndarray:

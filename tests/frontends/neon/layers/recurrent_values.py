@@ -20,7 +20,7 @@ def backend():
 
 
 def rounded(array):
-    return [float("%.4g" % x) for x in np.asarray(array, dtype=np.float64).ravel()]
+    return [float(f"{x:.4g}") for x in np.asarray(array, dtype=np.float64).ravel()]
 
 
 def prepared(layer, shape):
@@ -56,10 +56,10 @@ def minibatches(kind, reset, be):
     first, other = (be.array(rng.randn(INPUTS, STEPS * BATCH)) for _ in range(2))
     error = be.empty(layer.outputs.shape)
     for i in range(4):
-        found["y%d" % i] = rounded(layer.fprop(first if i < 3 else other).get())
+        found[f"y{i}"] = rounded(layer.fprop(first if i < 3 else other).get())
         error.set(rng.randn(*error.shape).astype(np.float32))
-        found["deltas%d" % i] = rounded(layer.bprop(error).get())
-        found["dW%d" % i] = rounded(layer.dW.get())
+        found[f"deltas{i}"] = rounded(layer.bprop(error).get())
+        found[f"dW{i}"] = rounded(layer.dW.get())
     if kind == "BiBNRNN":
         for name in ("gmean", "gvar", "grad_beta", "grad_gamma"):
             found[name] = rounded(getattr(layer, name).get())
@@ -99,11 +99,11 @@ def all_values(be):
     found = {}
     for kind in LAYERS:
         for reset in (True, False):
-            found["%s %s" % (kind, "reset" if reset else "carried")] = minibatches(kind, reset, be)
+            found[f"{kind} {'reset' if reset else 'carried'}"] = minibatches(kind, reset, be)
     for kind in OUTPUTS:
         found[kind] = collected(kind, be)
     for kind in ("Recurrent", "GRU"):
-        found["Seq2Seq %s" % kind] = encoded(kind, be)
+        found[f"Seq2Seq {kind}"] = encoded(kind, be)
     return found
 
 
