@@ -197,6 +197,11 @@ class Watch:
             outputs += [node for _, nodes in needs for node in nodes]
         return Watch(tuple(kept), tuple(outputs), tuple(sizes))
 
+    def __add__(self, other: Watch) -> Watch:
+        """Both, the other's values behind this one's."""
+        tapped, nodes = self.tapped + other.tapped, self.nodes + other.nodes
+        return Watch(tapped, nodes, self.sizes + other.sizes)
+
     @property
     def names(self) -> list[str]:
         """What the further outputs are called."""

@@ -266,9 +266,14 @@ class Model:
         names = [*structure.names("x", (x,)), *labels, *seen.names]
         return close(inputs, [*values, *seen.nodes], names=names), seen
 
-    def watch(self, scope: Scope, prediction: Prediction) -> Watch:
-        """What the taps need of a graph that is being built."""
-        return watch(self, scope, outputs(prediction))
+    def watch(
+        self,
+        scope: Scope,
+        prediction: Prediction,
+        gradients: Mapping[Variable, Node] | None = None,
+    ) -> Watch:
+        """What the taps need of a graph that is being built, of its values or of gradients."""
+        return watch(self, scope, outputs(prediction), gradients)
 
     def select(self, selector: str, x: Types | None = None) -> ModelSelection:
         """The layers, parameters and ops that a selector finds, to be listed, set or tapped.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,20 +13,21 @@ from anode.frontends.layers.layers import Layer
 from anode.frontends.layers.optimizers import DEFAULT
 from anode.frontends.layers.scope import Scope
 from anode.frontends.layers.structure import Types
-from anode.ir.node import Node, read
+from anode.ir.node import INPUT, Node, read, topological
 from anode.ir.variable import Variable
 from anode.ops.taps import (
     CheckFinite,
     Counts,
     Histogram,
     Print,
+    Probe,
     Tap,
     Tapped,
     Watch,
     Write,
     own_values,
 )
-from anode.rewrite.select import Element
+from anode.rewrite.select import Element, Tree
 from anode.rewrite.selection import Selection
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class ModelTap:
     model: Model
     selector: str
     tap: Tap
+    gradient: bool = False  # on the gradients of parameters, rather than on values
 
     @property
     def latest(self) -> dict[str, Counts]:
@@ -64,17 +66,12 @@ class ModelSelection(Selection):
         scope, outputs = model.example(x)
         elements = tree(scope, outputs, model.settings)
         super().__init__(selector, elements, elements.select(selector))
-        self.model = model
+        self.model, self.outputs = model, outputs
 
     @property
     def parameters(self) -> tuple[Variable, ...]:
         """The variables that were found, and those inside layers that were."""
-        found = {e for e in self.elements if isinstance(e.subject, (Variable, Layer))}
-        return tuple(
-            e.subject
-            for e in self.tree.elements
-            if isinstance(e.subject, Variable) and not found.isdisjoint((e, *e.ancestors))
-        )
+        return parameters(self.tree, self.elements)
 
     def set(
         self,
@@ -94,13 +91,13 @@ class ModelSelection(Selection):
         given = {"rate": rate, "frozen": frozen, "wdecay": wdecay}
         changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
         _check(rate=rate, wdecay=wdecay)
-        parameters = self.parameters
-        trained = [variable for variable in parameters if variable.trainable]
-        if not parameters or (changes and not trained):
-            kind = "parameter that trains" if parameters else "parameter"
+        mine = self.parameters
+        trained = [variable for variable in mine if variable.trainable]
+        if not mine or (changes and not trained):
+            kind = "parameter that trains" if mine else "parameter"
             raise GraphError(f"{self.selector} finds no {kind}, so that there is nothing to set")
         if init is not None:
-            self.model.restart({variable.name: init for variable in parameters})
+            self.model.restart({variable.name: init for variable in mine})
         if changes:
             settings = dict(self.model.settings)
             for variable in trained:
@@ -108,34 +105,84 @@ class ModelSelection(Selection):
             self.model.set(settings)
         return self
 
-    def print(self, every: int = 1, write: Write = print) -> ModelTap:
-        """Print the values after every `every`-th step."""
-        return self.tap(Print(every, write))
+    def print(self, every: int = 1, write: Write = print, *, gradient: bool = False) -> ModelTap:
+        """Print the values, or the parameters' gradients, after every `every`-th step."""
+        return self.tap(Print(every, write), gradient=gradient)
 
-    def histogram(self, bins: int = 20, every: int = 1, write: Write | None = None) -> ModelTap:
-        """Count the values after every `every`-th step; see `ModelTap.latest`."""
-        return self.tap(Histogram(bins, every, write))
+    def histogram(
+        self,
+        bins: int = 20,
+        every: int = 1,
+        write: Write | None = None,
+        *,
+        gradient: bool = False,
+    ) -> ModelTap:
+        """Count the values, or the parameters' gradients; see `ModelTap.latest`."""
+        return self.tap(Histogram(bins, every, write), gradient=gradient)
 
-    def check_finite(self, every: int = 1) -> ModelTap:
-        """Raise BackendError, naming layer, op and line, when a value is not finite."""
-        return self.tap(CheckFinite(every))
+    def check_finite(self, every: int = 1, *, gradient: bool = False) -> ModelTap:
+        """Raise BackendError, naming layer, op and line, when a value is not finite.
 
-    def tap(self, tap: Tap) -> ModelTap:
-        """Set any tap on the model."""
-        Tapped.on(tap, self.elements, values)  # what it cannot be on raises here
-        made = ModelTap(self.model, self.selector, tap)
+        With `gradient` the gradients of the parameters are checked. The step has been made then.
+        """
+        return self.tap(CheckFinite(every), gradient=gradient)
+
+    def tap(self, tap: Tap, *, gradient: bool = False) -> ModelTap:
+        """Set any tap on the model, on values or on the gradients of parameters."""
+        if gradient and not any(variable.trainable for variable in self.parameters):
+            raise GraphError(f"{self.selector} finds no parameter that has a gradient")
+        if not gradient:
+            _check_outermost(Tapped.on(tap, self.elements, values), self.outputs)
+        made = ModelTap(self.model, self.selector, tap, gradient)
         self.model.taps.append(made)
         self.model.changed()
         return made
 
 
-def watch(model: Model, scope: Scope, outputs: Sequence[Node]) -> Watch:
-    """What the model's taps need of a graph that is being built."""
-    if not model.taps:
+def watch(
+    model: Model,
+    scope: Scope,
+    outputs: Sequence[Node],
+    gradients: Mapping[Variable, Node] | None = None,
+) -> Watch:
+    """What the model's taps need of a graph that is being built: of its values, or gradients."""
+    mine = [tap for tap in model.taps if tap.gradient is (gradients is not None)]
+    if not mine:
         return Watch.of(())
     elements = tree(scope, outputs, model.settings)
-    taps = [(each.tap, elements.select(each.selector)) for each in model.taps]
-    return Watch.of([Tapped.on(tap, found, values) for tap, found in taps])
+    found = [(each.tap, elements.select(each.selector)) for each in mine]
+    if gradients is None:
+        return Watch.of([Tapped.on(tap, each, values) for tap, each in found])
+    return Watch.of([_on_gradients(tap, elements, each, gradients) for tap, each in found])
+
+
+def parameters(elements: Tree, found: Sequence[Element]) -> tuple[Variable, ...]:
+    """The variables among elements, and those inside layers among them."""
+    holders = {e for e in found if isinstance(e.subject, (Variable, Layer))}
+    return tuple(
+        e.subject
+        for e in elements.elements
+        if isinstance(e.subject, Variable) and not holders.isdisjoint((e, *e.ancestors))
+    )
+
+
+def _on_gradients(
+    tap: Tap, elements: Tree, found: Sequence[Element], gradients: Mapping[Variable, Node]
+) -> Tapped:
+    probes = [
+        Probe(gradients[variable], f"{variable.name} (gradient)")
+        for variable in parameters(elements, found)
+        if variable in gradients
+    ]
+    return Tapped(tap, tuple(probes))
+
+
+def _check_outermost(tapped: Tapped, outputs: Sequence[Node]) -> None:
+    """Raise GraphError for values inside a loop, which depend on the inputs of its body."""
+    known = {node for node in topological(outputs) if node.op is INPUT}
+    for probe in tapped.probes:
+        if any(node.op is INPUT and node not in known for node in topological([probe.node])):
+            raise GraphError(f"a tap cannot look into the loop that {probe} is in")
 
 
 def values(element: Element) -> Sequence[Node]:

@@ -109,10 +109,13 @@ class TrainingStep:
         outputs = [loss, *seen.nodes]
         parameters = [v for v in scope.variables.values() if self._trains(v)]
         if self.precision is None:
-            found = gradients([loss], [read(v) for v in parameters])
+            found: Sequence[Node] = gradients([loss], [read(v) for v in parameters])
             updates = scope.updates | self._updates(parameters, found)
         else:
-            outputs, updates = self._mixed(self.precision, outputs, scope.updates, parameters)
+            outputs, updates, found = self._mixed(outputs, scope.updates, parameters)
+        if tapped:
+            slopes = self.model.watch(scope, prediction, dict(zip(parameters, found, strict=True)))
+            seen, outputs = seen + slopes, [*outputs, *slopes.nodes]
         names = [*structure.names("xy", (x, y)), "cost", *seen.names]
         return close(inputs, outputs, updates.items(), names=names), seen
 
@@ -130,18 +133,19 @@ class TrainingStep:
 
     def _mixed(
         self,
-        precision: Precision,
         outputs: Sequence[Node],
         updates: Mapping[Variable, Node],
         parameters: Sequence[Variable],
-    ) -> tuple[list[Node], dict[Variable, Node]]:
-        """The outputs, the loss before others, and all updates, with products in a half type."""
+    ) -> tuple[list[Node], dict[Variable, Node], Sequence[Node]]:
+        """Outputs, the loss first, all updates, and gradients, with products in a half type."""
+        precision = self.precision
+        assert precision is not None
         values = precision.lowered([*outputs, *updates.values()])
         outputs, values = values[: len(outputs)], values[len(outputs) :]
         found = precision.gradients(outputs[0], parameters)
         statistics = dict(zip(updates, values, strict=True))
         updated = statistics | self._updates(parameters, found)
-        return list(outputs), precision.guarded(updated, found)
+        return list(outputs), precision.guarded(updated, found), found
 
     def attach(self, graph: Graph) -> None:
         """Put the optimiser's variables, and its rates, into the model's state."""

@@ -295,6 +295,56 @@ def test_a_finite_check_names_layer_op_and_line(precision):
         model.training_step(nn.MeanSquared(), nn.Adam(), precision)(x, y)
 
 
+@pytest.mark.parametrize("precision", [None, "bf16"])
+def test_taps_on_gradients(precision):
+    model, (x, y) = perceptron(), data()
+    before = model.state.named("Linear_1.weight").copy()
+    lines = []
+    model.select("#Linear_1").print(write=lines.append, gradient=True)
+    counted = model.select("layer").histogram(gradient=True)
+    model.select("#'Linear_0.weight'").set(frozen=True)
+    step = model.training_step(nn.MeanSquared(), nn.GradientDescentMomentum(0.5), precision)
+    step(x, y)
+    assert lines[0].startswith("Linear_1.weight (gradient): f32[5,3]")
+    assert list(counted.latest) == ["Bias_0.bias (gradient)", "Linear_1.weight (gradient)"]
+    gradient = (before - model.state.named("Linear_1.weight")) / 0.5
+    edges = counted.latest["Linear_1.weight (gradient)"].edges
+    np.testing.assert_allclose(edges[[0, -1]], [gradient.min(), gradient.max()], rtol=1e-4)
+    model.predict(x)
+    assert len(lines) == 1
+
+
+def test_a_gradient_that_is_not_finite():
+    model = perceptron(nn.Affine(5), lambda x: ops.sqrt(x * 0.0), nn.Affine(3))
+    _, y = data()
+    model.select("parameter").check_finite(gradient=True)
+    with pytest.raises(BackendError, match=r"Linear_0\.weight \(gradient\): .* is not finite"):
+        model.training_step(nn.MeanSquared(), nn.Adam())(np.zeros((4, 6), np.float32), y)
+
+
+def test_what_cannot_be_tapped(model):
+    with pytest.raises(GraphError, match="finds no parameter that has a gradient"):
+        model.select("op").print(gradient=True)
+    with pytest.raises(GraphError, match=r"cannot look into the loop that .*AddOne"):
+        looped().select("add-one").print()
+
+
+class Twice(nn.Layer):
+    """Another layer, within a loop."""
+
+    def build(self, x):
+        return ops.fori_loop(0, 2, lambda i, y: self.apply(AddOne(), y, "inner"), x)
+
+
+class AddOne(nn.Layer):
+    def build(self, x):
+        return x + 1.0
+
+
+def looped():
+    return perceptron(Twice(), nn.Affine(3))
+
+
 def test_histograms_of_parameters_and_layers():
     model, (x, y) = perceptron(), data()
     tap = model.select("linear, #weight").histogram(bins=4)
