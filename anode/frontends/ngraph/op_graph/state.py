@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence, Set
+from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from anode.frontends.ngraph.op_graph.lowering import Lowering
 
 _numbers = count()
+_places = count()
+_free: list[int] = []  # places of states that are gone, a heap
 
 
 class AssignableTensorOp(TensorOp):
@@ -29,6 +32,7 @@ class AssignableTensorOp(TensorOp):
 
     is_device_op = False
     is_state_op = True
+    _place: int | None = None
 
     def __init__(
         self,
@@ -66,7 +70,15 @@ class AssignableTensorOp(TensorOp):
     @property
     def bit(self) -> int:
         """This state in the masks `reads` and `writes` of ops; constants have none."""
-        return 0 if self.is_constant else 1 << self.number
+        if self.is_constant:
+            return 0
+        if self._place is None:
+            self._place = heappop(_free) if _free else next(_places)
+        return 1 << self._place
+
+    def __del__(self) -> None:
+        if self._place is not None:
+            heappush(_free, self._place)
 
     @property
     def defs(self) -> list[Op]:

@@ -25,7 +25,15 @@ from anode.frontends.ngraph.util.ordered import OrderedSet
 from anode.ir.node import Origin
 
 FORMAT, VERSION = "anode ngraph ops", 1
-_FRESH = ("_name", "serial", "number", "_uuid", "reads", "writes")  # given anew, or stored apart
+_FRESH = (
+    "_name",
+    "serial",
+    "number",
+    "_uuid",
+    "_place",
+    "reads",
+    "writes",
+)  # given anew, or stored apart
 _MODULES = (op_graph, convolution, ctc, debug, lookuptable, pooling, loops)
 
 
