@@ -94,7 +94,8 @@ class TrainCostCallback(_RunningMean):
     def on_train_begin(self, callback_data: File, model: Model, epochs: int) -> None:
         from anode.frontends.neon.layers import GeneralizedCostMask
 
-        if isinstance(model.cost, GeneralizedCostMask):
+        first = model.cost.costs[0] if _is_multicost(model.cost) else model.cost
+        if isinstance(first, GeneralizedCostMask):
             self.wsz = 1
         costs = callback_data.create_dataset("cost/train", (self._begin(callback_data),), "f4")
         costs.attrs["time_markers"] = "minibatch"

@@ -628,4 +628,8 @@ def __getattr__(name: str) -> Any:
         from anode.frontends.neon.layers import seq2seq
 
         return getattr(seq2seq, name)
+    if name == "SkipThought":
+        from anode.frontends.neon.layers import skipthought
+
+        return skipthought.SkipThought
     raise AttributeError(f"module 'neon.layers.container' has no attribute {name!r}")

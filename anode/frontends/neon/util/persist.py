@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import IO, Any
 
 from anode.errors import UnsupportedOp
-from anode.frontends.neon import PACKAGE, logger
+from anode.frontends.neon import PACKAGE, logger, original
 
 PROTOCOL = 2
 # What a pickle of data may name: arrays, their types, and Python's plain containers.
@@ -42,12 +42,18 @@ ALLOWED = frozenset(
         ),
     }
 )
+RECURRENT = ("Recurrent", "LSTM", "GRU")
 
 
 class Reader(pickle.Unpickler):
-    """Reads pickles of plain data and NumPy's arrays; any other name raises UnpicklingError."""
+    """Reads pickles of plain data and NumPy's arrays; any other name raises UnpicklingError.
+
+    But for the classes of recurrent layers: a SkipThought's description names one.
+    """
 
     def find_class(self, module: str, name: str) -> Any:
+        if module == "neon.layers.recurrent" and name in RECURRENT:
+            return getattr(import_module("anode.frontends.neon.layers.recurrent"), name)
         if (module, name) not in ALLOWED:
             raise pickle.UnpicklingError(
                 f"the file asks for {module}.{name}, which is no plain data; anode does not load it"
@@ -60,14 +66,14 @@ _PythonPickler: Any = vars(pickle)["_Pickler"]  # written in Python: it can be t
 
 
 class _Writer(_PythonPickler):
-    """Writes NumPy's functions by the names that they had before NumPy 2."""
+    """Writes NumPy's functions by the names before NumPy 2, and neon's classes by neon's."""
 
     def save_global(self, obj: Any, name: str | None = None) -> None:
         module = getattr(obj, "__module__", None) or ""
-        if not module.startswith("numpy._core"):
+        old = original(module.replace("numpy._core", "numpy.core"))
+        if old == module:
             super().save_global(obj, name)
             return
-        old = module.replace("numpy._core", "numpy.core")
         self.write(pickle.GLOBAL + f"{old}\n{name or obj.__name__}\n".encode())
         self.memoize(obj)
 
