@@ -7,16 +7,28 @@ from importlib import import_module
 from typing import Any
 
 from anode.frontends.ngraph.op_graph import op_graph as _op_graph
+from anode.frontends.ngraph.op_graph.batchnorm import batchnorminference, batchnormtrain
 from anode.frontends.ngraph.op_graph.convolution import convolution, deconvolution
 from anode.frontends.ngraph.op_graph.ctc import ctc
 from anode.frontends.ngraph.op_graph.debug import PrintOp
 from anode.frontends.ngraph.op_graph.lookuptable import lookuptable
 from anode.frontends.ngraph.op_graph.pooling import pooling
+from anode.frontends.ngraph.op_graph.relu import relu
 
 _MODULES = ("frontends", "op_graph", "testing", "transformers", "util")  # imported on first use
 globals().update({name: v for name, v in vars(_op_graph).items() if not name.startswith("_")})
 
-__all__ = ["PrintOp", "convolution", "ctc", "deconvolution", "lookuptable", "pooling"]
+__all__ = [
+    "PrintOp",
+    "batchnorminference",
+    "batchnormtrain",
+    "convolution",
+    "ctc",
+    "deconvolution",
+    "lookuptable",
+    "pooling",
+    "relu",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -310,6 +310,20 @@ class ConcatOp(TensorOp):
         return ops.concatenate(*parts, axis=self.pos)
 
 
+class ReplaceSliceOp(TensorOp):
+    """A tensor with a value in place of a part of it."""
+
+    def __init__(
+        self, x: Any, slices: Iterable[Any], value: Any, axes: Any, dtype: Any = None, **kwargs: Any
+    ) -> None:
+        x, value = as_ops((x, value))
+        self.part = TensorSliceOp(x, slices, value.axes)
+        super().__init__(args=(x, value), axes=axes, dtype=dtype or x.dtype, **kwargs)
+
+    def lower(self, graph: Lowering, *args: Node) -> Node:
+        return self.part.put(graph, *args)
+
+
 class PadOp(TensorOp):
     """Zeros before and after the elements of each axis."""
 
@@ -412,6 +426,17 @@ def concat_along_axis(x_list: Sequence[Any], axis: Axis) -> Any:
     if not x_list:
         return x_list
     return ConcatOp(x_list, [x.axes[x.axes.index(axis)] for x in x_list])
+
+
+def stack_by_concat(x_list: Sequence[Any], axis: Axis, new_axis: Axis) -> Any:
+    """Tensors, each with `new_axis` of length 1, one after another along it, now called `axis`."""
+    joined = ConcatOp(x_list, [new_axis] * len(x_list))
+    return cast_axes(joined, [axis if a == new_axis else a for a in joined.axes])
+
+
+def replace_slice(x: Any, slices: Iterable[Any], value: Any, axes: Any) -> ReplaceSliceOp:
+    """The tensor `x` with `value` in place of a part of it."""
+    return ReplaceSliceOp(x, slices, value, axes)
 
 
 def pad(x: Any, paddings: Sequence[int | tuple[int, int]], axes: Any = None) -> Any:

@@ -98,3 +98,21 @@ def test_errors(x):
             make()
     with pytest.raises(RuntimeError, match="other axes"):
         ng.concat_along_axis([x, x[0]], B)
+
+
+def test_what_neon_3_has_more(x):
+    one = ng.make_axis(1, name="one")
+    parts = [ng.expand_dims(x[:, i], one, 0) for i in range(3)]
+    joined = ng.stack_by_concat(parts, B, one)
+    assert joined.axes.names == ("B", "A", "C")
+    replaced = ng.replace_slice(x * 1, [0, slice(1, 3), slice(None)], x[1, 1:], x.axes)
+    found = ran([joined, replaced, ng.relu(x - 5, [B, A, C])], x, VALUE)
+    np.testing.assert_array_equal(found[0], VALUE.swapaxes(0, 1))
+    expected = VALUE.copy()
+    expected[0, 1:] = VALUE[1, 1:]
+    np.testing.assert_array_equal(found[1], expected)
+    np.testing.assert_array_equal(found[2], np.maximum(VALUE - 5, 0).swapaxes(0, 1))
+    gamma, beta = ng.constant([2.0, 3.0], [A]), ng.constant([0.0, 1.0], [A])
+    y, mean, variance = ng.batchnormtrain(x, gamma, beta, 1e-3, ng.make_axes([A]), x.axes)
+    again = ng.batchnorminference(x, gamma, beta, mean, variance, 1e-3, x.axes)
+    np.testing.assert_allclose(*ran([y, again], x, VALUE), rtol=1e-4, atol=1e-5)
