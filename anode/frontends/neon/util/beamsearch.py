@@ -82,5 +82,5 @@ def best(
         totals = np.stack([np.log(z) + s for z, s in zip(outputs, scores, strict=True)])
     hypotheses, tokens, batch = totals.shape
     flat = totals.reshape(hypotheses * tokens, batch)
-    order = flat.argsort(axis=0)[-beams:]
+    order = flat.argsort(axis=0, kind="stable")[-beams:]
     return np.take_along_axis(flat, order, axis=0), order // tokens, order % tokens
