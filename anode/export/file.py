@@ -36,7 +36,7 @@ VERSION = 1
 MANIFEST, STATE = "manifest.json", "state.safetensors"
 MOST_FUNCTIONS = 16
 MOST_MANIFEST, MOST_TEXT = 1 << 20, 1 << 26  # bytes
-MOST_ELEMENTS = 1 << 40  # of one value
+MOST_ELEMENTS = 1 << 34  # of one value
 DAMAGED = (  # what reading a zip raises besides OSError
     zipfile.BadZipFile,
     zlib.error,
