@@ -9,7 +9,7 @@ import numpy as np
 
 from anode.frontends.neon import PACKAGE, NervanaObject, logger
 from anode.frontends.neon.backends.tensor import Tensor
-from anode.frontends.neon.tracing import Cell, Programs, Recording, recorded
+from anode.frontends.neon.tracing import Cell, Programs, Recording, from_host, recorded
 from anode.ir.graph import Graph
 from anode.runtime.executable import Executable
 
@@ -57,7 +57,7 @@ class Plan:
         now = dict(zip(self._args, (t.cell for t in args), strict=True))
         arrays = [self._value(now.get(cell, cell)) for cell in self.leaves]
         self._record.now = now
-        arrays += [np.asarray(f(), node.tensor.dtype.numpy) for f, node in self.hosts]
+        arrays += [from_host(f, node) for f, node in self.hosts]
         if self._executable is None:
             self._written = [c for c in self.values if c in self.kept or self._is_carried(c)]
             self._executable = self._programs.compiled(self._closed(self._written))

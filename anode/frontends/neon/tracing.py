@@ -118,13 +118,19 @@ class Recording:
         """Compute everything written, and begin anew."""
         if self.written:
             arrays = [cell.array for cell in self.leaves]
-            arrays += [np.asarray(f(), n.tensor.dtype.numpy) for f, n in self.hosts]
+            arrays += [from_host(f, n) for f, n in self.hosts]
             results = programs.run(self.graph(list(self.written.values())), arrays)
             for cell, value in zip(self.written, results, strict=True):
                 cell.array = value
         self.leaves.clear()
         self.written.clear()
         self.hosts.clear()
+
+
+def from_host(function: Callable[[], Any], node: Node) -> np.ndarray:
+    """What the host gives for an input, as an array of the input's type."""
+    type = node.tensor
+    return np.asarray(function(), type.dtype.numpy).reshape(type.static)
 
 
 class Programs:

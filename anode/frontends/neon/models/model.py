@@ -311,7 +311,7 @@ class Model(NervanaObject):
         The forward part is timed on its own; the step that trains runs as one, so "bprop" is what
         it takes beyond that.
         """
-        from anode.frontends.neon.models.benchmark import benchmark
+        from anode.frontends.neon.benchmark.times import benchmark
 
         if not inference and (cost is None or optimizer is None):
             raise RuntimeError("Need cost and optimizer to benchmark bprop")
