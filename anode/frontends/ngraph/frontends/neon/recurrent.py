@@ -124,8 +124,19 @@ class Recurrent(Layer):
         wanted = [self._wanted(loop, i) for i in range(count)]
         if self.reset_cells is True:
             return wanted
-        kept = ng.doall([ng.assign(state, loop.last(i)) for i, state in enumerate(initial)])
+        kept = ng.doall([ng.assign(s, self._kept(loop, i)) for i, s in enumerate(initial)])
         return [ng.sequential([kept, state]) for state in wanted]
+
+    def _kept(self, loop: Loop, index: int) -> Any:
+        """The state that the next call starts from.
+
+        As in neon, a backward layer that returns the sequence keeps the state at the sequence's
+        end, which is that after its first step.
+        """
+        if not (self.backward and self.return_sequence is True):
+            return loop.last(index)
+        every = loop.stacked(index, 0)
+        return ng.slice_along_axis(every, loop.axis, loop.axis.length - 1)
 
     def _wanted(self, loop: Loop, index: int) -> Any:
         if self.return_sequence is not True:
