@@ -437,6 +437,13 @@ def duplicates(arr: Iterable[Axis]) -> list[Axis]:
     return [axis for alike in by_name.values() if len(alike) > 1 for axis in alike]
 
 
+def are_axes(x: Any) -> bool:
+    """Whether `x` is what axes are made of, and no tensor."""
+    if isinstance(x, (list, tuple)):
+        return all(map(are_axes, x))
+    return isinstance(x, (Axes, Axis))
+
+
 def _name(x: Any) -> Any:
     return x.name if isinstance(x, Axis) else x
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from anode import ops
-from anode.frontends.ngraph.op_graph.axis import Axes, default_int_dtype
+from anode.frontends.ngraph.op_graph.axis import Axes, are_axes, default_int_dtype
 from anode.frontends.ngraph.op_graph.elementwise import absolute, promoted, sqrt, square
 from anode.frontends.ngraph.op_graph.lowering import as_dtype, check_lengths, described
 from anode.frontends.ngraph.op_graph.op import TensorOp, as_op, as_ops
@@ -289,8 +289,11 @@ class RngOp(TensorOp):
         if distribution not in ("uniform", "normal"):
             raise ValueError(f"there is no distribution {distribution!r}: uniform or normal")
         self.distribution, self.params = distribution, params
-        x = as_op(x)
-        super().__init__(args=(x,), axes=x.axes, **kwargs)
+        if are_axes(x):  # as neon 3 has it
+            super().__init__(axes=x, **kwargs)
+        else:
+            x = as_op(x)
+            super().__init__(args=(x,), axes=x.axes, **kwargs)
 
     @property
     def operands(self) -> tuple[Any, ...]:
@@ -303,12 +306,12 @@ class RngOp(TensorOp):
 
 
 def uniform(x: Any, low: float = 0.0, high: float = 1.0) -> RngOp:
-    """Random numbers in [low, high), with the axes of `x`."""
+    """Random numbers in [low, high), with the axes of the tensor `x`, or with the axes `x`."""
     return RngOp("uniform", {"low": low, "high": high}, x)
 
 
 def normal(x: Any, loc: float = 0.0, scale: float = 1.0) -> RngOp:
-    """Normally distributed random numbers, with the axes of `x`."""
+    """Normally distributed numbers, with the axes of the tensor `x`, or with the axes `x`."""
     return RngOp("normal", {"loc": loc, "scale": scale}, x)
 
 

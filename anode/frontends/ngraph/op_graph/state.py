@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anode.frontends.ngraph.op_graph.axis import Axes, Axis
+from anode.frontends.ngraph.op_graph.axis import Axes, Axis, are_axes
 from anode.frontends.ngraph.op_graph.op import Op, TensorOp, ValueOp, as_op, as_ops
 from anode.frontends.ngraph.util.ordered import OrderedSet
 from anode.ir.node import Node
@@ -355,9 +355,12 @@ def set_item(tensor: Any, item: Sequence[Any], value: Any) -> AssignOp:
     return assign(tensor_slice(tensor, item, axes=as_op(value).axes), value)
 
 
-def fill(x: Any, scalar: Any) -> Fill:
-    """`x`, a state or a view of one, gets the number `scalar` everywhere."""
-    return Fill(x, scalar)
+def fill(x: Any, scalar: Any) -> Any:
+    """`x`, a state or a view of one, gets the number `scalar` everywhere.
+
+    For axes `x` it is, as in neon 3, a tensor with this number.
+    """
+    return constant(scalar, x) if are_axes(x) else Fill(x, scalar)
 
 
 def doall(all: Iterable[Any]) -> ParallelOp:

@@ -116,3 +116,5 @@ def test_what_neon_3_has_more(x):
     y, mean, variance = ng.batchnormtrain(x, gamma, beta, 1e-3, ng.make_axes([A]), x.axes)
     again = ng.batchnorminference(x, gamma, beta, mean, variance, 1e-3, x.axes)
     np.testing.assert_allclose(*ran([y, again], x, VALUE), rtol=1e-4, atol=1e-5)
+    assert ran(ng.fill(x.axes, 3)).tolist() == np.full((2, 3, 4), 3).tolist()
+    assert ran(ng.uniform(x.axes, 3, 4)).min() >= 3
