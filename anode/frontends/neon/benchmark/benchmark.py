@@ -59,7 +59,7 @@ class Benchmark:
         output = output or logger
         if not hasattr(output, "display"):
             raise TypeError("Argument output must implement display method")
-        used = functions or (np.mean, np.median, np.min, np.max)
+        used = functions or (np.mean, np.median, np.amin, np.amax)
         titles = [f"{function.__name__.title():^11}" for function in used]
         head = " | ".join([f"| {'Func':^33}", *titles, f"{'Units':^11} |"])
         line = "+" + "-" * (len(head) - 2) + "+"
