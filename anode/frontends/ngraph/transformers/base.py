@@ -34,23 +34,29 @@ class UnsupportedTransformerException(Exception):
 class Computation(NameableValue):
     """A computation to be called with values of its parameters, or with `feed_dict=`.
 
-    It is compiled when it is first called. The result is like `returns`: an array for an op, a
-    tuple for a list, a dict for a set; None for ops without value. Arrays are the caller's.
+    It is compiled when it is first called, and again for other lengths of axes. The result is like
+    `returns`: an array for an op, a tuple for a list, a dict for a set; None for ops without value.
+    Arrays are the caller's.
     """
 
     def __init__(self, transformer: Transformer, computation_op: ComputationOp) -> None:
         super().__init__(None)
         self.transformer, self.computation_op = transformer, computation_op
-        self._lowered: Lowered | None = None
-        self._executable: Executable | None = None
+        self._compiled: dict[Any, tuple[Lowered, Executable]] = {}
 
     def compile(self) -> Executable:
-        """The compiled computation."""
-        if self._executable is None:
-            self.transformer.run_registered_graph_passes(self.computation_op)
-            self._lowered = lower(self.computation_op, self.transformer)
-            self._executable = compile(self._lowered.graph)
-        return self._executable
+        """The compiled computation, for the lengths that axes have now."""
+        return self._ready()[1]
+
+    def _ready(self) -> tuple[Lowered, Executable]:
+        parameters = self.computation_op.parameters
+        key = tuple([parameter.tensor.axes.lengths for parameter in parameters])
+        if key not in self._compiled:
+            if not self._compiled:
+                self.transformer.run_registered_graph_passes(self.computation_op)
+            lowered = lower(self.computation_op, self.transformer)
+            self._compiled[key] = lowered, compile(lowered.graph)
+        return self._compiled[key]
 
     def unpack_args_or_feed_dict(self, args: Sequence[Any], feed_dict: Any) -> Sequence[Any]:
         """The values of the parameters in order."""
@@ -71,8 +77,7 @@ class Computation(NameableValue):
 
     def __call__(self, *args: Any, feed_dict: Any = None) -> Any:
         values = self.unpack_args_or_feed_dict(args, feed_dict)
-        executable = self.compile()
-        assert self._lowered is not None
+        lowered, executable = self._ready()
         held: dict[AssignableTensorOp, np.ndarray] = {}
         for parameter, value in zip(self.computation_op.parameters, values, strict=True):
             tensor = parameter.tensor
@@ -81,10 +86,10 @@ class Computation(NameableValue):
                 held[tensor] = array
             else:
                 self.transformer.state[self.transformer.variable(tensor)] = array
-        inputs = [held[tensor] for tensor in self._lowered.parameters]
-        drawn = [draw.sample() for draw in self._lowered.draws]
+        inputs = [held[tensor] for tensor in lowered.parameters]
+        drawn = [draw.sample() for draw in lowered.draws]
         found = executable(*inputs, *drawn, state=self.transformer.state)
-        return self._result(self._lowered, found)
+        return self._result(lowered, found)
 
     def _result(self, lowered: Lowered, found: Sequence[np.ndarray]) -> Any:
         outputs = dict(zip(lowered.outputs, found, strict=False))
@@ -148,8 +153,13 @@ class Transformer:
 
     def variable(self, tensor: AssignableTensorOp) -> Variable:
         """The variable that a state is; it has its initial value, or zeros, from the start."""
+        type = TensorType(dtype_of(tensor.dtype), tensor.axes.lengths)
+        if tensor in self._variables and self._variables[tensor].type != type:
+            raise ValueError(
+                f"{tensor.name} ({tensor.origin}) is {self._variables[tensor].type}; "
+                f"its axes have other lengths now: {tensor.axes}"
+            )
         if tensor not in self._variables:
-            type = TensorType(dtype_of(tensor.dtype), tensor.axes.lengths)
             made = Variable(f"{tensor.name}.{tensor.number}", type, None, tensor.is_trainable)
             value = 0 if tensor.initial_value is None else tensor.initial_value
             self.state[made] = as_value(value, tensor)

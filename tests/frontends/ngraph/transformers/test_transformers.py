@@ -87,6 +87,19 @@ def test_axes_need_lengths_when_a_computation_runs(transformer):
     assert computation([1, 2]).tolist() == [2, 3]
 
 
+def test_axes_may_get_other_lengths_but_states_keep_theirs(transformer):
+    axis = ng.make_axis(2, name="changing")
+    x, w = ng.placeholder([axis]), ng.variable([axis], initial_value=1)
+    scaled, added = transformer.computation(x * 2, x), transformer.computation(x + w, x)
+    assert scaled([1, 2]).tolist() == [2, 4] and added([1, 2]).tolist() == [2, 3]
+    axis.length = 3
+    assert scaled([1, 2, 3]).tolist() == [2, 4, 6]
+    with pytest.raises(ValueError, match="other lengths"):
+        added([1, 2, 3])
+    axis.length = 2
+    assert added([3, 4]).tolist() == [4, 5]
+
+
 def test_factories():
     assert ngt.transformer_choices() == ["cpu", "hetr"]
     factory = ngt.make_transformer_factory("cpu")
