@@ -180,6 +180,8 @@ class NeonArgparser(configargparse.ArgumentParser):
             self.error(
                 f"argument -b: anode runs neon on the CPU, not on {args.backend}; use -b cpu"
             )
+        if args.backend == "mkl":
+            logger.warning("-b mkl computes as -b cpu does")
         args.datatype = np.dtype(f"float{args.datatype[1:]}").type
         args.compat_mode = "caffe" if args.caffe else None
         args.stochastic_round = args.rounding
