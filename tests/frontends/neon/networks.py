@@ -140,7 +140,7 @@ def optimizer_of(kind):
     return GradientDescentMomentum(0.1, 0.9, wdecay=0.001)
 
 
-class Data(object):
+class Data:
     """Minibatches of random numbers, the same each epoch."""
 
     def __init__(self, be, shape, kind):
@@ -162,7 +162,7 @@ class Data(object):
         """Begin anew."""
 
 
-class Costs(object):
+class Costs:
     """Callbacks that note the cost of each minibatch."""
 
     def __init__(self, cost):
