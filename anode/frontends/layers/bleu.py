@@ -75,7 +75,7 @@ def bleu(
 
 
 def counted(words: Words, others: Sequence[Words], longest: int) -> np.ndarray:
-    """What a sentence adds up to: right runs and all runs of each length, its length, the nearest."""
+    """What a sentence adds up to: right and all runs of each length, its length, the nearest."""
     right, total = [], []
     for n in range(1, longest + 1):
         found, most = _runs(words, n), Counter[tuple[Hashable, ...]]()
