@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
@@ -51,16 +52,21 @@ class DerivOp(TensorOp):
 def _gradients(graph: Lowering, op: DerivOp, y: Node, error: Node) -> dict[Any, Node | None]:
     """The gradients by all tensors that some derivative of this computation asks for."""
     key = op.derivative
+    if key not in graph.derivatives:  # of a step of a loop, which is lowered by itself
+        return _worked_out(graph, op, y, error, [op.independent])
     if key not in graph.gradients:
-        wanted = graph.derivatives.get(key) or {op.independent: None}
-        read_as = {x: _nodes(graph, x) for x in wanted}
-        xs = list(dict.fromkeys(node for nodes in read_as.values() for node in nodes))
-        ct = arranged(as_dtype(error, y.dtype), op.error.axes, op.dependent.axes, ())
-        found = dict(zip(xs, cotangents([y], xs, [ct]), strict=True))
-        graph.gradients[key] = {
-            x: _total([found[node] for node in nodes]) for x, nodes in read_as.items()
-        }
+        graph.gradients[key] = _worked_out(graph, op, y, error, graph.derivatives[key])
     return graph.gradients[key]
+
+
+def _worked_out(
+    graph: Lowering, op: DerivOp, y: Node, error: Node, wanted: Iterable[Any]
+) -> dict[Any, Node | None]:
+    read_as = {x: _nodes(graph, x) for x in wanted}
+    xs = list(dict.fromkeys(node for nodes in read_as.values() for node in nodes))
+    ct = arranged(as_dtype(error, y.dtype), op.error.axes, op.dependent.axes, ())
+    found = dict(zip(xs, cotangents([y], xs, [ct]), strict=True))
+    return {x: _total([found[node] for node in nodes]) for x, nodes in read_as.items()}
 
 
 def _nodes(graph: Lowering, x: Any) -> list[Node]:

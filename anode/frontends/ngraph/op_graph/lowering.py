@@ -99,7 +99,10 @@ class Lowering:
     def _lowered(self, op: Op) -> Node | None:
         args = [self.values[arg] for arg in op.operands]
         with at(op.origin):
-            return op.lower(self, *args)  # type: ignore[arg-type]
+            found = op.lower(self, *args)  # type: ignore[arg-type]
+            if found is not None and found in args and self._is_differentiated(op):
+                return found * 1  # a node of its own: the operand's other uses do not count
+            return found
 
     def node(self, op: Op) -> Node:
         """The value of an op that has one."""
@@ -125,8 +128,8 @@ class Lowering:
             return ops.zeros(type.shape, type.dtype)
         return read(self.storage.variable(tensor))
 
-    def _is_differentiated(self, tensor: AssignableTensorOp) -> bool:
-        return any(tensor in by for by in self.derivatives.values())
+    def _is_differentiated(self, op: Op) -> bool:
+        return any(op in by for by in self.derivatives.values())
 
     def write(self, target: Any, value: Node) -> None:
         """Let `target`, the read of a state or a view of one, have this value from now on.

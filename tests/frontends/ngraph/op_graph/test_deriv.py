@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from anode.frontends import ngraph as ng
+from anode.frontends.ngraph.op_graph.loop import Loop
 from anode.frontends.ngraph.testing import executor
 
 N, M = ng.make_axis(3, name="deriv_n"), ng.make_axis(2, name="deriv_m")
@@ -41,6 +42,14 @@ def test_equal_constants_are_told_apart():
     assert ran(ng.deriv(a * b * b, a)) == 9
 
 
+def test_a_view_with_the_same_elements_is_told_apart():
+    x = ng.placeholder([N])
+    y = ng.cast_axes(x, [ng.make_axis(3, name="other")])
+    cost = ng.sum(x, out_axes=()) * ng.sum(y, out_axes=())
+    np.testing.assert_array_equal(ran(ng.deriv(cost, y), x, [1, 2, 3]), [6, 6, 6])
+    np.testing.assert_array_equal(ran(ng.deriv(cost, x), x, [1, 2, 3]), [12, 12, 12])
+
+
 def test_second_derivatives():
     x = ng.placeholder([N])
     first = ng.deriv(ng.sum(x**3, out_axes=()), x)
@@ -60,3 +69,20 @@ def test_updates_use_the_values_before_them():
     cost = w * v
     step = ng.doall([ng.assign(w, w - ng.deriv(cost, w)), ng.assign(v, v - ng.deriv(cost, v))])
     assert [float(x) for x in ran([w, v, cost, step])[:3]] == [-1, 1, 6]
+
+
+def test_in_a_step_of_a_loop():
+    time = ng.make_axis(4, name="REC")
+    x, start = ng.placeholder([time, N]), ng.constant(0.0, [N])
+
+    def step(now, states):
+        cost = ng.sum(now**3 + states[0] * now, out_axes=())
+        return [ng.deriv(cost, now) + 0 * ng.deriv(cost, states[0])]
+
+    loop = Loop(time)
+    loop.run(step, x, [start])
+    value = np.arange(12.0).reshape(4, 3) / 10
+    expected = np.zeros(3)
+    for row in value:  # d/dnow of now³ + state·now
+        expected = 3 * row**2 + expected
+    np.testing.assert_allclose(ran(loop.last(0), x, value), expected, rtol=1e-5)
