@@ -76,9 +76,9 @@ class AssignableTensorOp(TensorOp):
             self._place = heappop(_free) if _free else next(_places)
         return 1 << self._place
 
-    def __del__(self) -> None:
-        if self._place is not None:
-            heappush(_free, self._place)
+    def __del__(self, give: Any = heappush, free: list[int] = _free) -> None:
+        if self._place is not None:  # the module's own names may be gone when the program ends
+            give(free, self._place)
 
     @property
     def defs(self) -> list[Op]:
