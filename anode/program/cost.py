@@ -52,3 +52,31 @@ def flops(node: Node) -> int:
 
 def _within(body: Graph) -> int:
     return sum(map(flops, body.nodes))
+
+
+# Rates of the reference backend, which calls NumPy op by op.
+REFERENCE_FLOPS, SECONDS_PER_OP, SECONDS_PER_ELEMENT = 2e9, 20e-6, 2e-9
+DRAWING = ("random_bits", "normal", "truncated_normal", "uniform")
+SECONDS_PER_NUMBER, TRIPS = 100e-9, 20  # of a loop whose length is not known
+
+
+def reference_seconds(graph: Graph) -> float:
+    """An estimate of a graph's time on the reference backend, the same in every run."""
+    total = 1e-6
+    for node in graph.nodes:
+        if node.op.name in ("scan", "while", "cond"):
+            trips = 1 if node.op.name == "cond" else node.attrs.get("length", TRIPS)
+            total += trips * sum(map(reference_seconds, _graphs(node)))
+        size = node.type.size.__index__() if isinstance(node.type, TensorType) else 0
+        slow = SECONDS_PER_NUMBER if node.op.name in DRAWING else SECONDS_PER_ELEMENT
+        total += SECONDS_PER_OP + slow * size + flops(node) / REFERENCE_FLOPS
+    return total
+
+
+def _graphs(node: Node) -> list[Graph]:
+    values = [v for value in node.attrs.values() for v in _listed(value)]
+    return [value for value in values if isinstance(value, Graph)]
+
+
+def _listed(value: object) -> tuple[object, ...]:
+    return value if isinstance(value, tuple) else (value,)

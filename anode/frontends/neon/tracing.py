@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,13 +20,14 @@ from anode.errors import GraphError
 from anode.ir.graph import Graph, close, fresh_inputs
 from anode.ir.node import Node
 from anode.ir.types import TensorType, tensor
+from anode.program.cost import reference_seconds
 from anode.runtime.executable import Executable, compile
 
 if TYPE_CHECKING:
     from anode.frontends.neon.backends.tensor import Tensor
     from anode.frontends.neon.stepping import Plan
 
-COMPILE_AFTER = 0.25  # seconds of interpretation that a graph gets before it is compiled
+COMPILE_AFTER = 0.25  # seconds of interpretation, by estimate, before a graph is compiled
 
 _active: ContextVar[Recording | None] = ContextVar("recording", default=None)
 
@@ -147,10 +147,8 @@ class Programs:
         spent = self._seconds.get(graph, 0.0)
         if spent > COMPILE_AFTER:
             return self.compiled(graph)(*arrays)
-        start = perf_counter()
-        results = compile(graph, "reference")(*arrays)
-        self._seconds[graph] = spent + perf_counter() - start
-        return results
+        self._seconds[graph] = spent + reference_seconds(graph)
+        return compile(graph, "reference")(*arrays)
 
     def compiled(self, graph: Graph) -> Executable:
         """The executable of a graph."""

@@ -414,33 +414,9 @@ def _patience(graph: IrGraph) -> int:
 
     An estimate from the graph alone, so that two runs of a script do the same.
     """
-    reference = _reference_seconds(graph)
+    from anode.program.cost import reference_seconds
+
+    reference = reference_seconds(graph)
     compiling = 0.2 + 0.002 * len(graph.nodes)
     most = 20 if reference < 1e-3 else 2
     return min(most, int(compiling / reference))
-
-
-def _reference_seconds(graph: IrGraph) -> float:
-    from anode.program.cost import flops
-
-    total = 0.0
-    for node in graph.nodes:
-        trips = node.attrs.get("length", 20) if node.op.name in ("scan", "while") else 1
-        inner = [v for v in node.attrs.values() if isinstance(v, IrGraph)]
-        for value in node.attrs.values():
-            if isinstance(value, tuple):
-                inner += [v for v in value if isinstance(v, IrGraph)]
-        if inner and node.op.name in ("scan", "while", "cond"):
-            total += trips * sum(map(_reference_seconds, inner))
-        size = sum(t.size.__index__() for t in _types(node))
-        slow = (
-            100e-9
-            if node.op.name in ("random_bits", "normal", "truncated_normal", "uniform")
-            else 2e-9
-        )
-        total += 20e-6 + slow * size + flops(node) / 2e9
-    return max(total, 1e-6)
-
-
-def _types(node: Any) -> list[TensorType]:
-    return [item for item in (node.type,) if isinstance(item, TensorType)]
