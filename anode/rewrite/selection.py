@@ -8,7 +8,7 @@ from typing import Any
 from anode.rewrite.select import Element, Tree
 
 MOST_ROWS = 60  # of a printed table
-HEADS = ("name", "what", "type", "line")
+HEADS = ("name", "what", "type", "line", "note")
 
 
 class Selection:
@@ -39,19 +39,20 @@ class Selection:
 
     def __repr__(self) -> str:
         rows = [_row(element) for element in self.elements[:MOST_ROWS]]
-        widths = [max(map(len, column)) for column in zip(HEADS, *rows, strict=True)]
+        heads = HEADS if any(row[-1] for row in rows) else (*HEADS[:-1], "")
+        widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
         lines = [
             "  ".join(map(str.ljust, row, widths)).rstrip()
-            for row in ((HEADS, *rows) if rows else ())
+            for row in ((heads, *rows) if rows else ())
         ]
         if left := len(self) - len(rows):
             lines.append(f"… and {left} more")
         return "\n".join([f"{len(self)} found by {self.selector}", *lines])
 
 
-def _row(element: Element) -> tuple[str, str, str, str]:
+def _row(element: Element) -> tuple[str, ...]:
     facts = element.attributes
     file = str(facts.get("file", "")).rpartition("/")[2]
     line = f"{file}:{facts['line']}" if file else ""
     what = element.label or next(iter(element.types), "")
-    return element.name, what, str(facts.get("type", "")), line
+    return element.name, what, str(facts.get("type", "")), line, str(facts.get("note", ""))

@@ -141,9 +141,11 @@ class _Model:
     def _parameter(self, variable: Variable) -> Element:
         setting = self.settings.get(variable.name, DEFAULT)
         trains = variable.trainable and not setting.frozen
-        known = {"rate": setting.rate, "collections": variable.collections}
+        known: dict[str, Any] = {"rate": setting.rate, "collections": variable.collections}
         if setting.wdecay is not None:
             known["wdecay"] = setting.wdecay
+        if setting != DEFAULT:
+            known["note"] = _note(setting)
         node = read(variable)
         return Element(
             variable,
@@ -192,6 +194,13 @@ def _nodes(value: Any) -> list[Node]:
     if isinstance(value, Node):
         return [value]
     return [node for item in value for node in _nodes(item)] if isinstance(value, tuple) else []
+
+
+def _note(setting: Setting) -> str:
+    """A parameter's settings, for tables."""
+    rate = f"rate × {setting.rate:g}" if setting.rate != 1 else ""
+    decay = f"decay {setting.wdecay:g}" if setting.wdecay is not None else ""
+    return ", ".join(filter(None, ("frozen" * setting.frozen, rate, decay)))
 
 
 def _label(transform: Any) -> str:

@@ -86,7 +86,7 @@ class ModelSelection(Selection):
         `rate` multiplies the optimiser's rate; `wdecay` takes the place of its weight decay. What
         is `frozen` is no longer trained. `init` is an initialiser, number or array, from which the
         parameter gets its value now. `init` is for all parameters, the others for those that train;
-        a selection without any raises GraphError.
+        a selection without any raises GraphError. Gives the selection as it is then.
         """
         given = {"rate": rate, "frozen": frozen, "wdecay": wdecay}
         changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
@@ -103,7 +103,7 @@ class ModelSelection(Selection):
             for variable in trained:
                 settings[variable.name] = replace(settings.get(variable.name, DEFAULT), **changes)
             self.model.set(settings)
-        return self
+        return ModelSelection(self.model, self.selector)
 
     def print(self, every: int = 1, write: Write = print, *, gradient: bool = False) -> ModelTap:
         """Print the values, or the parameters' gradients, after every `every`-th step."""

@@ -153,6 +153,17 @@ def test_an_optimiser_whose_layer_is_frozen():
     np.testing.assert_array_equal(model.state.named("Linear_1.weight"), before)
 
 
+def test_settings_are_listed():
+    model = perceptron()
+    assert "note" not in str(model.select("parameter"))
+    model.select("linear").set(rate=0.5, wdecay=0.01)
+    text = str(model.select("#Linear_1 parameter").set(frozen=True))
+    assert text.splitlines()[1].split() == ["name", "what", "type", "line", "note"]
+    assert text.endswith("frozen, rate × 0.5, decay 0.01")
+    assert model.select("[rate<1]:frozen").names == ["Linear_1.weight"]
+    assert model.select("[wdecay]").names == ["Linear_0.weight", "Bias_0.bias", "Linear_1.weight"]
+
+
 def test_what_is_frozen_can_be_thawed_while_training():
     model, (x, y) = perceptron(), data()
     step = model.training_step(nn.MeanSquared(), nn.Adam(0.1))
