@@ -146,18 +146,18 @@ def _scalar(value: Any, dtype: Any = None) -> Any:
     return ng.constant(axes=(), const=value, dtype=dtype)
 
 
+_POLICIES: dict[str, Any] = {
+    "provided": lr_policy_provided,
+    "fixed": lr_policy_fixed,
+    "step": lr_policy_step,
+    "schedule": lr_policy_schedule,
+    "exp": lr_policy_exp,
+    "inv": lr_policy_inv,
+    "poly": lr_policy_poly,
+    "sigmoid": lr_policy_sigmoid,
+}
 lr_policies: dict[str, dict[str, Any]] = {
-    name: {"args": policy.req_args, "obj": policy}
-    for name, policy in {
-        "provided": lr_policy_provided,
-        "fixed": lr_policy_fixed,
-        "step": lr_policy_step,
-        "schedule": lr_policy_schedule,
-        "exp": lr_policy_exp,
-        "inv": lr_policy_inv,
-        "poly": lr_policy_poly,
-        "sigmoid": lr_policy_sigmoid,
-    }.items()
+    name: {"args": policy.req_args, "obj": policy} for name, policy in _POLICIES.items()
 }
 
 

@@ -16,7 +16,7 @@ except ImportError as error:
     ) from (error)
 
 
-class NgraphArgparser(configargparse.ArgumentParser):  # type: ignore[misc]
+class NgraphArgparser(configargparse.ArgumentParser):
     """A parser with the arguments of every ngraph script; ~/nervana/neon.cfg gives defaults.
 
     `default_overrides` is a dict of other defaults. Parsing sets the transformer of the backend

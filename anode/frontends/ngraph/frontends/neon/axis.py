@@ -88,11 +88,10 @@ def _with_axis(tensor: Any, axis: Axis | str) -> tuple[Any, Axis]:
     present = tensor.axes.find_by_name(_name(axis))
     if present:
         return tensor, present[0]
-    if isinstance(axis, str):
-        axis = ng.make_axis(name=axis, length=1)
-    elif axis.length is not None and axis.length > 1:
+    new: Axis = ng.make_axis(name=axis) if isinstance(axis, str) else axis
+    if new.length is not None and new.length > 1:
         raise IncompatibleAxesError(
-            f"a missing axis gets length 1, and {axis.name} has length {axis.length}"
+            f"a missing axis gets length 1, and {new.name} has length {new.length}"
         )
-    axis.length = 1
-    return ng.expand_dims(tensor, axis, 0), axis
+    new.length = 1
+    return ng.expand_dims(tensor, new, 0), new

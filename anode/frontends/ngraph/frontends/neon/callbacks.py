@@ -71,7 +71,7 @@ class CallbackContainer:
         self.transformer = transformer
         self._callbacks = list(callback_list)
         if output_file is None:
-            file = _h5py().File("callbacks", "w", driver="core", backing_store=False)
+            file = _h5py().File(f"callbacks-{id(self)}", "w", driver="core", backing_store=False)
         else:
             if os.path.isfile(output_file):
                 logger.warning("Overwriting output file %s", output_file)

@@ -140,8 +140,9 @@ class SubGraph(ComputationalGraph):
     ) -> None:
         super().__init__(ops=[] if ops is None else ops, **kwargs)
         name = type(self).__name__ if name is None else name
-        self.scope = NameScope.get_or_create_scope(name) if reuse_scope else NameScope(name=name)
-        self.name: str = self.scope.name
+        made: Callable[[str], Any] = NameScope.get_or_create_scope if reuse_scope else NameScope
+        scope = made(name)
+        self.scope, self.name = scope, str(scope.name)
 
     @staticmethod
     def scope_op_creation(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -350,7 +350,9 @@ class BaseRNNCell(Layer):
         super().__init__(**kwargs)
         self.cell_type = cell_type
 
-    def __call__(self, inputs: Any, states: Any, **kwargs: Any) -> Any:
+    def __call__(  # type: ignore[override]
+        self, inputs: Any, states: Any, **kwargs: Any
+    ) -> Any:
         raise NotImplementedError
 
     @property

@@ -17,7 +17,7 @@ class SaverFile:
     def write_values(self, tensors: Mapping[str, Any], compress: bool = False) -> None:
         """Write arrays by name."""
         save = np.savez_compressed if compress else np.savez
-        save(self.name, **tensors)  # type: ignore[arg-type]
+        save(self.name, **tensors)
 
     def read_values(self) -> dict[str, Any]:
         """The arrays by name; nothing in the file is executed."""

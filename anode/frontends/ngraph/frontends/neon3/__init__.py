@@ -5,7 +5,7 @@ from __future__ import annotations
 from anode.frontends.ngraph.frontends import neon
 from anode.frontends.ngraph.frontends.neon import *  # noqa: F403
 from anode.frontends.ngraph.frontends.neon3.argparser import NeonArgparser
-from anode.frontends.ngraph.frontends.neon3.callbacks import (
+from anode.frontends.ngraph.frontends.neon3.callbacks import (  # type: ignore[assignment]
     FeedAddWrapper,
     LossCallback,
     ProgressCallback,

@@ -13,7 +13,7 @@ from anode.frontends.ngraph.frontends.neon.layer import *  # noqa: F403
 from anode.frontends.ngraph.frontends.neon.layer import __all__ as __all__
 
 
-class Convolution(base.Convolution):
+class Convolution(base.Convolution):  # type: ignore[no-redef]
     """ngraph's convolution, its filters drawn as (filters, channels, depth, height, width)."""
 
     def __init__(self, filter_shape: Any, filter_init: Any, *args: Any, **kwargs: Any) -> None:

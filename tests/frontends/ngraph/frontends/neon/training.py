@@ -1,6 +1,6 @@
 """Small models and the costs of their first steps, for ngraph-python and for anode's.
 
-    python training.py    with ngraph-python ac032c83 itself (Python 3.6) writes recorded_training.json
+python training.py    with ngraph-python ac032c83 itself (Python 3.6) writes recorded_training.json
 """
 
 import json
@@ -84,7 +84,9 @@ class Models:
                 n.Recurrent(5, init, activation=tanh),
             ],
             "cell": [self.unrolled(n.RNNCell(5, init, activation=tanh))],
-            "cell, batch norm": [self.unrolled(n.RNNCell(5, init, activation=tanh, batch_norm=True))],
+            "cell, batch norm": [
+                self.unrolled(n.RNNCell(5, init, activation=tanh, batch_norm=True))
+            ],
         }
         return images, recurrent
 
