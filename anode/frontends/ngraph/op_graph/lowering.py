@@ -12,7 +12,7 @@ from anode import ops
 from anode.errors import GraphError, ShapeError
 from anode.frontends.ngraph.op_graph.axis import Axes, Axis, IncompatibleAxesError
 from anode.frontends.ngraph.op_graph.op import Op
-from anode.frontends.ngraph.op_graph.state import AssignableTensorOp, ComputationOp
+from anode.frontends.ngraph.op_graph.state import AssignableTensorOp, ComputationOp, as_value
 from anode.ir.dtypes import DType, dtype_of
 from anode.ir.graph import Graph, Update, close, fresh_inputs
 from anode.ir.node import LARGEST_CONSTANT, Node, at, constant, read
@@ -123,7 +123,7 @@ class Lowering:
         value, type = tensor.initial_value, self.type(tensor)
         small = value is not None and type.bytes <= LARGEST_CONSTANT
         if tensor.is_constant and small and not self._is_differentiated(tensor):
-            return constant(np.broadcast_to(value, type.static), type.dtype)  # type: ignore[arg-type]
+            return constant(as_value(value, tensor), type.dtype)
         if not tensor.is_persistent and value is None:
             return ops.zeros(type.shape, type.dtype)
         return read(self.storage.variable(tensor))

@@ -96,6 +96,22 @@ class AssignableTensorOp(TensorOp):
         return TensorValueOp(self)
 
 
+def as_value(value: Any, tensor: AssignableTensorOp) -> np.ndarray:
+    """A value for a state, in its type and shape; numbers and missing leading dims repeat."""
+    array = np.asarray(value)
+    if array.dtype != tensor.dtype:
+        array = array.astype(tensor.dtype)
+    if array.shape != tensor.axes.lengths:
+        try:
+            array = np.broadcast_to(array, tensor.axes.lengths)
+        except ValueError:
+            raise ValueError(
+                f"{tensor.name} has the axes {tensor.axes} ({tensor.origin}); a value of shape "
+                f"{np.shape(value)} does not fit them"
+            ) from None
+    return np.ascontiguousarray(array).reshape(array.shape)
+
+
 class TensorValueOp(ValueOp):
     """The value of a state when this op runs."""
 

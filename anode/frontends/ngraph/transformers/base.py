@@ -14,6 +14,7 @@ from anode.frontends.ngraph.op_graph.op import Op, as_op
 from anode.frontends.ngraph.op_graph.state import (
     AssignableTensorOp,
     ComputationOp,
+    as_value,
     computation,
 )
 from anode.frontends.ngraph.util.names import NameableValue
@@ -108,22 +109,6 @@ class Computation(NameableValue):
 
 def _is_held(tensor: AssignableTensorOp) -> bool:
     return tensor.is_persistent and not (tensor.is_constant or tensor.is_placeholder)
-
-
-def as_value(value: Any, tensor: AssignableTensorOp) -> np.ndarray:
-    """A value for a state, in its type and shape; numbers and missing leading dims repeat."""
-    array = np.asarray(value)
-    if array.dtype != tensor.dtype:
-        array = array.astype(tensor.dtype)
-    if array.shape != tensor.axes.lengths:
-        try:
-            array = np.broadcast_to(array, tensor.axes.lengths)
-        except ValueError:
-            raise ValueError(
-                f"{tensor.name} has the axes {tensor.axes} ({tensor.origin}); a value of shape "
-                f"{np.shape(value)} does not fit them"
-            ) from None
-    return np.ascontiguousarray(array).reshape(array.shape)
 
 
 class Transformer:

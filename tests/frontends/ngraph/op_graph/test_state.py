@@ -22,6 +22,12 @@ def test_constants_have_axes_of_their_own_or_those_given():
     np.testing.assert_array_equal(ran(ng.constant(large) * 1), large)
 
 
+def test_values_that_do_not_fit_their_axes_are_named():
+    for make in (ng.constant, lambda value, axes: ng.variable(axes, initial_value=value)):
+        with pytest.raises(ValueError, match=r"state_n: 3 .*shape \(2,\)"):
+            ran(make(np.zeros(2), [N]) + 1)
+
+
 def test_initial_values_are_numbers_arrays_constants_or_functions_of_axes():
     values = (2, np.array([2, 2, 2]), ng.constant(2), lambda axes: np.full(axes.lengths, 2))
     for value in values:
