@@ -194,7 +194,7 @@ def lower(computation: ComputationOp, storage: Storage) -> Lowered:
             lowering.run(op)
     for op in late:
         lowering.values[op] = lowering.current(op)
-    outputs = tuple([op for op in values if lowering.values[op] is not None])
+    outputs = tuple([op for op in dict.fromkeys(values) if lowering.values[op] is not None])
     updates: list[Update] = [
         (storage.variable(tensor), value)
         for tensor, value in lowering.written.items()

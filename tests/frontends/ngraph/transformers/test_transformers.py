@@ -26,6 +26,8 @@ def test_results_are_like_what_was_asked_for(transformer):
     assert isinstance(several, tuple) and several[0] == 1
     of_set = transformer.computation({y, total}, x, y)([1, 2, 3], 1)
     assert of_set[total].tolist() == [2, 3, 4] and of_set[y] == 1
+    twice = transformer.computation([total, total, ng.PrintOp(total)], x, y)([1, 2, 3], 1)
+    assert [array.tolist() for array in twice] == [[2, 3, 4]] * 3
     assert transformer.computation(None)() is None
 
 
