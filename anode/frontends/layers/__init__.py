@@ -19,6 +19,13 @@ from anode.frontends.layers.activations import (
 )
 from anode.frontends.layers.adversarial import GAN
 from anode.frontends.layers.axes import Axis
+from anode.frontends.layers.binary import (
+    Binary,
+    BinaryAffine,
+    BinaryLinear,
+    ShiftAdaMax,
+    ShiftBatchNorm,
+)
 from anode.frontends.layers.bleu import BLEU, Bleu, bleu
 from anode.frontends.layers.callbacks import (
     Callback,

@@ -10,13 +10,13 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from anode import ops
 from anode.frontends.layers import optimizers as formulas
+from anode.frontends.layers.binary import ShiftAdaMax as PowerOfTwoSteps
 from anode.frontends.layers.optimizers import ROUNDED_BITS, Step, clipped
 from anode.frontends.neon import NervanaObject
 from anode.frontends.neon.tracing import host_input, node, perform
@@ -454,30 +454,10 @@ class ShiftAdaMax(FormulaOptimizer):
         return super().rate(epoch) / (1 - self.beta_1 ** (epoch + 1))
 
     def formula(self) -> formulas.Optimizer:
-        return _ShiftAdaMax(self.beta_1, self.beta_2, self.epsilon)
+        return PowerOfTwoSteps(1.0, self.beta_1, self.beta_2, self.epsilon)
 
     def slots(self) -> tuple[str, ...]:
         return ("mean", "largest", "inverse")
-
-
-@dataclass(frozen=True)
-class _ShiftAdaMax(formulas.Optimizer):
-    beta_1: float
-    beta_2: float
-    epsilon: float
-
-    def rule(self, p: Node, g: Node, step: Step, slots: formulas.Slots) -> Node:
-        mean = slots.write("mean", slots.read("mean") * self.beta_1 + g * (1.0 - self.beta_1))
-        largest = ops.maximum(slots.read("largest") * self.beta_2, ops.abs(g))
-        slots.write("largest", largest)
-        inverse = slots.write("inverse", 1.0 / (largest + self.epsilon))
-        return p - mean * _power_of_two(inverse) * _power_of_two(step.rate)
-
-
-def _power_of_two(x: Node) -> Node:
-    """The power of two whose logarithm is nearest, with the sign of x."""
-    size = ops.maximum(ops.abs(x), math.exp(-50))
-    return ops.sign(x) * ops.exp2(ops.round(ops.log(size) / math.log(2)))
 
 
 class MultiOptimizer(Optimizer):
