@@ -1,8 +1,13 @@
+import json
+from pathlib import Path
+from runpy import run_path
+
 import numpy as np
 import pytest
 
 from anode.errors import GraphError
 from anode.frontends import ngraph as ng
+from anode.frontends.ngraph import transformers as ngt
 from anode.frontends.ngraph.testing import ExecutorFactory, executor
 
 N = ng.make_axis(3, name="state_n")
@@ -121,3 +126,10 @@ def test_closure():
         ng.computation(y)
     with pytest.raises(ValueError, match="no parameter"):
         ng.computation(y, x, ng.temporary([N]))
+
+
+def test_programs_of_assignments_leave_what_the_originals_leave():
+    folder = Path(__file__).parent
+    programs = run_path(str(folder / "recorded_orders.py"))
+    recorded = json.loads((folder / "recorded_orders.json").read_text())
+    np.testing.assert_allclose(programs["results"](ng, ngt), recorded, rtol=1e-4, atol=1e-3)
