@@ -91,3 +91,15 @@ def test_sources_of_another_form(tmp_path, kind, content, said):
         write_legacy(kind, source, tmp_path / "out")
     with pytest.raises(DataError, match=r"choose|cannot be read|has no"):
         write_legacy(kind, tmp_path / "absent", tmp_path / "out")
+
+
+def test_the_command(tmp_path, capsys):
+    from anode.cli import main
+
+    (tmp_path / "text").write_text("some words " * 20)
+    assert main(["data", "legacy", "ptb", str(tmp_path / "text"), str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().out.split() == [
+        str(tmp_path / "out" / f"ptb.{part}.txt") for part in ("train", "valid", "test")
+    ]
+    assert main(["data", "legacy", "svhn", "-", str(tmp_path)]) == 1
+    assert "choose from mnist" in capsys.readouterr().err
