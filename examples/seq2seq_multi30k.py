@@ -61,12 +61,9 @@ def main(
     cost = layers.PerStep(layers.CrossEntropyMulti(), pad_idx=PAD, mean=True)
     schedule = layers.PolySchedule(epochs, 1.0)
     optimizer = layers.Adam(0.003, gradient_clip_norm=5.0, schedule=schedule)
-    test = arrays(valid, english, german, longest)
-    held_out = Batches(test, 50, last="keep")
-    accuracy = layers.StepAccuracy(pad_idx=PAD)
-    callbacks = [layers.Progress(), layers.Evaluate(held_out, accuracy)]
     batches = Batches(arrays(train, english, german, longest), 64, seed=seed)
-    model.fit(batches, cost, optimizer, epochs, callbacks)
+    model.fit(batches, cost, optimizer, epochs, [layers.Progress()])
+    held_out = Batches(arrays(valid, english, german, longest), 50, last="keep")
     found = layers.beamed(model, beams).get_outputs(held_out)
     said = ["".join(german.decode(row)) for row in found]
     for (source, target), heard in list(zip(valid, said, strict=True))[:5]:

@@ -225,8 +225,9 @@ class BiSum(Layer):
 class BiBNRNN(BiRNN):
     """BiRNN whose input products are normalised over batch and steps. Source: Amodei et al. 2015.
 
-    As in neon, the first step of each direction passes its error on to the last one once more, and
-    the biases, which are added after normalising, get the errors of before it.
+    As in neon, the first step of each direction passes its error on to the last one once more, the
+    biases, which are added after normalising, get the errors of before it, and gamma and beta do
+    not train: optimisers see other tensors than those that their gradients are in.
     """
 
     def __init__(
@@ -270,6 +271,11 @@ class BiBNRNN(BiRNN):
             ((self.W, self.dW), self.states),
             *[((weight, gradient), states) for weight, gradient, states in pairs],
         ]
+
+    def set_deltas(self, delta_buffers: Any) -> None:
+        super().set_deltas(delta_buffers)
+        self.grad_gamma = self.be.zeros_like(self.gamma)
+        self.grad_beta = self.be.zeros_like(self.beta)
 
     def get_params(self) -> Any:
         return self.plist
