@@ -12,97 +12,126 @@ import numpy as np
 STEPS = 4
 
 
-def networks():
-    """Name -> (function that gives layers, shape of the input, classes, cost), made when called."""
-    from neon.initializers import Constant, Gaussian, GlorotUniform, Kaiming, Uniform, Xavier
-    from neon.layers import (
-        LRN,
-        Activation,
-        Affine,
-        BinaryAffine,
-        BranchNode,
-        Conv,
-        Deconv,
-        Dropout,
-        LookupTable,
-        MergeBroadcast,
-        MergeSum,
-        Pooling,
-        SingleOutputTree,
-        SkipNode,
-    )
-    from neon.transforms import Explin, Identity, Logistic, Rectlin, Sign, Softmax, Tanh
+def _gaussian():
+    from neon.initializers import Gaussian
 
-    init = Gaussian(scale=0.1)
+    return Gaussian(scale=0.1)
 
-    def mlp():
-        return [
-            Affine(20, init=GlorotUniform(), bias=Constant(0.1), activation=Rectlin(slope=0.1)),
-            Dropout(keep=0.8),
-            Affine(15, init=Xavier(local=False), batch_norm=True, activation=Tanh()),
-            Affine(4, init=init, activation=Softmax()),
-        ]
 
-    def convolutions():
-        return [
-            Conv((3, 3, 6), init=Kaiming(), padding=1, batch_norm=True, activation=Rectlin()),
-            Pooling(2),
-            LRN(3, ascale=0.01, bpower=0.75),
-            Conv((3, 2, 5), init=init, bias=Constant(0.2), strides=2, activation=Explin()),
-            Conv((2, 2, 5), init=init, dilation=2, padding={"pad_h": 2, "pad_w": 1}),
-            Pooling("all", op="avg"),
-            Affine(4, init=init, activation=Softmax()),
-        ]
+def mlp():
+    from neon.initializers import Constant, GlorotUniform, Xavier
+    from neon.layers import Affine, Dropout
+    from neon.transforms import Rectlin, Softmax, Tanh
 
-    def autoencoder():
-        return [
-            Conv((3, 3, 4), init=init, strides=2, activation=Rectlin()),
-            Deconv((3, 3, 2), init=init, strides=2, bias=Constant(0.1), activation=Logistic()),
-        ]
+    init = _gaussian()
+    return [
+        Affine(20, init=GlorotUniform(), bias=Constant(0.1), activation=Rectlin(slope=0.1)),
+        Dropout(keep=0.8),
+        Affine(15, init=Xavier(local=False), batch_norm=True, activation=Tanh()),
+        Affine(4, init=init, activation=Softmax()),
+    ]
 
-    def volumes():
-        return [
-            Conv((2, 3, 3, 4), init=init, padding=1, activation=Rectlin()),
-            Pooling((2, 2, 2), op="max"),
-            Affine(4, init=init, activation=Softmax()),
-        ]
 
-    def residual():
-        def block():
-            row = [
-                Conv((3, 3, 4), init=init, padding=1, activation=Rectlin()),
-                Conv((3, 3, 4), init=init, padding=1),
-            ]
-            return [MergeSum([row, SkipNode()]), Activation(Rectlin())]
+def convolutions():
+    from neon.initializers import Constant, Kaiming
+    from neon.layers import LRN, Affine, Conv, Pooling
+    from neon.transforms import Explin, Rectlin, Softmax
 
-        ends = [Conv((1, 1, 3), init=init), Conv((3, 3, 2), init=init, padding=1)]
-        return [
+    init = _gaussian()
+    return [
+        Conv((3, 3, 6), init=Kaiming(), padding=1, batch_norm=True, activation=Rectlin()),
+        Pooling(2),
+        LRN(3, ascale=0.01, bpower=0.75),
+        Conv((3, 2, 5), init=init, bias=Constant(0.2), strides=2, activation=Explin()),
+        Conv((2, 2, 5), init=init, dilation=2, padding={"pad_h": 2, "pad_w": 1}),
+        Pooling("all", op="avg"),
+        Affine(4, init=init, activation=Softmax()),
+    ]
+
+
+def autoencoder():
+    from neon.initializers import Constant
+    from neon.layers import Conv, Deconv
+    from neon.transforms import Logistic, Rectlin
+
+    init = _gaussian()
+    return [
+        Conv((3, 3, 4), init=init, strides=2, activation=Rectlin()),
+        Deconv((3, 3, 2), init=init, strides=2, bias=Constant(0.1), activation=Logistic()),
+    ]
+
+
+def volumes():
+    from neon.layers import Affine, Conv, Pooling
+    from neon.transforms import Rectlin, Softmax
+
+    init = _gaussian()
+    return [
+        Conv((2, 3, 3, 4), init=init, padding=1, activation=Rectlin()),
+        Pooling((2, 2, 2), op="max"),
+        Affine(4, init=init, activation=Softmax()),
+    ]
+
+
+def residual():
+    from neon.layers import Activation, Affine, Conv, MergeBroadcast, MergeSum, SkipNode
+    from neon.transforms import Rectlin, Softmax
+
+    init = _gaussian()
+
+    def block():
+        row = [
             Conv((3, 3, 4), init=init, padding=1, activation=Rectlin()),
-            *block(),
-            MergeBroadcast(ends, merge="depth"),
-            Affine(4, init=init, activation=Softmax()),
+            Conv((3, 3, 4), init=init, padding=1),
         ]
+        return [MergeSum([row, SkipNode()]), Activation(Rectlin())]
 
-    def tree():
-        branch = BranchNode(name="fork")
-        trunk = [Affine(12, init=init, activation=Rectlin()), branch]
-        trunk.append(Affine(4, init=init, activation=Softmax()))
-        side = [branch, Affine(8, init=init, activation=Tanh())]
-        side.append(Affine(4, init=init, activation=Softmax()))
-        return SingleOutputTree([trunk, side], alphas=[1, 0.5])
+    ends = [Conv((1, 1, 3), init=init), Conv((3, 3, 2), init=init, padding=1)]
+    return [
+        Conv((3, 3, 4), init=init, padding=1, activation=Rectlin()),
+        *block(),
+        MergeBroadcast(ends, merge="depth"),
+        Affine(4, init=init, activation=Softmax()),
+    ]
 
-    def words():
-        return [
-            LookupTable(vocab_size=11, embedding_dim=3, init=init, pad_idx=0),
-            Affine(4, init=init, activation=Softmax()),
-        ]
 
-    def binary():
-        return [
-            BinaryAffine(16, init=Uniform(-1, 1), batch_norm=True, activation=Sign()),
-            BinaryAffine(4, init=Uniform(-1, 1), batch_norm=True, activation=Identity()),
-        ]
+def tree():
+    from neon.layers import Affine, BranchNode, SingleOutputTree
+    from neon.transforms import Rectlin, Softmax, Tanh
 
+    init = _gaussian()
+    branch = BranchNode(name="fork")
+    trunk = [Affine(12, init=init, activation=Rectlin()), branch]
+    trunk.append(Affine(4, init=init, activation=Softmax()))
+    side = [branch, Affine(8, init=init, activation=Tanh())]
+    side.append(Affine(4, init=init, activation=Softmax()))
+    return SingleOutputTree([trunk, side], alphas=[1, 0.5])
+
+
+def words():
+    from neon.layers import Affine, LookupTable
+    from neon.transforms import Softmax
+
+    init = _gaussian()
+    return [
+        LookupTable(vocab_size=11, embedding_dim=3, init=init, pad_idx=0),
+        Affine(4, init=init, activation=Softmax()),
+    ]
+
+
+def binary():
+    from neon.initializers import Uniform
+    from neon.layers import BinaryAffine
+    from neon.transforms import Identity, Sign
+
+    return [
+        BinaryAffine(16, init=Uniform(-1, 1), batch_norm=True, activation=Sign()),
+        BinaryAffine(4, init=Uniform(-1, 1), batch_norm=True, activation=Identity()),
+    ]
+
+
+def networks():
+    """Name -> (function that gives layers, shape of the input, kind of the cost)."""
     return {
         "mlp": (mlp, 10, "multi"),
         "convolutions": (convolutions, (2, 9, 8), "multi"),
@@ -199,18 +228,10 @@ def main():
     from neon.backends import gen_backend
 
     found = {}
-    for name in sorted(networks_names()):
+    for name in sorted(networks()):
         be = gen_backend("cpu", rng_seed=0, batch_size=8)
         found[name] = trained(be, name)
     json.dump(found, sys.stdout, indent=1, sort_keys=True)
-
-
-def networks_names():
-    """The names, for which a backend must be there."""
-    from neon.backends import gen_backend
-
-    gen_backend("cpu", batch_size=8)
-    return list(networks())
 
 
 if __name__ == "__main__":

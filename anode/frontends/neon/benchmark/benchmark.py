@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -35,7 +36,7 @@ class Benchmark:
         self.model.total_cost = np.zeros((1, 1), np.float32)
         found = []
         for x, _ in islice(_endless(dataset), niterations):
-            found.append(milliseconds(lambda x=x: self.model._train_both(x)))
+            found.append(milliseconds(partial(self.model._train_both, x)))
             self.model.current_batch += 1
         return {"iteration": np.array(found)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from time import perf_counter
 from typing import Any
@@ -29,10 +30,10 @@ def measured(model: Any, dataset: Any, inference: bool, count: int) -> Times:
         start = perf_counter()
         x, t = next(batches)
         times["data_loading"].append((perf_counter() - start) * 1000.0)
-        forward = milliseconds(lambda x=x: model.fprop(x, inference))
+        forward = milliseconds(partial(model.fprop, x, inference))
         times["fprop"].append(forward)
         if not inference:
-            whole = milliseconds(lambda x=x, t=t: model._train(x, t, 0))
+            whole = milliseconds(partial(model._train, x, t, 0))
             times["bprop"].append(max(whole - forward, 0.0))
             times["iteration"].append(whole)
     return {part: np.array(values) for part, values in times.items()}

@@ -32,6 +32,7 @@ class Layer(NervanaObject):
 
     in_shape: Shape
     out_shape: Shape
+    acc_params: list[tuple[Tensor, Tensor]]
 
     def __init__(self, name: str | None = None, parallelism: str = "Unknown") -> None:
         super().__init__(name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -77,4 +79,67 @@ class GeneralizedCostMask(GeneralizedCost):
     def get_errors(self, inputs: Any, targets_mask: Any) -> Any:
         targets, mask = targets_mask
         self.deltas[:] = self.costfunc.bprop(inputs, targets) * mask * self.weights
+        return self.deltas
+
+
+class Multicost(NervanaObject):
+    """A cost for each output of a Tree, added up with `weights`.
+
+    Targets are a list, None where an output has none, or one for all.
+    """
+
+    def __init__(
+        self, costs: list[Any], weights: list[float] | None = None, name: str | None = None
+    ) -> None:
+        super().__init__(name)
+        self.costs = costs
+        self.weights = [1.0] * len(costs) if weights is None else weights
+        self.deltas: Any = None
+        self.inputs: Any = None
+        self.costfunc = costs[0].costfunc
+
+    def initialize(self, in_obj: Any) -> None:
+        """Make the tensors of each cost for the output it is of."""
+        ends = in_obj if isinstance(in_obj, list) else in_obj.get_terminal()
+        if not isinstance(ends, list):
+            raise RuntimeError("Multicost must be passed a container or list")
+        for cost, end in zip(self.costs, ends, strict=False):
+            cost.initialize(end)
+
+    @property
+    def cost(self) -> Any:
+        """The first cost of the last minibatch."""
+        return self.costs[0].cost
+
+    @property
+    def outputs(self) -> Any:
+        """The first cost of each sample."""
+        return self.costs[0].outputs
+
+    def get_description(self, **kwargs: Any) -> dict[str, Any]:
+        found = super().get_description(skip=["costs"])
+        found["config"]["costs"] = [cost.get_description() for cost in self.costs]
+        self._desc = found
+        return found
+
+    def _targets(self, targets: Any) -> Any:
+        return targets if isinstance(targets, (tuple, list)) else [targets] * len(self.costs)
+
+    def get_cost(self, inputs: Any, targets: Any) -> Any:
+        """The weighted sum of the costs; of one output, its own."""
+        if not isinstance(inputs, list):
+            return self.costs[0].get_cost(inputs, targets)
+        parts = zip(self.weights, self.costs, inputs, self._targets(targets), strict=False)
+        return reduce(add, [w * c.get_cost(x, t) for w, c, x, t in parts if t is not None])
+
+    def get_errors(self, inputs: Any, targets: Any) -> Any:
+        """The errors of the outputs, a list."""
+        parts = zip(self.costs, inputs, self._targets(targets), self.weights, strict=False)
+        for cost, x, t, weight in parts:
+            if t is None:
+                continue
+            cost.get_errors(x, t)
+            for delta in cost.deltas if isinstance(cost.deltas, list) else [cost.deltas]:
+                delta[:] = delta * weight
+        self.deltas = [cost.deltas for cost in self.costs]
         return self.deltas
