@@ -16,7 +16,8 @@ from anode.frontends.ngraph.op_graph.pooling import pooling
 from anode.frontends.ngraph.op_graph.relu import relu
 
 _MODULES = ("frontends", "op_graph", "testing", "transformers", "util")  # imported on first use
-globals().update({name: v for name, v in vars(_op_graph).items() if not name.startswith("_")})
+_names = _op_graph.public()
+globals().update(_names)
 
 __all__ = [
     "PrintOp",
@@ -40,4 +41,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULES} - {"get_close_matches", "import_module", "names"})
+    return sorted({*_names, *__all__, *_MODULES})
+
+
+globals()["__all__"] = [*_names, *__all__]  # what `from ngraph import *` gives

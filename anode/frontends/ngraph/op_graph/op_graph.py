@@ -31,22 +31,23 @@ _MODULES = (
     deriv,
     debug,
 )
-_PACKAGE = __name__.rpartition(".")[0]
+_OWN = ("are_axes", "as_value", "contiguous_strides", "promoted")  # anode's, not ngraph's
 
 
-def names(module: ModuleType) -> dict[str, Any]:
-    """What a module of this package makes: its own classes, functions and numbers."""
-    own: dict[str, Any] = {}
-    for name, value in vars(module).items():
-        made_in = getattr(value, "__module__", module.__name__)
-        if not name.startswith("_") and made_in.startswith(_PACKAGE):
-            own[name] = value
-    return {n: v for n, v in own.items() if not isinstance(v, ModuleType)}
+def public() -> dict[str, Any]:
+    """The classes, functions and numbers that the modules have for users of ngraph."""
+    found = {"AxisLengthError": lowering.AxisLengthError}
+    for module in _MODULES:
+        found.update({name: v for name, v in vars(module).items() if _is_public(name, v, module)})
+    return found
 
 
-for _module in _MODULES:
-    globals().update(names(_module))
-AxisLengthError = lowering.AxisLengthError
+def _is_public(name: str, value: Any, module: ModuleType) -> bool:
+    own = isinstance(value, float) or getattr(value, "__module__", "") == module.__name__
+    return own and not (name.startswith("_") or name in _OWN)
+
+
+globals().update(public(), __all__=sorted(public()))
 
 
 def __getattr__(name: str) -> Any:

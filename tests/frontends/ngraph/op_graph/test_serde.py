@@ -6,6 +6,8 @@ import pytest
 from anode.errors import DataError
 from anode.frontends import ngraph as ng
 from anode.frontends.ngraph import transformers as ngt
+from anode.frontends.ngraph.op_graph.loop import Loop
+from anode.frontends.ngraph.op_graph.normalization import normalized
 from anode.frontends.ngraph.op_graph.serde import serde, serde_weights
 from anode.frontends.ngraph.op_graph.tensorboard.tensorboard import TensorBoard
 
@@ -40,6 +42,18 @@ def test_layers_of_images_and_tables_come_back():
     y = ng.lookuptable(lut, idx, ng.make_axes([idx.axes[0], C]), pad_idx=0)
     (read,) = serde.deserialize_graph(serde.serialize_graph([y], only_return_handle_ops=True))
     assert (read.pad_idx, read.lut_axis) == (0, 0) and read.axes == y.axes
+
+
+def test_loops_and_normalisation_come_back():
+    x = ng.placeholder([C, N])
+    y = normalized(x, ng.constant([1.0, 2.0], [C]), ng.constant(0.0, [C]), ng.make_axes([C]), 0.1)
+    loop = Loop(C)
+    loop.run(lambda now, states: [states[0] * 0.5 + now], y[0], [ng.constant(0.0, [N])])
+    made = loop.last(0)
+    (read,) = serde.deserialize_graph(serde.serialize_graph([made], only_return_handle_ops=True))
+    value = np.random.RandomState(0).randn(2, 3)
+    found = [ngt.make_transformer().computation(op, "all")(value) for op in (made, read)]
+    np.testing.assert_array_equal(*found)
 
 
 def test_other_bytes_are_refused():

@@ -16,8 +16,16 @@ from uuid import UUID
 import numpy as np
 
 from anode.errors import DataError
-from anode.frontends.ngraph.op_graph import convolution, ctc, debug, lookuptable, op_graph, pooling
-from anode.frontends.ngraph.op_graph import loop as loops
+from anode.frontends.ngraph.op_graph import (
+    convolution,
+    ctc,
+    debug,
+    lookuptable,
+    loop,
+    normalization,
+    op_graph,
+    pooling,
+)
 from anode.frontends.ngraph.op_graph.axis import Axes, AxesMap, Axis, FlattenedAxis
 from anode.frontends.ngraph.op_graph.op import Op
 from anode.frontends.ngraph.util.names import NameScope
@@ -34,7 +42,7 @@ _FRESH = (
     "reads",
     "writes",
 )  # given anew, or stored apart
-_MODULES = (op_graph, convolution, ctc, debug, lookuptable, pooling, loops)
+_MODULES = (op_graph, convolution, ctc, debug, lookuptable, loop, normalization, pooling)
 
 
 def serialize_graph(ops: Iterable[Any], only_return_handle_ops: bool = False) -> bytes:
