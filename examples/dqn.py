@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from anode import data, layers, ops
-from anode.inspect.pictures import learning_curves
+from anode.pictures import learning_curves
 
 
 class Settings(NamedTuple):

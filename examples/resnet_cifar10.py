@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from anode import data, layers, models, ops
-from anode.inspect.pictures import learning_curves
+from anode.pictures import learning_curves
 
 MEAN, DEVIATION = (np.float32([125.3, 123.0, 113.9]), np.float32([63.0, 62.1, 66.7]))
 

@@ -33,7 +33,7 @@ from anode.data.speech import (
 )
 from anode.data.speech_features import MFCC, LogMel
 from anode.data.transcripts import label_error_rate
-from anode.inspect.pictures import learning_curves
+from anode.pictures import learning_curves
 
 RELU = layers.Rectlin()
 WAVS = 3

@@ -19,6 +19,7 @@ ORDER = (
     "backends",
     "runtime",
     "data",
+    "pictures",
     "frontends",
     "compat",
     "layers",

@@ -57,8 +57,9 @@ def run(script: str, arguments: Sequence[str] = ()) -> int:
         from anode.frontends.neon.command import main as train
 
         return train([script, *arguments])
-    from anode.commands import h5py_names, numpy_names
+    from anode.commands import h5py_names
     from anode.compat import LIBRARIES, install
+    from anode.frontends import numpy_names
 
     path = os.path.abspath(script)
     execute = _notebook(path) if script.endswith(".ipynb") else _script(path)

@@ -15,7 +15,7 @@ from anode.commands.settings import Keep, Settings, settings_of
 from anode.data import Batches, ImageSet, Splits
 from anode.errors import AnodeError, CheckpointError, DataError, UnsupportedOp
 from anode.frontends import layers as nn
-from anode.inspect.pictures import digit_sheet, learning_curves
+from anode.pictures import digit_sheet, learning_curves
 from anode.runtime import checkpoint
 
 CHECKPOINT, CURVES, DIGITS = "checkpoint.safetensors", "curves.png", "digits.png"

@@ -13,8 +13,8 @@ import numpy as np
 
 from anode.errors import DataError, UnsupportedOp
 from anode.inspect.html import write
-from anode.inspect.pictures import GREY, INK, LINES, MARGIN, RULE, Canvas, check_pillow
 from anode.ops.taps import Counts
+from anode.pictures.canvas import GREY, INK, LINES, MARGIN, RULE, Canvas, check_pillow
 
 TILE = 72  # pixels of a picture
 GAP = 8

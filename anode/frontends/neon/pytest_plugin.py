@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anode.commands import numpy_names
+from anode.frontends import numpy_names
 from anode.frontends import serve
 
 BATCH = 128

@@ -97,7 +97,7 @@ def _save(pixels: Pixels, path: str) -> None:
 
 
 def _draw(iterations: np.ndarray, estimate: np.ndarray, filename: str) -> None:
-    from anode.inspect.pictures import GREY, INK, LINES, RULE, Canvas, nice_ticks, tick_labels
+    from anode.pictures.canvas import GREY, INK, LINES, RULE, Canvas, nice_ticks, tick_labels
 
     ticks = nice_ticks(float(estimate.min()), float(estimate.max()))
     canvas = Canvas(400, 300)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from anode.inspect.pictures import GREY, INK, LINES, RULE, nice_ticks, tick_labels
+from anode.pictures.canvas import GREY, INK, LINES, RULE, nice_ticks, tick_labels
 
 if TYPE_CHECKING:
     from anode.frontends.neon.visualizations.data import FeatureMap, Histogram, Layer, Line

@@ -49,7 +49,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 
 def _serve() -> None:
-    from anode.commands.numpy_names import restore
+    from anode.frontends.numpy_names import restore
     from anode.frontends.serve import install
 
     install("ngraph")

@@ -7,16 +7,9 @@ import pytest
 from PIL import Image
 
 from anode.errors import DataError
-from anode.inspect.pictures import (
-    GREEN,
-    LINES,
-    RED,
-    digit_sheet,
-    epoch_ticks,
-    learning_curves,
-    nice_ticks,
-    tick_labels,
-)
+from anode.pictures import digit_sheet, learning_curves
+from anode.pictures.canvas import GREEN, LINES, RED, nice_ticks, tick_labels
+from anode.pictures.curves import epoch_ticks
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 28, 28), np.uint8)
 TRUE = np.array([0, 1, 2, 3, 4, 5])
