@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -118,9 +119,10 @@ class Step:
 
     def _recorded(self, key: Any, args: Any, tensors: list[Tensor]) -> Any:
         parts = self._parts()
-        state, record = PlainState(parts), Recording(self._lifts)
+        state, record = State(parts), Recording(self._lifts)
         with recorded(record):
             results = self._function(*args)
+        state.settle()
         if record.breaks:
             record.commit(self._programs)
             self._tell(f"{self._function.__qualname__} reads values in its midst: it runs in parts")
@@ -163,20 +165,39 @@ def _key(value: Any) -> Any:
     return value
 
 
-class PlainState:
-    """The numbers, flags and texts that objects hold: what Python's part of a step depends on."""
+class State:
+    """What Python's part of a step depends on: numbers, flags, texts and parts that objects hold.
+
+    The weights of layers, and what optimisers remember of them, count too, as they are when the
+    step has been recorded (`settle`): it is these that it will change.
+    """
 
     def __init__(self, objects: Iterable[Any]) -> None:
+        self._objects = list(objects)
         self._held = [
             (vars(thing), name, value)
-            for thing in objects
+            for thing in self._objects
             for name, value in vars(thing).items()
-            if type(value) in _PLAIN and name not in _COUNTS
+            if name not in _COUNTS and (type(value) in _PLAIN or isinstance(value, NervanaObject))
         ]
+        self._weights: list[Tensor] = []
+
+    def settle(self) -> None:
+        """Take the layers' weights to be those there are."""
+        self._weights = self._found()
 
     def stands(self) -> bool:
         """Whether the objects still hold the same."""
-        return all(d.get(name) is old or d.get(name) == old for d, name, old in self._held)
+        for held, name, old in self._held:
+            value = held.get(name)
+            if value is not old and (isinstance(old, NervanaObject) or value != old):
+                return False
+        found = self._found()
+        return len(found) == len(self._weights) and all(map(is_, found, self._weights))
+
+    def _found(self) -> list[Tensor]:
+        layers = [thing for thing in self._objects if getattr(thing, "has_params", False)]
+        return [tensor for layer in layers for tensor in tensors_of(layer.get_params())]
 
 
 def parts_of(thing: Any, seen: set[int] | None = None) -> Iterator[NervanaObject]:
