@@ -8,7 +8,7 @@ as neon does. The state before the first step takes no part in gradients unless 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from anode import ops
 from anode.frontends.neon.backends.lowering import fitted, lowered
@@ -49,6 +49,7 @@ class Pass:
     reverse: bool = False
 
     states = 1
+    needs: ClassVar[tuple[int, ...]] = ()  # the values that `back` takes of the step before too
 
     def forward(self, fed: Node, start: Nodes) -> Nodes:
         """All values of `step`, each for all steps."""
@@ -61,21 +62,18 @@ class Pass:
 
     def backward(self, error: Node, values: Nodes, start: Node | None) -> tuple[Node, Node, Node]:
         """The errors of all gates, of `recur`, and of the first state."""
-        before = tuple([self.shifted(x, start if i == 0 else None) for i, x in enumerate(values)])
+        before = tuple([self.shifted(values[i], None if i else start) for i in self.needs])
+        count = len(values)
 
         def step(carry: Nodes, given: Nodes) -> tuple[Nodes, Node]:
             error, *rest = given
-            count = len(values)
             return self.back(error, tuple(rest[:count]), tuple(rest[count:]), carry)
 
         zeros = ops.zeros(error.shape[1:], error.dtype)
-        carry, found = ops.scan(
-            step,
-            (zeros,) * self.states,
-            (error, *values, *before[: self.states]),
-            reverse=not self.reverse,
-        )
-        return found, self.weight_error(found, values, before[0]), carry[0]
+        first = (zeros,) * self.states
+        sequences = (error, *values, *before)
+        carry, found = ops.scan(step, first, sequences, reverse=not self.reverse)
+        return found, self.weight_error(found, values, self.shifted(values[0], start)), carry[0]
 
     def shifted(self, x: Node, start: Node | None) -> Node:
         """The value before each step: `start`, or zero, before the first."""
@@ -142,6 +140,7 @@ class LSTMPass(Pass):
     """h, c, activation(c) and the gates i, f, o, g."""
 
     states = 2
+    needs = (1,)
 
     def step(self, x: Node, state: Nodes) -> Nodes:
         h, c = state
@@ -164,7 +163,7 @@ class LSTMPass(Pass):
         error = error + carry[0]
         cell = carry[1] + self.slope(self.activation, c_act) * (o * error)
         found = ops.concatenate(
-            di * cell * g, df * cell * before[1], do * error * c_act, dg * cell * i, axis=1
+            di * cell * g, df * cell * before[0], do * error * c_act, dg * cell * i, axis=1
         )
         return (found @ self.recur, cell * f), found
 
@@ -174,6 +173,8 @@ class LSTMPass(Pass):
 
 class GRUPass(Pass):
     """h, the gates r, z and the candidate, and r · h'."""
+
+    needs = (0,)
 
     def step(self, x: Node, state: Nodes) -> Nodes:
         (h,) = state
