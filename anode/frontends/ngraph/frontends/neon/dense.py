@@ -111,7 +111,7 @@ class LookupTable(Layer):
         self.W: Any = None
 
     def lut_init(self, axes: Any, pad_word_axis: Any, pad_idx: int | None) -> Any:
-        """Initial values, with 0 where the word is `pad_idx`."""
+        """Initial values, with 0 where the word is `pad_idx`; without one all are 0, as in neon."""
         values = np.broadcast_to(self.init(axes), axes.lengths).copy()
         values[(slice(None),) * axes.index(pad_word_axis) + (pad_idx,)] = 0
         return values

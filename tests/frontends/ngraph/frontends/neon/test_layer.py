@@ -143,3 +143,9 @@ def test_activations():
 
 def test_the_axes_of_the_frontend():
     assert (ax.N.name, ax.REC.name, ax.Y.name) == ("N", "REC", "Y")
+
+
+def test_look_up_table_without_padding_starts_at_zero():
+    words = ng.placeholder([N])
+    out = LookupTable(4, 3, lambda axes: np.ones(axes.lengths))(words)
+    assert (ran(out, words, np.arange(6) % 4) == 0).all()
