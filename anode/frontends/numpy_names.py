@@ -2,13 +2,14 @@
 
 Scripts of that time say `np.float` and `np.int`, which were Python's own types, and other second
 names of what NumPy still has. A run gives them back where they are missing, with what they meant;
-and a list of fetched numbers prints as numbers again, not as `np.float32(…)`.
+and a list of fetched numbers prints as numbers again, not as `np.float32(…)`. An array of one element is
+a number again, whatever its rank.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from ctypes import py_object, pythonapi
+from ctypes import c_ulong, py_object, pythonapi
 from functools import wraps
 from gc import get_referents
 from inspect import signature
@@ -36,6 +37,7 @@ _SECOND_NAMES = {
     "trapezoid": ("trapz",),
     "vstack": ("row_stack",),
 }
+_FLAGS_OFFSET, _IMMUTABLE = 168, 1 << 8  # of a type object's flags, and the flag of built-in types
 
 
 def restore() -> None:
@@ -66,6 +68,35 @@ def restore() -> None:
     for kind in (numpy.ndarray, numpy.generic):
         if not hasattr(kind, "tostring"):
             _give(kind, "tostring", vars(kind)["tobytes"])
+    _let_arrays_be_numbers(numpy.ndarray)
+
+
+def _let_arrays_be_numbers(kind: Any) -> None:
+    """Let `int` and `float` take arrays of one element and any rank, as before NumPy 2.4."""
+    try:
+        float(kind((1,)))
+        return
+    except TypeError:
+        flags = c_ulong.from_address(id(kind) + _FLAGS_OFFSET)
+    if flags.value != kind.__flags__:  # another layout of types than CPython's of 64 bits
+        return
+    before = flags.value
+    flags.value = before & ~_IMMUTABLE
+    try:
+        for name in ("__int__", "__float__"):
+            setattr(kind, name, _of_one(vars(kind)[name]))
+    finally:
+        flags.value = before
+
+
+def _of_one(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The conversion of an array to a number, for one element of any rank."""
+
+    @wraps(convert)
+    def call(self: Any) -> Any:
+        return convert(self.reshape(()) if self.size == 1 else self)
+
+    return call
 
 
 def _renamed(function: Callable[..., Any], **names: str) -> Callable[..., Any]:
