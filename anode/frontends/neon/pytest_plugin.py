@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anode.frontends import numpy_names
-from anode.frontends import serve
+from anode.frontends import numpy_names, serve
 
 BATCH = 128
 FIXTURES = {
