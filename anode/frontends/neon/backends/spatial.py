@@ -180,6 +180,11 @@ class PoolLayer:
         return from_image(y, shape)
 
     @property
+    def flat_dims(self) -> Ints:
+        """C, …, W, N of the images, without the depth of flat ones."""
+        return self.dimI if self.DHW[0] > 1 else (self.dimI[0], *self.dimI[2:])
+
+    @property
     def lengths(self) -> Ints:
         return self.dimI[self._first : -1]
 
@@ -387,7 +392,7 @@ class Spatial:
         """O = I · denom^−bpower, where denom = 1 + ascale/J · Σ I² over J maps."""
 
         def action() -> None:
-            x = to_image(I.node(), layer.dimI)
+            x = to_image(I.node(), layer.flat_dims)
             y = ops.local_response_norm(x, size=layer.JTRS[0], alpha=ascale, beta=bpower, k=1.0)
             base = ops.local_response_norm(x, size=layer.JTRS[0], alpha=ascale, beta=-1.0, k=1.0)
             blended(denom, from_image(base / x, layer.dimI2), 1.0, 0.0)
@@ -411,7 +416,7 @@ class Spatial:
         """The gradient of `fprop_lrn` by I for the error E."""
 
         def action() -> None:
-            x, error = to_image(I.node(), layer.dimI), to_image(E.node(), layer.dimI)
+            x, error = (to_image(part.node(), layer.flat_dims) for part in (I, E))
             x = ops.local_response_norm_grad(
                 error, x, size=layer.JTRS[0], alpha=ascale, beta=bpower, k=1.0
             )

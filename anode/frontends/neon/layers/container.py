@@ -468,6 +468,11 @@ class MergeBroadcast(Broadcast):
         """The part of each branch."""
         if self.merge == "recurrent":
             return [x[:, part] for part in slices]
+        if self.merge == "depth":  # of whole images: maps are cut in whichever layout these have
+            maps = x.reshape(self._with_batch(self.out_shape))
+            ends = np.cumsum([branch.out_shape[0] for branch in self.layers])
+            cuts = [maps[a:b] for a, b in zip([0, *ends], ends, strict=False)]
+            return [cut.reshape(cut.size // x.shape[1], x.shape[1]) for cut in cuts]
         views = [x[part] for part in slices]
         if self.merge == "stack":  # in memory's order; of sequences rows are features again
             shapes = (branch.out_shape for branch in self.layers)
@@ -500,11 +505,20 @@ class MergeBroadcast(Broadcast):
     def fprop(self, inputs: Any, inference: bool = False) -> Any:
         return self._joined([branch.fprop(inputs, inference) for branch in self.layers])
 
+    def _with_batch(self, shape: Any) -> tuple[int, ...]:
+        return (*shape[:-1], shape[-1] * self.be.bsz) if len(shape) == 2 else (*shape, self.be.bsz)
+
     def _joined(self, outputs: list[Any]) -> Any:
         axis = 1 if self.merge == "recurrent" else 0
 
         def action() -> None:
             parts = [y.node() for y in outputs]
+            if self.merge == "depth":
+                shapes = [self._with_batch(branch.out_shape) for branch in self.layers]
+                images = [ops.reshape(y, shape=s) for y, s in zip(parts, shapes, strict=True)]
+                whole = ops.concatenate(*images, axis=0)
+                self.outputs.write(ops.reshape(whole, shape=self.outputs.shape))
+                return
             if self.merge == "stack":  # sequences and images as features, in memory's order
                 parts = [ops.reshape(y, shape=(-1, self.be.bsz)) for y in parts]
             self.outputs.write(ops.concatenate(*parts, axis=axis))

@@ -314,5 +314,7 @@ class Dropout(Layer):
 
     def bprop(self, error: Any, alpha: float = 1.0, beta: float = 0.0) -> Any:
         self.deltas = error
-        self.deltas[:] = self._kept(error) * alpha + beta * error
+        kept = self._kept(error)
+        plain = alpha == 1.0 and beta == 0.0
+        self.deltas[:] = kept if plain else kept * alpha + beta * error
         return self.deltas
