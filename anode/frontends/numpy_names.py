@@ -2,8 +2,8 @@
 
 Scripts of that time say `np.float` and `np.int`, which were Python's own types, and other second
 names of what NumPy still has. A run gives them back where they are missing, with what they meant;
-and a list of fetched numbers prints as numbers again, not as `np.float32(…)`. An array of one element is
-a number again, whatever its rank.
+and a list of fetched numbers prints as numbers again, not as `np.float32(…)`. An array of one
+element is a number again, whatever its rank.
 """
 
 from __future__ import annotations
