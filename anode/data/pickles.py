@@ -58,15 +58,15 @@ def read_pickle(path: str | PathLike[str]) -> dict[str, Any]:
     return {_text(key): value for key, value in found.items()}
 
 
-def read_value(path: str | PathLike[str]) -> Any:
+def read_value(path: str | PathLike[str], limit: int | None = None) -> Any:
     """Whatever a pickle file holds: plain values, text, containers and NumPy arrays of numbers.
 
-    The file may be compressed with gzip. Raises `DataError` as `read_pickle` does, the limit of
-    1 GiB being of the uncompressed bytes; text of Python 2 is read as Latin-1.
+    The file may be compressed with gzip. Raises `DataError` as `read_pickle` does, the `limit`, by
+    default 1 GiB, being of the uncompressed bytes; text of Python 2 is read as Latin-1.
     """
     path = Path(path)
     try:
-        content = _content(path)
+        content = _content(path, MAX_BYTES if limit is None else limit)
     except (OSError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"{path}: cannot be read ({reason}); check the path") from error
@@ -82,16 +82,16 @@ def value_of(content: bytes, source: object) -> Any:
         raise DataError(f"{source}: not a pickled data set ({error}); fetch it again") from error
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path, limit: int) -> bytes:
     """The bytes of a file, uncompressed if gzip made it smaller."""
-    too_large = DataError(f"{path}: larger than {MAX_BYTES} bytes; no data set's pickle is")
-    if path.stat().st_size > MAX_BYTES:
+    too_large = DataError(f"{path}: larger than {limit} bytes; no data set's pickle is")
+    if path.stat().st_size > limit:
         raise too_large
     content = path.read_bytes()
     if not content.startswith(GZIP_MAGIC):
         return content
     inflate = zlib.decompressobj(wbits=31)
-    content = inflate.decompress(content, MAX_BYTES)
+    content = inflate.decompress(content, limit)
     if inflate.unconsumed_tail:
         raise too_large
     return content

@@ -14,7 +14,7 @@ from anode.errors import DataError
 from anode.frontends.layers.bleu import bleu
 from anode.frontends.neon import logger as neon_logger
 from anode.frontends.neon.data.dataiterator import NervanaDataIterator, onehot
-from anode.frontends.neon.data.datasets import Dataset
+from anode.frontends.neon.data.datasets import MAX_BYTES, Dataset
 
 URL = "https://s3-us-west-1.amazonaws.com/neon-stockdatasets/image-caption"
 LEAST_COUNT = 5  # of a word that is in the vocabulary
@@ -90,7 +90,7 @@ class ImageCaption(NervanaDataIterator):
         """Read the file and take the sentences of the part "train" or "test"."""
         path = os.path.join(self.path, "features.pkl.gz")
         try:
-            self.dataset = read_value(path)
+            self.dataset = read_value(path, MAX_BYTES)
             self.sent_data = self.dataset["sents"][split]
             self.features = self.dataset["feats"]
         except (KeyError, TypeError, IndexError):
