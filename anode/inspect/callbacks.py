@@ -18,12 +18,12 @@ from anode.frontends.layers.layers import Layer
 from anode.frontends.layers.model import Model
 from anode.frontends.layers.scope import Scope
 from anode.frontends.layers.training import Training
+from anode.inspect.sheets import Feature, WeightCounts, feature_sheet, histogram_sheet
 from anode.ir.graph import close, fresh_inputs
 from anode.ir.node import Node
 from anode.ir.types import tensor
 from anode.ir.variable import Variable
 from anode.ops.taps import histogram
-from anode.inspect.sheets import Feature, WeightCounts, feature_sheet, histogram_sheet
 from anode.transform.guided import guided_gradient
 
 

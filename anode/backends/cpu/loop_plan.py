@@ -157,7 +157,7 @@ def _phases(body: Graph, space: tuple[int, ...]) -> dict[int, int]:
     for node in body.nodes:
         summed = windows_sum(node)
         if sum(n != 1 for n in node.tensor.static) > sum(n != 1 for n in space):
-            continue  # of another shape than the kernel's: what follows it takes a part, or views it
+            continue  # not of the kernel's shape: what follows takes a part, or views it
         if summed is not None and prod(summed.attrs["sizes"]) <= MOST_TAPS:
             at = coordinates(node.tensor.static, space, ())
             for dim, stride in zip(summed.attrs["axes"], summed.attrs["strides"], strict=True):

@@ -231,7 +231,9 @@ def test_more_misuse():
         nn.Linear(3, momentum=1)
     model = nn.Model([nn.Linear(2)], backend="reference")
     model.predict(X)
-    with pytest.raises(ShapeError, match=r"model was built for rows of shape \[4\], got shape \[3\]"):
+    with pytest.raises(
+        ShapeError, match=r"model was built for rows of shape \[4\], got shape \[3\]"
+    ):
         model.predict(X[:, :3])
     with pytest.raises(ShapeError, match="'mse' is no Cost"):
         model.training_step("mse", nn.Adam())

@@ -157,7 +157,7 @@ def model_from_json(json_string: str, custom_objects: Any = None) -> Any:
 @export("keras.models.model_from_yaml")
 def model_from_yaml(yaml_string: str, custom_objects: Any = None) -> Any:
     """A model from what `to_yaml` wrote; needs the package pyyaml."""
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 
     return model_from_config(yaml.safe_load(yaml_string), custom_objects)
 

@@ -348,7 +348,7 @@ class Network(Layer):
 
     def to_yaml(self, **kwargs: Any) -> str:
         """The configuration as YAML; needs the package pyyaml."""
-        import yaml  # type: ignore[import-untyped]
+        import yaml
 
         return str(yaml.dump(json.loads(self.to_json()), **kwargs))
 
