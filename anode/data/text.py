@@ -6,9 +6,9 @@ import gzip
 import os
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 import numpy as np
 
@@ -118,15 +118,18 @@ def load_reviews(path: str | os.PathLike[str], part: str = "") -> Texts:
     `path` is a folder or a zip, such as NLTK's movie_reviews.zip, or IMDB's aclImdb, of which
     `part` is "train" or "test". Raises `DataError` where a class has no text.
     """
+
+    def wanted(name: PurePath) -> bool:
+        return name.parent.name in CLASSES and part in ("", name.parent.parent.name)
+
     found = sorted(
         (CLASSES.index(name.parent.name), str(name), text)
-        for name, text in _files(Path(path))
-        if name.parent.name in CLASSES and part in ("", name.parent.parent.name)
+        for name, text in _files(Path(path), wanted)
     )
     labels = np.array([label for label, _, _ in found], np.int32)
     if len(set(labels.tolist())) < len(CLASSES):
-        wanted = " and ".join(f"{part + '/' if part else ''}{name}/*.txt" for name in CLASSES)
-        raise DataError(f"{path}: has no {wanted}; check the path")
+        names = " and ".join(f"{part + '/' if part else ''}{name}/*.txt" for name in CLASSES)
+        raise DataError(f"{path}: has no {names}; check the path")
     return Texts(tuple(text for _, _, text in found), labels)
 
 
@@ -155,19 +158,21 @@ def load_pairs(
     return list(zip(*pairs, strict=True))
 
 
-def _files(path: Path) -> Iterator[tuple[PurePosixPath, str]]:
-    """The names and contents of all text files in a folder or a zip."""
+def _files(path: Path, wanted: Callable[[PurePath], bool]) -> Iterator[tuple[PurePath, str]]:
+    """The names and contents of the text files wanted of a folder or a zip."""
     if path.is_dir():
-        for count, file in enumerate(sorted(path.rglob("*.txt"))):
+        files = [file for file in path.rglob("*.txt") if wanted(file)]
+        for count, file in enumerate(files):
             _check(path, count, file.stat().st_size, file)
-            yield PurePosixPath(file.relative_to(path)), _decoded(file, file.read_bytes())
+            yield file.relative_to(path), _decoded(file, file.read_bytes())
         return
     try:
         with zipfile.ZipFile(path) as packed:
-            for count, entry in enumerate(packed.infolist()):
-                if entry.filename.endswith(".txt"):
-                    _check(path, count, entry.file_size, entry.filename)
-                    yield PurePosixPath(entry.filename), _decoded(path, packed.read(entry))
+            entries = [e for e in packed.infolist() if e.filename.endswith(".txt")]
+            entries = [e for e in entries if wanted(PurePosixPath(e.filename))]
+            for count, entry in enumerate(entries):
+                _check(path, count, entry.file_size, entry.filename)
+                yield PurePosixPath(entry.filename), _decoded(path, packed.read(entry))
     except (OSError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: {error}; give a folder or a zip") from error
 

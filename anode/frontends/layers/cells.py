@@ -54,7 +54,7 @@ class RecurrentCell(Cell):
     `init` and `init_inner`, by default the same, are of `weight` (inputs, gates · n) and `inner`
     (n, gates · n), `bias` of `bias` (gates · n). Each is one initialiser, which fills every gate by
     itself, or a tuple with one for each gate. `batch_norm`, in place of the bias, normalises the
-    input products over the batch and all steps. Source of that: Laurent et al. 2015.
+    input products over the batch and all steps, masked ones too. Source: Laurent et al. 2015.
     """
 
     gates = 1
