@@ -337,9 +337,10 @@ class Pooling(Layer):
         self._make_places()
 
     def _make_places(self) -> None:
-        if self.op == "max" and self.argmax is None:
+        shape = self.outputs.shape
+        if self.op == "max" and (self.argmax is None or self.argmax.shape != shape):
             small = np.prod(self.nglayer.JTRS) < 256
-            self.argmax = self.be.empty(self.outputs.shape, dtype=np.uint8 if small else np.int32)
+            self.argmax = self.be.empty(shape, dtype=np.uint8 if small else np.int32)
 
     def fprop(self, inputs: Any, inference: bool = False, beta: float = 0.0) -> Any:
         self.inputs = inputs
