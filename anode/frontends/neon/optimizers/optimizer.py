@@ -206,7 +206,9 @@ class FormulaOptimizer(Optimizer):
         parameters = get_param_list(layer_list)
         for (_, gradient), states in parameters:
             if not states:
-                states.extend(self.be.zeros_like(gradient) for _ in self.slots())
+                states.extend(
+                    self.be.zeros_like(gradient, dtype=gradient.dtype) for _ in self.slots()
+                )
         perform(lambda: self._update(parameters, epoch), self.be.programs)
 
     def _update(self, parameters: Sequence[Parameter], epoch: int) -> None:
