@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 from anode import ops
@@ -14,7 +15,8 @@ from anode.errors import ShapeError
 from anode.frontends.neon.backends.lowering import fitted
 from anode.frontends.neon.backends.tensor import Tensor
 from anode.frontends.neon.tracing import perform
-from anode.ir.node import Node
+from anode.ir.node import Node, constant
+from anode.ops.shape import cut
 from anode.transform.grad import gradients
 
 Ints = tuple[int, ...]
@@ -394,8 +396,9 @@ class Spatial:
         def action() -> None:
             x = to_image(I.node(), layer.flat_dims)
             y = ops.local_response_norm(x, size=layer.JTRS[0], alpha=ascale, beta=bpower, k=1.0)
-            base = ops.local_response_norm(x, size=layer.JTRS[0], alpha=ascale, beta=-1.0, k=1.0)
-            blended(denom, from_image(base / x, layer.dimI2), 1.0, 0.0)
+            squares = _neighbours(ops.square(x), layer.JTRS[0])
+            base = squares * (ascale / layer.JTRS[0]) + 1.0
+            blended(denom, from_image(base, layer.dimI2), 1.0, 0.0)
             blended(O, from_image(y, layer.dimI2), 1.0, 0.0)
 
         perform(action, self.programs)
@@ -432,6 +435,15 @@ _DECONV = ["M", "P", "Q", *_CONV[3:]]
 _POOL = (
     "D H W J T R S pad_c pad_d pad_h pad_w str_c str_d str_h str_w".split()  # noqa: SIM905
 )
+
+
+def _neighbours(x: Node, count: int) -> Node:
+    """The sums of `count` channels about each."""
+    last, half = len(x.shape) - 1, count // 2
+    around = tuple(half if d == last else 0 for d in range(last + 1))
+    wide = ops.pad(x, constant(0, x.dtype), low=around, high=around)
+    channels = x.tensor.static[last]
+    return reduce(ops.add, [cut(wide, last, k, k + channels) for k in range(count)])
 
 
 def _named(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any, ClassVar
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -184,10 +185,10 @@ class Layer(NervanaObject):
 class BranchNode(Layer):
     """A point where a Tree branches: every branch that begins with it gets what came to it.
 
-    Of each name there is one.
+    Of each name there is one, for as long as it is in use.
     """
 
-    instances: ClassVar[dict[str | None, BranchNode]] = {}
+    instances: ClassVar[Any] = WeakValueDictionary()
 
     def __new__(cls, name: str | None = None) -> BranchNode:
         found = cls.instances.get(name)
