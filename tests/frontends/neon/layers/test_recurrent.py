@@ -101,3 +101,19 @@ def _log_probability(be, model, x, row):
     y = model.fprop((x, be.array(before.reshape(tokens, -1)))).get()
     y = y.reshape(tokens, steps, batch)
     return sum(np.log(y[token, step]) for step, token in enumerate(row))
+
+
+def test_compiled_steps_carry_states_and_begin_anew_with_other_inputs(be):
+    from neon.layers import GeneralizedCost
+    from neon.models import Model
+    from neon.transforms import SumSquared
+
+    alone = recurrent_values.prepared(recurrent_values.layer_of("LSTM"), (3, 5))
+    model = Model([recurrent_values.layer_of("LSTM")])
+    model.initialize((3, 5), GeneralizedCost(SumSquared()))
+    model.layers.layers[0].W[:] = alone.W
+    rng = np.random.RandomState(0)
+    one, other = (be.array(rng.randn(3, 5 * recurrent_values.BATCH)) for _ in range(2))
+    for x in (one, one, one, one, other, other, one):
+        found = model.fprop(x, inference=True).get()
+        np.testing.assert_allclose(found, alone.fprop(x).get(), rtol=1e-4, atol=1e-6)
