@@ -111,7 +111,7 @@ def run(
         bool, typer.Option("--report", help="Say what was compiled, what was not, and the times.")
     ] = False,
 ) -> None:
-    """Run a TensorFlow-1 script or notebook, without TensorFlow."""
+    """Run a script or notebook for TensorFlow 1, neon or ngraph, without these libraries."""
     from anode.commands.run import main  # cli.py calls it without typer, for a faster start
 
     raise typer.Exit(main([*(["--report"] if report else []), "--", script, *(arguments or [])]))
