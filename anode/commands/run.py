@@ -1,4 +1,4 @@
-"""`anode run`: a script or notebook for TensorFlow 1, neon or ngraph, run as Python would run it."""
+"""`anode run`: a script or notebook for TensorFlow 1, neon or ngraph, as Python would run it."""
 
 from __future__ import annotations
 
