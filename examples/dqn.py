@@ -147,6 +147,13 @@ class Player:
         left = max(0.0, 1 - self.steps / self.settings.explored)
         return self.settings.exploration + left * (1 - self.settings.exploration)
 
+    def example(self) -> data.Transitions:
+        """Transitions as they will be, of zeros."""
+        rows = self.settings.batch
+        seen = np.zeros((rows, *self.seen.observations.shape[1:]), self.games.frames.dtype)
+        numbers = np.zeros(rows, np.float32)
+        return data.Transitions(seen, np.zeros(rows, np.int32), numbers, numbers, seen)
+
     def play(self) -> None:
         frames = self.games.frames
         actions = self.agent.act(self.seen.observations, self.random, self.exploration)
@@ -209,10 +216,7 @@ def resumed(player: Player, checkpoint: Path) -> list[tuple[float, int, float]]:
     """
     if not checkpoint.exists():
         return []
-    while len(player.memory) < 2 * player.settings.batch + 8 * player.settings.ahead:
-        player.play()
-    like = player.memory.sample(player.random, player.settings.batch)
-    meta = player.agent.load(checkpoint, like)
+    meta = player.agent.load(checkpoint, player.example())
     curve = [tuple(point) for point in meta["curve"]]
     player.steps, player.updates = curve[-1][1], meta["updates"]
     return curve
