@@ -136,7 +136,9 @@ def serialized(arrays: Mapping[str, np.ndarray], meta: Any = None) -> bytes:
     """Arrays and a JSON value as the bytes of a safetensors file."""
     library, text = _safetensors(), json.dumps(meta)
     dense = {name: np.require(array, None, "C") for name, array in arrays.items()}
-    metadata = {"anode": text, "crc32": str(_check_sum(text, dense))}
+    metadata = {"crc32": str(_check_sum(text, dense))}
+    if meta is not None:  # of several entries the library leaves the order to chance
+        metadata["anode"] = text
     entries = {name: _entry(library, array) for name, array in dense.items()}
     return bytes(library.serialize(entries, metadata))
 

@@ -18,7 +18,9 @@ BIAS = Variable("conv/bias", tensor("f32"), None, trainable=False, collections=(
 
 @pytest.fixture
 def graph():
-    x, w = fresh_inputs(tensor("f32", 2, 8, 8, 3), tensor("f32", 3, 3, 3, 4))
+    x, w = fresh_inputs(
+        tensor("f32", 2, 11, 13, 3), tensor("f32", 3, 3, 3, 4)
+    )  # a shape of no other test
     y = ops.conv(x, w, data_format="NHWC", strides=(2, 2)) + read(BIAS)
     y = ops.fori_loop(0, 3, lambda i, c: ops.tanh(c), ops.relu(y))
     values, _ = ops.top_k(ops.sum(y, axis=(1, 2)), k=1).items
