@@ -68,7 +68,7 @@ def test_a_selection_prints_as_a_table(graph):
     text = str(graph.select("convolution, variable"))
     assert text.splitlines()[0] == "2 found by convolution, variable"
     assert "conv/bias" in text
-    assert "f32[2,3,3,4]" in text
+    assert "f32[2,5,6,4]" in text
     assert "test_elements.py:" in text
 
 
