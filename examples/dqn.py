@@ -205,7 +205,7 @@ def train(player: Player, out: Path, steps: int, minutes: float) -> float:
             flush=True,
         )
         player.agent.save(checkpoint, {"curve": curve, "updates": player.updates})
-        picture(curve, out)
+        picture(curve, out, player.settings.report)
     return curve[-1][2]
 
 
@@ -222,14 +222,15 @@ def resumed(player: Player, checkpoint: Path) -> list[tuple[float, int, float]]:
     return curve
 
 
-def picture(curve: list[tuple[float, int, float]], out: Path) -> None:
-    """Writes the curve as a table and as a chart."""
+def picture(curve: list[tuple[float, int, float]], out: Path, report: int) -> None:
+    """Writes the curve, a point every `report` steps, as a table and as a chart."""
     with open(out / "curve.csv.new", "w", newline="") as file:
         csv.writer(file).writerows([("minutes", "steps", "mean return"), *curve])
     os.replace(out / "curve.csv.new", out / "curve.csv")
     if any(np.isfinite(point[2]) for point in curve):
         history = {"mean return": [point[2] for point in curve]}
-        learning_curves(history, out / "curve.png", f"{curve[-1][0]:.0f} minutes")
+        title = f"A point every {report:,} steps, {curve[-1][0]:.0f} minutes"
+        learning_curves(history, out / "curve.png", title)
 
 
 def sheet(player: Player, path: Path, frames: int = 48) -> None:
