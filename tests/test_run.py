@@ -243,7 +243,7 @@ def test_report(anode):
     assert "what sessions ran: host" in done.stderr and "PyFunc 3x" in done.stderr
     assert [line.split()[2] for line in done.stderr.splitlines() if line.endswith("mul")] == ["3"]
     idle = anode("b.py", options=["--report"], b__py="print(1)")
-    assert idle.stderr == "anode: no session ran\n"
+    assert idle.stderr == "anode: no session of TensorFlow ran; neon and ngraph have no report\n"
 
 
 def test_what_a_start_imports(anode):

@@ -156,9 +156,9 @@ def _phases(body: Graph, space: tuple[int, ...]) -> dict[int, int]:
     found: dict[int, int] = {}
     for node in body.nodes:
         summed = windows_sum(node)
-        if sum(n != 1 for n in node.tensor.static) > sum(n != 1 for n in space):
-            continue  # not of the kernel's shape: what follows takes a part, or views it
-        if summed is not None and prod(summed.attrs["sizes"]) <= MOST_TAPS:
+        if summed is None or not _fills(node.tensor.static, space):
+            continue
+        if prod(summed.attrs["sizes"]) <= MOST_TAPS:
             at = coordinates(node.tensor.static, space, ())
             for dim, stride in zip(summed.attrs["axes"], summed.attrs["strides"], strict=True):
                 axis = at[dim]
@@ -166,6 +166,11 @@ def _phases(body: Graph, space: tuple[int, ...]) -> dict[int, int]:
                     found[axis] = stride
     operations = prod(found.values()) * sum(map(cost, body.nodes))
     return found if operations <= LARGEST_WRITTEN_OUT else {}
+
+
+def _fills(shape: tuple[int, ...], space: tuple[int, ...]) -> bool:
+    """Whether a member has the kernel's shape: of others, what follows takes a part or a view."""
+    return [n for n in shape if n != 1] == [n for n in space if n != 1]
 
 
 def _tile(

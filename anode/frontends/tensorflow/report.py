@@ -21,7 +21,7 @@ def report() -> str:
     """A table of the stages that ran since `start`, those that took longest first; times in s."""
     stages = [stage for plan in Plan.kept or () for stage in plan.stages if stage.runs]
     if not stages:
-        return "anode: no session ran"
+        return "anode: no session of TensorFlow ran; neon and ngraph have no report"
     stages.sort(key=lambda stage: -stage.seconds)
     rows = [HEADER, *map(_row, stages[:LONGEST])]
     widths = [max(len(row[i]) for row in rows) for i in range(len(HEADER) - 1)]
