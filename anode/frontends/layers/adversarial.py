@@ -68,7 +68,7 @@ class GAN:
             (z,) = fresh_inputs(tensor("f32", *noise.shape))
             scope = Scope(training=False)
             images = apply(self.generator, z, scope, GENERATOR)
-            self._add(scope)
+            scope.fill(self.state, self.seed)
             self._executables[key] = self._compile(close((z,), [images], names=("z", "images")))
         return self._executables[key](noise, state=self.state)[0]
 
@@ -112,10 +112,6 @@ class GAN:
     def _scores(self, images: Node, scope: Scope) -> Node:
         return apply(self.discriminator, images, scope, DISCRIMINATOR)
 
-    def _add(self, scope: Scope) -> None:
-        starts = {v: start(self.seed) for v, start in scope.starts.items() if v not in self.state}
-        self.state.add(scope.variables.values(), self.seed, starts)
-
     def _compile(self, graph: Any) -> Executable:
         return compile(graph, self.backend, self.threads)
 
@@ -139,7 +135,7 @@ class _Step:
         (x,) = fresh_inputs(images)
         scope, group = Scope(training=True), f"{self.name}."
         cost = self.cost(x, scope)
-        self.gan._add(scope)
+        scope.fill(self.gan.state, self.gan.seed)
         mine = [v for v in scope.variables.values() if v.trainable and v.name.startswith(group)]
         found = gradients([cost], [read(v) for v in mine])
         kept = {v: node for v, node in scope.updates.items() if self._is_updated(v)}

@@ -164,7 +164,7 @@ class Model:
         """
         row = Row.of(x)
         if self._input is None:
-            self._add(self._traced(x))
+            self._traced(x).fill(self.state, self.seed)
             self._input = row
         elif not (row.like(self._input) or self._fits(x)):
             raise ShapeError(f"{self.name} was built for rows of {self._input}, got {row}")
@@ -259,7 +259,7 @@ class Model:
         """The graph of inference, whose last outputs are what the taps need."""
         inputs, (given,) = structure.inputs(x)
         prediction, scope = self.forward(given)
-        self._add(scope)
+        scope.fill(self.state, self.seed)
         seen = self.watch(scope, prediction) if tapped else Watch.of(())
         values = outputs(prediction)
         labels = ["y", *(f"y_{i}" for i in range(1, len(values)))]
@@ -410,10 +410,6 @@ class Model:
             "settings": {name: astuple(setting) for name, setting in self.settings.items()},
         }
 
-    def _add(self, scope: Scope) -> None:
-        given = {v: start(self.seed) for v, start in scope.starts.items() if v not in self.state}
-        self.state.add(scope.variables.values(), self.seed, given)
-
     def _traced(self, x: Values | Types) -> Scope:
         """What training on rows like those of `x` has for variables."""
         return self.forward(structure.inputs(structure.types(x))[1][0], training=True)[1]
@@ -431,7 +427,7 @@ class Model:
             types = structure.types(x), structure.types(y)
             inputs, (given, targets) = structure.inputs(*types)
             prediction, scope = self.forward(given)
-            self._add(scope)
+            scope.fill(self.state, self.seed)
             sums = [metrics.sums(measure, prediction, targets) for measure in measures]
             labels = [*structure.names("xy", types), *(type(m).__name__ for m in measures)]
             self._executables[key] = self.compile(close(inputs, sums, names=labels))

@@ -144,8 +144,7 @@ class QLearning:
     def _add(self, scope: Scope) -> None:
         """Give new variables their initial values, those of the target network as it learns."""
         new = [v for v in scope.variables.values() if v not in self.state]
-        given = {v: scope.starts[v](self.seed) for v in new if v in scope.starts}
-        self.state.add(new, self.seed, given)
+        scope.fill(self.state, self.seed)
         if any(v.name.startswith(f"{TARGET}.") for v in new):
             self.synchronise()
 

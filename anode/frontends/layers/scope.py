@@ -18,6 +18,7 @@ from anode.ir.dtypes import dtype_of
 from anode.ir.node import Node, constant, read
 from anode.ir.types import TensorType, tensor
 from anode.ir.variable import Variable
+from anode.runtime.state import State as Values
 
 # The random key u32[4]: the seed's two words, then the two words of the number of steps so far.
 RANDOM = Variable("random", tensor("u32", 4), None, trainable=False, collections=("random",))
@@ -109,6 +110,11 @@ class Scope:
             self.starts[made] = lambda seed: host_value(source, made, seed)
         self.variables[name] = made
         return read(made)
+
+    def fill(self, values: Values, seed: int) -> None:
+        """Give the variables that `values` lacks their initial ones."""
+        given = {v: start(seed) for v, start in self.starts.items() if v not in values}
+        values.add(self.variables.values(), seed, given)
 
     def update(self, node: Node, value: Node) -> None:
         """Let the variable that `node` reads become `value` after a training step."""
