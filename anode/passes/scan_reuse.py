@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from anode.ir.graph import Graph, close, fresh_inputs
 from anode.ir.node import INPUT, ITEM, Node, remake, substitute
+from anode.ir.types import TensorType
 from anode.ops.control import SCAN
 from anode.ops.linalg import dot_general, matmul
 from anode.passes.fission import SEQUENCE, kinds
@@ -96,11 +97,16 @@ def _size(nodes: Iterable[Node]) -> int:
 
 
 def _images(scan: Node, earlier: Node) -> dict[Node, Node]:
-    """The nodes of a loop's body that an earlier one's has too, in each step: its nodes."""
+    """The tensors of a loop's body that an earlier one's has too, in each step: its nodes.
+
+    What has several results has no place among rows, so it and what follows is computed again.
+    """
     found = _inputs(scan, earlier)
     there = set(earlier.attrs["body"].nodes)
     for node in scan.attrs["body"].nodes:
-        if node.op is not INPUT and all(arg in found for arg in node.args):
+        if node.op is INPUT or not isinstance(node.type, TensorType):
+            continue
+        if all(arg in found for arg in node.args):
             image = remake(node, tuple([found[arg] for arg in node.args]))
             if image in there or not node.args:
                 found[node] = image

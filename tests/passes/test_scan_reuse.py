@@ -117,3 +117,19 @@ def test_rows_of_a_loop_count_as_what_they_are():
     inputs = [rng.normal(size=type.static).astype(np.float32) for type in graph.types]
     for a, b in zip(evaluate(graph, inputs)[0], evaluate(reused, inputs)[0], strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_the_product_before_an_op_of_several_results_is_taken():
+    def normalised(xs, h, w):
+        def step(h, x):
+            one = ops.full((UNITS,), 1.0, "f64")
+            y = ops.batch_norm_training(x + h @ w, one, one, axis=1).items[0]
+            return ops.tanh(y), y
+
+        return ops.sum(ops.square(ops.scan(step, h, xs)[1]))
+
+    graph = prepared(grad(trace(normalised, *TYPES), (0, 1, 2)))
+    reused = reuse_steps(graph)
+    assert reused is not graph
+    same(graph, reused)
+    same(graph, split_scans(reused))
