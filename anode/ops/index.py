@@ -330,13 +330,13 @@ def _places(starts: Array, index_map: Ints, window: Ints) -> list[Array]:
 
 def _clamped(indices: Node, vector_dim: int, lows: Sequence[Size], highs: Sequence[Size]) -> Node:
     """Index vectors between `lows` and `highs`, as signed integers."""
-    indices = _signed(indices)
+    indices = signed_indices(indices)
     low, high = (_along_vectors(ends, indices, vector_dim) for ends in (lows, highs))
     clamped: Node = ew.minimum(ew.maximum(indices, low), high)
     return clamped
 
 
-def _signed(indices: Node) -> Node:
+def signed_indices(indices: Node) -> Node:
     """The indices as i32 or i64, whichever holds their type; u64 is cut off at the top of i64."""
     dtype = indices.dtype
     if dtype.bits == 64 and dtype.kind == "unsigned":
@@ -363,7 +363,7 @@ def one_hot(indices: Node, *, depth: int, dtype: DType = f32, axis: int = -1) ->
     shape = (*indices.shape[:axis], depth, *indices.shape[axis:])
     if bool_ is indices.dtype or indices.dtype.is_float:
         raise mismatch("one_hot", "takes integer indices", [indices.type])
-    signed = _signed(broadcast_to(wide, shape))
+    signed = signed_indices(broadcast_to(wide, shape))
     return ew.convert(
         ew.equal(iota(shape=shape, dtype=signed.dtype, axis=axis), signed), dtype=dtype
     )
@@ -458,7 +458,7 @@ def add_along_axis(x: Node, indices: Node, updates: Node, axis: int) -> Node:
 
 def _full_vectors(indices: Node, axis: int) -> Node:
     """Index vectors of every dim: each element's own place, but `indices` along `axis`."""
-    signed = _signed(indices)
+    signed = signed_indices(indices)
     places = [
         signed if d == axis else iota(shape=signed.shape, dtype=signed.dtype, axis=d)
         for d in range(len(signed.shape))

@@ -91,6 +91,12 @@ def reordered_op(node: Node, frame: Frame, order: Order, args: tuple[Node, ...])
     attrs = dict(node.attrs)
     if node.op.name == "reshape":
         attrs["shape"] = tuple([node.shape[d] for d in arranged(frame.results[0], order)])
+    elif node.op.name == "dot_general":
+        stored = [arranged(dims, order) for dims in frame.operands]
+        attrs["contract"] = tuple([
+            tuple([to.index(axis) for axis in axes])
+            for to, axes in zip(stored, attrs["contract"], strict=True)
+        ])  # fmt: skip
     elif node.op.name in _AXES:
         dims = frame.results[0] if node.op.name == "overlap_add" else frame.operands[0]
         attrs |= _attributes_in(attrs, arranged(dims, order), node.op.name)
@@ -202,19 +208,37 @@ def _loss(node: Node) -> Frame:
     return Frame(len(whole), (whole,) * len(node.args), (rest,))
 
 
+def _product(node: Node) -> Frame | None:
+    """The free dims of the operand that has several may change places; all others are fixed."""
+    contract, batch = node.attrs["contract"], node.attrs["batch"]
+    if batch[0]:
+        return None
+    ranks = [len(arg.shape) for arg in node.args]
+    dims = [list(range(ranks[0])), list(range(ranks[0], sum(ranks)))]
+    for a, b in zip(*contract, strict=True):
+        dims[1][b] = dims[0][a]
+    names = sorted({d for side in dims for d in side})
+    x, y = (tuple([names.index(d) for d in side]) for side in dims)
+    free = [tuple([d for d in side if d not in (set(x) & set(y))]) for side in (x, y)]
+    several = free[0] if len(free[0]) > 1 else free[1]
+    fixed = tuple([d for d in range(len(names)) if d not in several])
+    return Frame(len(names), (x, y), ((*free[0], *free[1]),), fixed)
+
+
 def _layer_norm(node: Node) -> Frame:
     whole, axes = identity(len(node.shape)), node.attrs["axes"]
     return Frame(len(whole), (whole, axes, axes), (whole,))
 
 
 _WINDOWS = frozenset(["windows", "overlap_add"])
-_FRAMES: dict[str, Callable[[Node], Frame]] = {
+_FRAMES: dict[str, Callable[[Node], Frame | None]] = {
     "transpose": _transpose,
     "read": _read,
     "reshape": _reshape,
     "reduce": _reduce,
     "windows": _windows,
     "overlap_add": _overlap_add,
+    "dot_general": _product,
     "layer_norm": _layer_norm,
     "group_norm": _group_norm,
     **dict.fromkeys(["cumulate", "reverse", "pad", "slice", "concatenate", "bitcast"], _same),

@@ -10,6 +10,7 @@ from anode.passes import (
     simplify_arithmetic,
     simplify_constants,
     simplify_control,
+    simplify_index,
     simplify_shape,
     simplify_window,
 )
@@ -23,6 +24,7 @@ RULES = Rules(
     *simplify_window.RULES,
     *simplify_arithmetic.RULES,
     *simplify_control.RULES,
+    *simplify_index.RULES,
 )
 
 

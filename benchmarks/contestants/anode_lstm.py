@@ -24,6 +24,7 @@ def load() -> tuple[str, RecurrentBuild]:
         optimizer = layers.RMSProp(DECAY, RATE, EPSILON, epsilon_in_root=False)
         model = layers.Model(
             [
+                layers.OneHot(CLASSES),
                 layers.LSTM(UNITS, given.inputs, given.inner, bias=given.bias),
                 layers.Affine(CLASSES, given.out, given.out_bias, activation=layers.Softmax()),
             ]

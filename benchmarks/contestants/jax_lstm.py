@@ -24,7 +24,8 @@ def load() -> tuple[str, RecurrentBuild]:
             return (h, c), h
 
         zeros = jnp.zeros((x.shape[0], inner.shape[0]))
-        projected = jnp.swapaxes(x, 0, 1) @ inputs + bias  # of all steps, before the loop
+        rows = jax.nn.one_hot(x.T, inputs.shape[0])
+        projected = rows @ inputs + bias  # of all steps, before the loop
         _, hidden = jax.lax.scan(cell, (zeros, zeros), projected)
         logits = hidden @ out + out_bias
         targets = jnp.swapaxes(y, 0, 1)[..., None]

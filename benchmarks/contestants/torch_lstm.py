@@ -37,7 +37,8 @@ def load() -> tuple[str, RecurrentBuild]:
         optimizer = torch.optim.RMSprop(parameters, RATE, DECAY, EPSILON, foreach=True)
 
         def step(x: Any, y: Any) -> Any:
-            logits = out(lstm(torch.from_numpy(x))[0])
+            rows = nn.functional.one_hot(torch.from_numpy(x).long(), CLASSES).float()
+            logits = out(lstm(rows)[0])
             targets = torch.from_numpy(y).long()
             loss = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
             optimizer.zero_grad()

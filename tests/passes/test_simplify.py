@@ -16,7 +16,7 @@ from anode.rewrite.trace import Trace
 from anode.transform import gradients
 from tests.ops.samples import stored
 from tests.ops.test_registry import CALLS, SMOOTH, is_typed
-from tests.passes import window_cases
+from tests.passes import index_cases, window_cases
 
 TOLERANCE = {2: 2e-2, 4: 1e-5, 8: 1e-12}  # by bytes of an element
 
@@ -310,8 +310,9 @@ def assert_keeps_values(graph: Graph, inputs, *passes) -> Trace:
     return found
 
 
-FIRES |= window_cases.FIRES
-KEPT += window_cases.KEPT
+for more in (window_cases, index_cases):
+    FIRES |= more.FIRES
+    KEPT += more.KEPT
 CASES = [(name, *case) for name, cases in FIRES.items() for case in cases]
 
 

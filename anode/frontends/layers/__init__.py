@@ -147,6 +147,7 @@ from anode.frontends.layers.sequences import (
     ExactMatch,
     LookupTable,
     Masking,
+    OneHot,
     PerStep,
     RecurrentLast,
     RecurrentMean,

@@ -58,6 +58,25 @@ class LookupTable(Layer):
         return y
 
 
+class OneHot(Layer):
+    """Rows with a single 1 for tokens: integers (…) to (…, depth), 0 everywhere for those outside.
+
+    Of tokens (batch, steps) the result is a sequence. A weight's product with such rows is compiled
+    as a look-up, and its gradient as a sum by token.
+    """
+
+    def __init__(self, depth: int, name: str | None = None) -> None:
+        self.depth, self.name = depth, name
+
+    def build(self, x: Node) -> Node:
+        if not x.dtype.is_integer:
+            raise ShapeError(f"OneHot takes integers, not {x.type}")
+        y = ops.one_hot(x, depth=self.depth)
+        if len(x.shape) == 2:
+            self._scope.sequences[y] = self._scope.sequences.get(x)
+        return y
+
+
 class Masking(Layer):
     """Its input as a sequence, in which steps whose features all equal `value` are masked.
 

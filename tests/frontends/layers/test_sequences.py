@@ -40,6 +40,20 @@ def test_the_rows_of_tokens_that_came_are_trained_but_the_padding_is_not():
     assert not next(v for v in model.state if v.name.endswith("table")).trainable
 
 
+def test_tokens_as_one_hot_rows(backend):
+    """A network trains on them as on rows of ones and zeros, without a product."""
+    rows, targets = np.eye(5, dtype="f4")[TOKENS], RNG.standard_normal((2, 3, 4)).astype("f4")
+    found = []
+    for first, x in (([nn.OneHot(5)], TOKENS), ([nn.Masking(None)], rows)):
+        model = nn.Model([*first, nn.LSTM(3), nn.Affine(4)], backend=backend, seed=1)
+        model.build(x)
+        step = model.training_step(nn.PerStep(nn.SumSquared()), nn.RMSProp(0.1))
+        found.append([float(step(x, targets)) for _ in range(3)])
+    np.testing.assert_allclose(*found, rtol=1e-5)
+    with pytest.raises(ShapeError, match="OneHot takes integers"):
+        nn.Model([nn.OneHot(5)]).predict(rows)
+
+
 def test_sums_means_and_last_steps():
     x = RNG.standard_normal((2, 3, 2)).astype("f4")
     kinds = {nn.RecurrentSum: x.sum(1), nn.RecurrentMean: x.mean(1), nn.RecurrentLast: x[:, -1]}
