@@ -195,6 +195,29 @@ def test_half_types_round_once(name):
     agrees(function, x)
 
 
+@pytest.mark.parametrize(
+    ("columns", "dtype"), [(512, "f4"), (300, "f4"), (97, "f8"), (33, "f4"), (40, "i2")]
+)
+def test_rows_added_up_by_index_in_parts(columns, dtype):
+    """Each task has its own columns of a large scatter; indices outside are dropped."""
+    ids = RNG.integers(-2, 9, (70, 31)).astype(np.int32)
+    rows = (100 * normal(70, 31, columns)).astype(dtype)
+    first = (10 * normal(8, columns)).astype(dtype)
+
+    def add_rows(x: Node, ids: Node, rows: Node) -> Node:
+        return ops.scatter(
+            *(x, ids, rows),
+            body=ops.monoid("add", x.dtype),
+            update_window_dims=(2,),
+            inserted_window_dims=(0,),
+            scatter_dims_to_operand_dims=(0,),
+            index_vector_dim=2,
+        )
+
+    agrees(add_rows, first, ids, rows, threads=3)
+    agrees(lambda x, i, r: (add_rows(-x, i, r), add_rows(x, i, r)), first, ids, rows)
+
+
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int64, np.uint64])
 def test_indices_of_any_type_are_clamped(dtype):
     table, limits = normal(5, 3), np.iinfo(dtype)

@@ -157,7 +157,7 @@ class NativeModule:
             size = node.tensor.bytes
             return self._simple(name, 2, lambda b, args: copy_bytes(b, args[1], args[0], size))
         if kind == "scatter":
-            return Kernel(emit_scatter(node, self.module, name, self.target), 1)
+            return Kernel(*emit_scatter(node, self.module, name, self.target))
         if kind == "cumulate":
             return Kernel(emit_cumulate(node, self.module, name, self.target), 1)
         if kind in HOST:

@@ -15,12 +15,15 @@ from anode.backends.cpu.moves import vector_at
 from anode.backends.cpu.position import Base, Index, Indices, Position
 from anode.backends.cpu.pull import Puller, apply_body
 from anode.backends.cpu.target import Target
+from anode.backends.cpu.team import LINE
 from anode.ir.dtypes import DType
 from anode.ir.dtypes import i64 as i64_dtype
 from anode.ir.graph import Graph
 from anode.ir.node import Node, input_node
 from anode.ir.types import TensorType
 from anode.passes.movement import unreshaped
+
+MOST_TASKS, MOST_IN_ONE = 8, 1 << 16  # parts of a scatter; elements of updates not worth parts
 
 
 def copy_bytes(b: ir.IRBuilder, target: ir.Value, source: ir.Value, size: int) -> None:
@@ -89,6 +92,7 @@ class _Serial:
         kind = ir.FunctionType(ir.VoidType(), [*[POINTER] * len(types), I64])
         self.function = ir.Function(module, kind, name)
         self.function.attributes.add("nounwind")
+        self.task = self.function.args[-1]
         self.b = ir.IRBuilder(self.function.append_basic_block("entry"))
         self.nodes = [input_node(i, type) for i, type in enumerate(types)]
         pointers = zip(self.nodes, self.function.args, strict=False)
@@ -144,14 +148,21 @@ def _lanes(target: Target, dtype: DType, size: int) -> int:
     return width
 
 
-def emit_scatter(node: Node, module: ir.Module, name: str, target: Target) -> ir.Function:
-    """Add `void name(x, indices, updates, result, i64 task)`: the whole scatter, in order."""
+def emit_scatter(
+    node: Node, module: ir.Module, name: str, target: Target
+) -> tuple[ir.Function, int]:
+    """Add `void name(x, indices, updates, result, i64 task)`; the function and how many tasks.
+
+    A task does some columns of all updates in their order, or everything where there are no rows.
+    """
     x, indices, updates = (arg.tensor for arg in node.args)
     rows = _whole_rows(node)
-    width = _lanes(target, x.dtype, updates.static[-1]) if rows else 1
+    size = updates.static[-1] if rows else 1
+    tasks = _column_tasks(x, updates) if rows else 1
+    width = _lanes(target, x.dtype, size // tasks) if rows else 1
     code = _Serial(module, name, [x, indices, updates, node.tensor], width)
     (_, starts, values, result), pull = code.nodes, code.pull
-    copy_bytes(code.b, code.function.args[3], code.function.args[0], x.bytes)
+    _copy_columns(code, x, tasks)
 
     def element(found: list[Index]) -> None:
         place = _place(pull, node, starts, found)
@@ -167,12 +178,39 @@ def emit_scatter(node: Node, module: ir.Module, name: str, target: Target) -> ir
         code.store(result, place, new)
 
     if rows:
-        size = updates.static[-1]
-        code.nest(updates.static[:-1], lambda at: code.vectors(size, lambda p: element([*at, p])))
+        mine = size // tasks
+        first = Position(mul(code.b, code.task, mine), multiple=mine) if tasks > 1 else Position()
+        code.nest(
+            updates.static[:-1],
+            lambda at: code.vectors(mine, lambda p: element([*at, pull.index.add(first, p)])),
+        )
     else:
         code.nest(updates.static, element)
     code.b.ret_void()
-    return code.function
+    return code.function, tasks
+
+
+def _column_tasks(x: TensorType, updates: TensorType) -> int:
+    """Equal parts of the columns, each of some cache lines; one where there is little to do."""
+    size = updates.static[-1]
+    if prod(updates.static) < MOST_IN_ONE or x.static[-1] != size:
+        return 1
+    line = LINE // x.dtype.size
+    return max(
+        t for t in range(1, MOST_TASKS + 1) if size % t == 0 and (t == 1 or size // t >= line)
+    )
+
+
+def _copy_columns(code: _Serial, x: TensorType, tasks: int) -> None:
+    """Begin with the operand: a task with its own columns."""
+    source, result = code.function.args[0], code.function.args[3]
+    if tasks == 1:
+        copy_bytes(code.b, result, source, x.bytes)
+        return
+    row = x.static[-1] * x.dtype.size
+    mine = mul(code.b, code.task, row // tasks)
+    places = [(code.b.gep(p, [mine], source_etype=I8), row) for p in (result, source)]
+    _copy_rows(code.b, prod(x.static[:-1]), places[0], places[1], row // tasks)
 
 
 def _whole_rows(node: Node) -> bool:
