@@ -23,6 +23,7 @@ from anode.ops.declare import Elementwise
 from anode.ops.elementwise import add
 from anode.ops.linalg import dot_general, matmul
 from anode.ops.reduce import sum as total
+from anode.passes.simplify import simplify
 from anode.rewrite.trace import Hit, Trace
 
 LITERAL, INVARIANT, SEQUENCE, CARRIED = range(4)
@@ -48,7 +49,8 @@ def split_scans(graph: Graph, trace: Trace | None = None) -> Graph:
         hits.append(Hit("split_scans", old, after=results[0]))
         return results[0]
 
-    return graph.map(rewrite)
+    found = graph.map(rewrite)
+    return simplify(found, trace) if split else found
 
 
 # all steps of a node at once

@@ -191,6 +191,14 @@ def _of_iota(node: Node, axis: int) -> Sequence[Axis]:
     return []
 
 
+def _of_gather(node: Node, axis: int) -> Sequence[Axis]:
+    offset, vectors = node.attrs["offset_dims"], node.attrs["index_vector_dim"]
+    if axis in offset:
+        raise _Mixed
+    own = sum(a not in offset for a in range(axis))
+    return [None, own + (own >= vectors)]
+
+
 RULES: dict[str, Any] = {
     "dot_general": _of_product,
     "broadcast_in_dim": _of_broadcast,
@@ -200,6 +208,7 @@ RULES: dict[str, Any] = {
     "concatenate": _of_concatenate,
     "reshape": _of_reshape,
     "reduce": _of_reduce,
+    "gather": _of_gather,
     "iota": _of_iota,
 }
 SIZES = {"broadcast_in_dim": "shape", "reshape": "shape", "iota": "shape", "slice": "limit"}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from anode.ir.node import ITEM, Node
+from anode.ir.graph import close
+from anode.ir.node import ITEM, Node, make
 from anode.ir.types import TupleType
 from anode.ops.shape import reshape, zeros
 from anode.rewrite.pattern import P, Pattern, Rule, number, number_of, rule
@@ -74,4 +75,18 @@ def scan_once(loop: Node, index: int) -> Node:
     return made if index < first else reshape(made, shape=(1, *made.shape))
 
 
-RULES = (branch_known, branches_alike, while_never, scan_of_nothing, scan_once)
+@rule(P.scan(...))
+def scan_unread(node: Node) -> Node | None:
+    """A scan takes only what its body reads"""
+    body, first, last = node.attrs["body"], node.attrs["carries"], len(node.args)
+    known = set(body.nodes)
+    kept = [i for i in range(last) if i < first or body.inputs[i] in known]
+    if len(kept) == last:
+        return None
+    inputs = [body.inputs[i] for i in kept]
+    sequences = sum(first <= i < first + node.attrs["sequences"] for i in kept)
+    attrs = {**node.attrs, "body": close(inputs, body.outputs), "sequences": sequences}
+    return make(node.op, tuple([node.args[i] for i in kept]), attrs)
+
+
+RULES = (branch_known, branches_alike, while_never, scan_of_nothing, scan_once, scan_unread)

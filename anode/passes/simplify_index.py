@@ -13,7 +13,8 @@ from anode.ir.types import Size
 from anode.ops import elementwise as ew
 from anode.ops.index import scatter, signed_indices, take
 from anode.ops.reduce import monoid
-from anode.ops.shape import broadcast_in_dim, full, transpose
+from anode.ops.shape import broadcast_in_dim, full, reshape, transpose
+from anode.passes.simplify_shape import dim_groups
 from anode.rewrite.pattern import P, rule, var
 
 Ints = tuple[int, ...]
@@ -33,6 +34,18 @@ def transpose_of_one_hot(i: Node, hot: Node, axis: int, order: Ints) -> Node:
         dtype=hot.dtype,
         axis=order.index(axis),
     )
+
+
+@rule(P.reshape(hot))
+def reshape_of_one_hot(node: Node, i: Node, hot: Node, axis: int) -> Node | None:
+    """Reshape the indices rather than the rows"""
+    for old, new in dim_groups(hot.shape, node.shape):
+        wide = [d for d in new if node.shape[d] != 1]
+        if old == [axis] and len(wide) == 1:
+            place, shape = wide[0], node.shape
+            i = reshape(i, shape=(*shape[:place], *shape[place + 1 :]))
+            return hot.op(i, depth=hot.attrs["depth"], dtype=hot.dtype, axis=place)
+    return None
 
 
 @rule(
@@ -94,4 +107,4 @@ def _sums(i: Node, x: Node, axes: Ints, depth: Size, first: bool) -> Node:
     return found if first else transpose(found, permutation=(*range(1, len(rest) + 1), 0))
 
 
-RULES = (transpose_of_one_hot, product_with_one_hot)
+RULES = (transpose_of_one_hot, reshape_of_one_hot, product_with_one_hot)

@@ -23,6 +23,11 @@ FIRES = {
         (lambda i: ops.transpose(hot(i), permutation=(1, 2, 0)), IDS),
         (lambda i: ops.transpose(hot(i, 0), permutation=(2, 1, 0)), IDS),
     ],
+    "reshape_of_one_hot": [
+        (lambda i: ops.reshape(hot(i), shape=(35, 60)), IDS),
+        (lambda i: ops.reshape(hot(i, 1), shape=(5, 1, 60, 7)), IDS),
+        (lambda i: ops.reshape(hot(i, 0), shape=(60, 7, 5)), IDS),
+    ],
     "product_with_one_hot": [
         (lambda i, x: product(hot(i), x, (2,), (0,)), IDS, TABLE),
         (lambda i, x: product(hot(i, 1), x, (1,), (1,)), IDS, WIDE),
@@ -45,6 +50,8 @@ FIRES = {
 }
 
 KEPT = [
+    ("reshape_of_one_hot", lambda i: ops.reshape(hot(i), shape=(5, 420)), IDS),
+    ("reshape_of_one_hot", lambda i: ops.reshape(hot(i), shape=(35, 6, 10)), IDS),
     ("product_with_one_hot", lambda i, x: product(hot(i), x, (0,), (0,)), IDS, ROWS),
     ("product_with_one_hot", lambda i: product(hot(i), hot(i), (2,), (2,)), IDS),
     ("product_with_one_hot", lambda i, x: ops.dot_general(

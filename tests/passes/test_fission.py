@@ -135,3 +135,22 @@ def test_weights_are_transposed_once_before_the_loop():
 
 def _by_rows(x, weight):
     return ops.dot_general(x, weight, contract=((1,), (1,)))
+
+
+def test_a_product_with_one_hot_rows_in_the_loop_becomes_a_look_up_before_it():
+    def f(ids, h, w):
+        rows = ops.one_hot(ids, depth=WIDTH, dtype="f64")
+
+        def step(h, x):
+            h = ops.tanh(ops.concatenate(x, h, axis=1) @ w)
+            return h, h
+
+        last, ys = ops.scan(step, h, rows)
+        return ops.sum(last * last) + ops.sum(ys * ys)
+
+    types = tensor("f64", BATCH, UNITS), tensor("f64", WIDTH + UNITS, UNITS)
+    graph = grad(trace(f, tensor("i32", STEPS, BATCH), *types), wrt=(1, 2))
+    found = Trace("split_scans")
+    split = run_pass(split_scans, prepared(graph), found)
+    assert "product_with_one_hot" in found.rules
+    same(graph, split)

@@ -80,3 +80,20 @@ def test_few_rows_and_little_work_are_not_split():
     for rows, steps in ((8, 100000), (64, 2)):
         graph = trace(f, tensor("f32", steps, rows, 4), tensor("f32", rows, 4))
         assert names(part_scans(graph)) == ["scan"]
+
+
+def test_rows_of_a_table_are_looked_up_in_parts():
+    def f(ids, table, h):
+        def step(h, at):
+            h = ops.tanh(ops.take(table, at) + h @ table)
+            return h, h
+
+        return ops.scan(step, h, ids)
+
+    graph = trace(f, tensor("i32", 16, 64), tensor("f64", 64, 64), tensor("f64", 64, 64))
+    ids = np.random.default_rng(0).integers(-1, 66, (16, 64)).astype(np.int32)
+    inputs = [ids, *values(graph)[1:]]
+    parted = part_scans(prepared(graph))
+    assert names(parted) == ["scan_parts"]
+    for a, b in zip(evaluate(graph, inputs)[0], evaluate(parted, inputs)[0], strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-12)

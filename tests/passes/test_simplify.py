@@ -58,6 +58,17 @@ def loop(length):
     return flat
 
 
+def scan_of_one(x, y):
+    """Of a sequence and values of all steps, the second."""
+
+    body = trace(lambda c, r, s, k, m: (c * s + m, c), *[V] * 5)
+    rows = wide(y, 1, shape=(4, 6))
+    found = ops.SCAN(
+        y, rows + 1, rows, x, y, body=body, carries=1, sequences=2, length=4, reverse=True
+    )
+    return found.items
+
+
 def never(x, y):
     return ops.while_loop(lambda a, b: ops.less(a, 3), lambda a, b: (b, a), (x, y), max_trips=0)
 
@@ -239,6 +250,7 @@ FIRES = {
     "while_never": [(never, S, S)],
     "scan_of_nothing": [(loop(0), V, V)],
     "scan_once": [(loop(1), V, V)],
+    "scan_unread": [(scan_of_one, V, V)],
     "folded": [
         (lambda x: x + ops.sin(constant(2.0)), V),
         (lambda x: x + ops.cumsum(constant(np.arange(6, dtype=np.float32)), 0), V),
