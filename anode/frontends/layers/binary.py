@@ -21,6 +21,7 @@ from anode.frontends.layers.layers import (
     features,
     flat,
 )
+from anode.frontends.layers.masks import mean_of
 from anode.frontends.layers.optimizers import Optimizer, Slots, Step
 from anode.ir.node import Node
 
@@ -77,7 +78,7 @@ class ShiftBatchNorm(BatchNorm):
         super().__init__(rho, eps, name)
 
     def build(self, x: Node) -> Node:
-        shape, axes = (features(x),), tuple(range(len(x.shape) - 1))
+        shape = (features(x),)
         scale = self.variable("scale", shape, 1.0, dtype=x.dtype)
         offset = self.variable("offset", shape, 0.0, dtype=x.dtype)
         running = [
@@ -86,9 +87,10 @@ class ShiftBatchNorm(BatchNorm):
         ]
         mean, variance = running
         if self.training:
-            mean = ops.mean(x, axis=axes)
+            mask = self.counted(x)
+            mean = mean_of(x, mask)
             centred = x - mean
-            variance = ops.mean(centred * power_of_two(centred), axis=axes)
+            variance = mean_of(centred * power_of_two(centred), mask)
             for old, new in zip(running, (mean, variance), strict=True):
                 self.update(old, old * self.rho + new * (1 - self.rho))
         factor = power_of_two(ops.rsqrt(variance + self.eps))

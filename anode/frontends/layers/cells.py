@@ -24,6 +24,7 @@ class Cell(Layer):
     """
 
     sizes: tuple[int, ...]
+    mask: Node | None = None  # bool[steps, batch] of what `project` takes
 
     def project(self, x: Node) -> Node:
         """What the steps take, from the inputs of all steps, (steps, batch, …), before the loop.
@@ -54,7 +55,7 @@ class RecurrentCell(Cell):
     `init` and `init_inner`, by default the same, are of `weight` (inputs, gates · n) and `inner`
     (n, gates · n), `bias` of `bias` (gates · n). Each is one initialiser, which fills every gate by
     itself, or a tuple with one for each gate. `batch_norm`, in place of the bias, normalises the
-    input products over the batch and all steps, masked ones too. Source: Laurent et al. 2015.
+    input products over the batch and all steps that count. Source: Laurent et al. 2015.
     """
 
     gates = 1
@@ -77,7 +78,9 @@ class RecurrentCell(Cell):
         check_float(x)
         weight = self.weight("weight", (int(x.shape[-1]), self.gates), self.init, x)
         if self.batch_norm:
-            return self.apply(BatchNorm(), recurrent.project(x, weight), "norm")
+            norm = BatchNorm()
+            norm.mask = self.mask
+            return self.apply(norm, recurrent.project(x, weight), "norm")
         return recurrent.project(x, weight, self.weight("bias", (self.gates,), self.bias, x))
 
     def step(self, x: Node, state: State) -> tuple[Node, State]:

@@ -23,6 +23,7 @@ from anode.frontends.layers.layers import (
     features,
     static,
 )
+from anode.frontends.layers.masks import masked
 from anode.ir.node import Node
 from anode.ops.recurrent import length_mask
 from anode.ops.spatial import Padding, paddings
@@ -304,8 +305,7 @@ def within(layer: Layer, x: Node) -> Node:
     lengths = layer.lengths(x)
     if lengths is None:
         return x
-    mask = ops.transpose(length_mask(lengths, static(x)[1]))
-    return ops.select(ops.broadcast_in_dim(mask, shape=x.shape, axes=(0, 1)), x, ops.zeros_like(x))
+    return masked(x, ops.transpose(length_mask(lengths, static(x)[1])))
 
 
 def note_windows(

@@ -11,8 +11,10 @@ from anode import ops
 from anode.errors import ShapeError
 from anode.frontends.layers.axes import Axis, axes_of, sized
 from anode.frontends.layers.initializers import Fans, GlorotUniform
+from anode.frontends.layers.masks import count_of, mean_of
 from anode.frontends.layers.scope import Scope
 from anode.ir.node import Node, Origin, at, user_line
+from anode.ops.precision import as_dtype
 from anode.ops.recurrent import length_mask
 
 Transform = Callable[[Node], Node]
@@ -210,11 +212,12 @@ class BatchNorm(Layer):
 
     Training uses the batch's mean and biased variance, and lets the running ones, which inference
     uses, become rho · running + (1 − rho) · batch; these start at 0. With `unbiased` the running
-    variance takes the batch's unbiased one, as in Caffe and PyTorch. Source: Ioffe and Szegedy
-    2015, with neon's running statistics.
+    variance takes the batch's unbiased one, as in Caffe and PyTorch. Masked steps of sequences do
+    not count. Source: Ioffe and Szegedy 2015, with neon's running statistics.
     """
 
     keeps_axes = True
+    mask: Node | None = None  # of the first dims of the input, where the scope does not know it
 
     def __init__(
         self,
@@ -237,13 +240,38 @@ class BatchNorm(Layer):
         norm = {"axis": axis, "epsilon": self.eps}
         if not self.training:
             return ops.batch_norm_inference(x, scale, offset, mean, variance, **norm)
-        y, *batch = ops.batch_norm_training(x, scale, offset, **norm).items
+        mask = self.counted(x)
+        if mask is None:
+            y, *batch = ops.batch_norm_training(x, scale, offset, **norm).items
+        else:
+            batch = _moments(x, mask)
+            y = ops.batch_norm_inference(x, scale, offset, *batch, **norm)
         if self.unbiased:
-            rows = math.prod(static(x)[:-1])
-            batch[1] = batch[1] * (rows / max(rows - 1, 1))
+            batch[1] = batch[1] * _unbiased(x, mask)
         for old, new in zip((mean, variance), batch, strict=True):
             self.update(old, old * self.rho + new * (1 - self.rho))
         return y
+
+    def counted(self, x: Node) -> Node | None:
+        """The mask of what counts in the statistics; None for all."""
+        return self._scope.sequences.get(x) if self.mask is None else self.mask
+
+
+def _moments(x: Node, mask: Node) -> list[Node]:
+    """The mean and the biased variance of each feature, over the steps that count."""
+    wide = as_dtype(x, x.dtype.compute)
+    mean = mean_of(wide, mask)
+    variance = mean_of(ops.square(wide - mean), mask)
+    return [as_dtype(mean, x.dtype), as_dtype(variance, x.dtype)]
+
+
+def _unbiased(x: Node, mask: Node | None) -> Node | float:
+    """What a biased variance is multiplied by."""
+    if mask is None:
+        rows = math.prod(static(x)[:-1])
+        return rows / max(rows - 1, 1)
+    count = count_of(x, mask)
+    return count / ops.maximum(count - 1.0, 1.0)
 
 
 class Flatten(Layer):

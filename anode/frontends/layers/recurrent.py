@@ -43,6 +43,7 @@ class Loop(Layer):
         self, cell: Cell, x: Node, mask: Node | None, reverse: bool
     ) -> tuple[Node, State]:
         """The outputs (steps, batch, …) of a cell over `x`, time-major, and its last state."""
+        cell.mask = mask
         x = cell.project(x)
         start = self._first(cell, int(x.shape[1]), x.dtype if x.dtype.is_float else f32)
         y, last = recurrent.recurrent(cell.step, x, start, mask=mask, reverse=reverse)

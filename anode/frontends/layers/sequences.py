@@ -17,6 +17,7 @@ from anode.errors import ShapeError
 from anode.frontends.layers.costs import Cost, Prediction, labels, one
 from anode.frontends.layers.initializers import Gaussian
 from anode.frontends.layers.layers import Layer
+from anode.frontends.layers.masks import masked, spread
 from anode.frontends.layers.metrics import Metric
 from anode.frontends.layers.structure import Nodes
 from anode.ir.node import Node
@@ -53,7 +54,7 @@ class LookupTable(Layer):
         y, mask = ops.embedding(table, x), self._scope.sequences.get(x)
         if self.pad_idx is not None:
             mask = ops.not_equal(x, self.pad_idx)
-            y = ops.select(_spread(mask, y), y, ops.zeros_like(y))
+            y = masked(y, mask)
         self._scope.sequences[y] = mask
         return y
 
@@ -103,7 +104,7 @@ class RecurrentSum(Layer):
         self.name = name
 
     def build(self, x: Node) -> Node:
-        return ops.sum(_weighted(x, self._mask(x)), axis=1)
+        return ops.sum(masked(x, self._mask(x)), axis=1)
 
     def _mask(self, x: Node) -> Node | None:
         if len(x.shape) < 3:
@@ -119,8 +120,8 @@ class RecurrentMean(RecurrentSum):
         if mask is None:
             return ops.mean(x, axis=1)
         count = ops.maximum(ops.sum(ops.convert(mask, dtype=x.dtype), axis=1), 1.0)
-        total = ops.sum(_weighted(x, mask), axis=1)
-        return total / _spread(count, total)
+        total = ops.sum(masked(x, mask), axis=1)
+        return total / spread(count, total)
 
 
 class RecurrentLast(RecurrentSum):
@@ -133,7 +134,7 @@ class RecurrentLast(RecurrentSum):
             return ops.getitem(x, (slice(None), steps - 1))
         step = ops.iota(shape=mask.shape, dtype="i32", axis=1)
         last = ops.max(ops.select(mask, step, ops.full(mask.shape, -1, "i32")), axis=1)
-        return ops.sum(_weighted(x, ops.equal(step, _spread(last, step))), axis=1)
+        return ops.sum(masked(x, ops.equal(step, spread(last, step))), axis=1)
 
 
 @dataclass(frozen=True)
@@ -220,12 +221,3 @@ def _joined(x: Node) -> Node:
     """Batch and steps as one dim."""
     batch, steps, *rest = x.tensor.static
     return ops.reshape(x, shape=(batch * steps, *rest))
-
-
-def _weighted(x: Node, mask: Node | None) -> Node:
-    return x if mask is None else ops.select(_spread(mask, x), x, ops.zeros_like(x))
-
-
-def _spread(x: Node, like: Node) -> Node:
-    """`x` along the first dims of `like`."""
-    return ops.broadcast_in_dim(x, shape=like.shape, axes=tuple(range(len(x.shape))))

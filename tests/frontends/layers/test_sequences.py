@@ -113,3 +113,56 @@ def test_costs_of_steps_that_count():
     assert evaluated((x, np.int32([3, 1])), t, lengths, softmax) == pytest.approx(counted.mean())
     squared = nn.PerStep(nn.SumSquared())
     assert evaluated(x, x + 1, squared) == pytest.approx(0.5 * 5 * 3, rel=1e-5)
+
+
+def normed(layer, x, lengths):
+    """What a layer gives in training, and its running mean and variance after a step."""
+    model = nn.Model([layer], backend="cpu")
+    step = model.training_step(nn.PerStep(nn.SumSquared()), nn.GradientDescentMomentum(0.0, 0.0))
+    cost = step((x, np.int32(lengths)), np.zeros_like(x))
+    kept = [model.state.named(f"{model.names[layer]}.{name}") for name in ("mean", "variance")]
+    return float(cost), *kept
+
+
+@pytest.mark.parametrize("shape", [(3, 6, 2), (3, 6, 4, 2)], ids=["sequences", "spectrograms"])
+@pytest.mark.parametrize("unbiased", [False, True])
+def test_batch_norm_counts_no_padding(shape, unbiased):
+    x, lengths = RNG.standard_normal(shape).astype("f4") + 3, [6, 2, 0]
+    x[1, 2:], x[2] = 1e4, -1e4
+    _, mean, variance = normed(nn.BatchNorm(rho=0.0, unbiased=unbiased), x, lengths)
+    counted = np.concatenate([x[0], x[1, :2]]).reshape(-1, 2).astype("f8")
+    np.testing.assert_allclose(mean, counted.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(variance, counted.var(0, ddof=int(unbiased)), rtol=1e-5)
+
+
+def test_batch_norm_of_nothing_but_padding_is_finite():
+    x = np.ones((2, 3, 2), "f4")
+    cost, mean, variance = normed(nn.BatchNorm(rho=0.0, unbiased=True), x, [0, 0])
+    assert np.isfinite(cost)
+    np.testing.assert_array_equal([*mean, *variance], np.zeros(4))
+
+
+NORMED = {
+    "affine": lambda: nn.Affine(4, batch_norm=True, activation=nn.Rectlin()),
+    "binary": lambda: nn.BinaryAffine(4, batch_norm=True),
+    "convolution": lambda: nn.Conv((3, 4), padding=1, batch_norm=True, activation=nn.Rectlin()),
+    "recurrent": lambda: nn.BiBNRNN(4),
+    "cell": lambda: nn.Recurrent(nn.LSTMCell(4, batch_norm=True)),
+}
+
+
+@pytest.mark.parametrize("name", NORMED)
+def test_training_with_batch_norm_does_not_depend_on_the_padding(name):
+    lengths, y = np.int32([5, 3]), RNG.standard_normal((2, 3)).astype("f4")
+    x = RNG.standard_normal((2, 5, 3)).astype("f4")
+    longer = np.concatenate([x, np.full((2, 4, 3), 50, "f4")], axis=1)
+    longer[1, 3:] = -50
+
+    def trained(given):
+        layers = [nn.Masking(None), NORMED[name](), nn.RecurrentMean(), nn.Affine(3, bias=0.0)]
+        model = nn.Model(layers, backend="cpu", seed=2)
+        step = model.training_step(nn.SumSquared(), nn.GradientDescentMomentum(0.1, 0.0))
+        costs = [step((given, lengths), y) for _ in range(2)]
+        return np.concatenate([np.ravel(costs), *(np.ravel(a) for _, a in model.state.items())])
+
+    np.testing.assert_allclose(trained(longer), trained(x), rtol=2e-4, atol=1e-5)
