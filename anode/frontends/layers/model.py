@@ -429,8 +429,10 @@ class Model:
             prediction, scope = self.forward(given)
             scope.fill(self.state, self.seed)
             sums = [metrics.sums(measure, prediction, targets) for measure in measures]
+            seen = self.watch(scope, prediction)
             labels = [*structure.names("xy", types), *(type(m).__name__ for m in measures)]
-            self._executables[key] = self.compile(close(inputs, sums, names=labels))
+            graph = close(inputs, [*sums, *seen.nodes], names=[*labels, *seen.names])
+            self._executables[key] = self.compile(graph, seen)
         values = structure.items(x) + structure.items(y)
         return self._executables[key](*values, state=self.state)
 

@@ -283,6 +283,23 @@ def test_a_print_tap_in_training_and_inference():
     assert len(lines) == 2
 
 
+def test_taps_in_evaluation():
+    model, (x, y) = perceptron(), data()
+    batches, measures = [(x, y), (x[:1], y[:1])], [nn.MeanSquared(), nn.SumSquared()]
+    wanted = model.eval(batches, measures)
+    lines = []
+    model.select("op|tanh").print(write=lines.append)
+    gradients = model.select("layer").histogram(gradient=True)
+    assert model.eval(batches, measures) == pytest.approx(wanted)
+    names = [line.split(" (")[0] for line in lines]
+    assert names == ["Activation_0: tanh: f32[4,5]", "Activation_0: tanh: f32[1,5]"]
+    assert not gradients.latest
+    model.select("op|tanh").check_finite()
+    x[2, 3] = np.nan
+    with pytest.raises(BackendError, match=r"Activation_0: tanh: f32\[4,5\] .* is not finite"):
+        model.eval(batches, measures)
+
+
 def test_taps_do_not_change_training():
     results = []
     for tapped in (False, True):
