@@ -6,7 +6,7 @@ gradient penalty).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,13 @@ from anode.frontends.layers.costs import GANCost
 from anode.frontends.layers.layers import apply
 from anode.frontends.layers.optimizers import Optimizer, rate_variable
 from anode.frontends.layers.scope import Scope
-from anode.ir.graph import close, fresh_inputs
+from anode.frontends.layers.selection import Selectable
+from anode.frontends.layers.structure import Types
+from anode.ir.graph import Graph, close, fresh_inputs
 from anode.ir.node import Node, read
 from anode.ir.types import TensorType, tensor
 from anode.ir.variable import Variable
+from anode.ops.taps import Watch
 from anode.runtime.executable import Executable, chosen_backend, compile
 from anode.runtime.state import State
 from anode.transform.grad import gradients
@@ -29,7 +32,7 @@ from anode.transform.grad import gradients
 GENERATOR, DISCRIMINATOR = "generator", "discriminator"
 
 
-class GAN:
+class GAN(Selectable):
     """A generator and a discriminator, both lists of layers, that train against each other.
 
     The generator makes images of `noise` normal numbers; the discriminator gives one number for
@@ -37,6 +40,10 @@ class GAN:
     the generator raise log D(fake), "original" lower log(1 − D(fake)). `penalty` times
     (‖∇ D‖ − 1)², between real and generated images, is added to the discriminator's cost: its
     training takes second derivatives. `preprocess` is of the real images, as for `Model`.
+
+    Both networks can be selected from: `gan.select("#discriminator convolution")`. Taps report
+    after each step of either, the discriminator's in its own step of generated images, then of
+    real ones.
     """
 
     def __init__(
@@ -52,6 +59,7 @@ class GAN:
         backend: str | Backend | None = None,
         threads: int | None = None,
     ) -> None:
+        super().__init__()
         self.cost = GANCost(func)
         self.generator = Sequential(generator, GENERATOR)
         self.discriminator = Sequential(discriminator, DISCRIMINATOR)
@@ -72,6 +80,15 @@ class GAN:
             self._executables[key] = self._compile(close((z,), [images], names=("z", "images")))
         return self._executables[key](noise, state=self.state)[0]
 
+    def example(
+        self, x: Types | None = None, inits: Mapping[str, Any] | None = None
+    ) -> tuple[Scope, list[Node]]:
+        scope = Scope(training=True)
+        scope.inits = inits or {}
+        scores = self._scores(self._generated(1, scope), scope)
+        scope.fill(self.state, self.seed)
+        return scope, [scores]
+
     def discriminator_step(self, optimizer: Optimizer) -> Callable[[np.ndarray], float]:
         """`step(images)` trains the discriminator on real images and as many generated ones."""
         return _Step(self, DISCRIMINATOR, optimizer, self._judging)
@@ -80,19 +97,22 @@ class GAN:
         """`step(images)` trains the generator on as many images as are given; gives the cost."""
         return _Step(self, GENERATOR, optimizer, self._fooling)
 
-    def _judging(self, real: Node, scope: Scope) -> Node:
-        """The discriminator's cost."""
+    def _judging(self, real: Node, scope: Scope) -> tuple[Node, list[Node]]:
+        """The discriminator's cost, and the scores that it is made of."""
         fake = self._generated(int(real.shape[0]), scope)
         if self.preprocess is not None:
             real = self.preprocess(real)
         real = ops.reshape(real, shape=fake.shape)
         wrong, right = self._scores(fake, scope), self._scores(real, scope)
         cost = self.cost.judging(right, wrong)
-        return cost + self._slope(real, fake, scope) * self.penalty if self.penalty else cost
+        if self.penalty:
+            cost = cost + self._slope(real, fake, scope) * self.penalty
+        return cost, [wrong, right]
 
-    def _fooling(self, real: Node, scope: Scope) -> Node:
-        """The generator's cost."""
-        return self.cost.fooling(self._scores(self._generated(int(real.shape[0]), scope), scope))
+    def _fooling(self, real: Node, scope: Scope) -> tuple[Node, list[Node]]:
+        """The generator's cost, and the scores that it is made of."""
+        scores = self._scores(self._generated(int(real.shape[0]), scope), scope)
+        return self.cost.fooling(scores), [scores]
 
     def _slope(self, real: Node, fake: Node, scope: Scope) -> Node:
         """The mean of (‖∇ D‖ − 1)² at random places between real and generated images."""
@@ -112,20 +132,29 @@ class GAN:
     def _scores(self, images: Node, scope: Scope) -> Node:
         return apply(self.discriminator, images, scope, DISCRIMINATOR)
 
-    def _compile(self, graph: Any) -> Executable:
-        return compile(graph, self.backend, self.threads)
+    def _compile(self, graph: Graph, taps: Watch | None = None) -> Executable:
+        watched = taps if taps is not None and taps.nodes else ()
+        return compile(graph, self.backend, self.threads, taps=watched)
 
 
 class _Step:
     """A step of one of the two networks, compiled for each shape of minibatch."""
 
     def __init__(
-        self, gan: GAN, name: str, optimizer: Optimizer, cost: Callable[[Node, Scope], Node]
+        self,
+        gan: GAN,
+        name: str,
+        optimizer: Optimizer,
+        cost: Callable[[Node, Scope], tuple[Node, list[Node]]],
     ) -> None:
         self.gan, self.name, self.optimizer, self.cost = gan, name, optimizer, cost
         self.executables: dict[Any, Executable] = {}
+        self._version = gan.version
 
     def __call__(self, images: np.ndarray) -> float:
+        if self._version is not self.gan.version:
+            self.executables.clear()
+            self._version = self.gan.version
         key = images.shape, images.dtype
         if key not in self.executables:
             self.executables[key] = self._compiled(tensor(images.dtype, *images.shape))
@@ -134,15 +163,20 @@ class _Step:
     def _compiled(self, images: TensorType) -> Executable:
         (x,) = fresh_inputs(images)
         scope, group = Scope(training=True), f"{self.name}."
-        cost = self.cost(x, scope)
-        scope.fill(self.gan.state, self.gan.seed)
-        mine = [v for v in scope.variables.values() if v.trainable and v.name.startswith(group)]
+        cost, scores = self.cost(x, scope)
+        gan = self.gan
+        scope.fill(gan.state, gan.seed)
+        variables = scope.variables.values()
+        mine = [v for v in variables if gan.trains(v) and v.name.startswith(group)]
         found = gradients([cost], [read(v) for v in mine])
         kept = {v: node for v, node in scope.updates.items() if self._is_updated(v)}
-        updates = kept | self.optimizer.updates(mine, found, group)
-        graph = close((x,), [cost], updates.items(), names=("images", "cost"))
+        updates = kept | gan.updates(self.optimizer, mine, found, group)
+        seen = gan.watch(scope, scores)
+        seen += gan.watch(scope, scores, dict(zip(mine, found, strict=True)))
+        names = ("images", "cost", *seen.names)
+        graph = close((x,), [cost, *seen.nodes], updates.items(), names=names)
         self._add_slots(graph.variables, group)
-        return self.gan._compile(graph)
+        return gan._compile(graph, seen)
 
     def _is_updated(self, variable: Variable) -> bool:
         """Whether a variable that training updates belongs to this network, or to both."""

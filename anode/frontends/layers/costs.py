@@ -34,6 +34,11 @@ class Prediction:
     lengths: Node | None = None
     ragged: bool = False
 
+    @property
+    def outputs(self) -> list[Node]:
+        """The value, and those of the heads."""
+        return [self.value, *(node for head in self.heads for node in head.outputs)]
+
 
 class Cost:
     """A cost. A subclass has `__call__`, from outputs and targets to one number for each row."""

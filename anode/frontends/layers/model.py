@@ -21,7 +21,7 @@ from anode.frontends.layers.metrics import Metric
 from anode.frontends.layers.optimizers import PREFIX, Optimizer, Setting
 from anode.frontends.layers.precision import Precision
 from anode.frontends.layers.scope import RANDOM, Scope
-from anode.frontends.layers.selection import ModelSelection, ModelTap, watch
+from anode.frontends.layers.selection import Selectable
 from anode.frontends.layers.structure import Nodes, Types, Values
 from anode.frontends.layers.training import Progress, Training, TrainingStep
 from anode.ir.dtypes import dtype_of, f32, i32
@@ -69,7 +69,7 @@ class Row(NamedTuple):
         return [type.shape for type in mine] == [type.shape for type in theirs]
 
 
-class Model:
+class Model(Selectable):
     """Layers in a row, such as `Model([Affine(100, bias=0.0, activation=Rectlin()), …])`.
 
     Layers may be lists of layers, and functions of a node. The first dim of all data is the batch;
@@ -96,6 +96,7 @@ class Model:
         threads: int | None = None,
         memory_limit: int | str | None = None,
     ) -> None:
+        super().__init__()
         self.layers = flatten(layers)
         if not self.layers:
             raise ShapeError(f"{name} has no layers")
@@ -113,9 +114,6 @@ class Model:
         self._executables: dict[Any, Executable] = {}
         self._training: Training | None = None
         self.stepping: TrainingStep | None = None  # whose learning rate the state holds
-        self.settings: Mapping[str, Setting] = {}  # of parameters, by name
-        self.taps: list[ModelTap] = []
-        self.version = object()  # another one when settings or taps have changed
         self._thawed: set[str] = set()  # since a checkpoint was loaded
 
     def forward(
@@ -260,28 +258,11 @@ class Model:
         inputs, (given,) = structure.inputs(x)
         prediction, scope = self.forward(given)
         scope.fill(self.state, self.seed)
-        seen = self.watch(scope, prediction) if tapped else Watch.of(())
-        values = outputs(prediction)
+        seen = self.watch(scope, prediction.outputs) if tapped else Watch.of(())
+        values = prediction.outputs
         labels = ["y", *(f"y_{i}" for i in range(1, len(values)))]
         names = [*structure.names("x", (x,)), *labels, *seen.names]
         return close(inputs, [*values, *seen.nodes], names=names), seen
-
-    def watch(
-        self,
-        scope: Scope,
-        prediction: Prediction,
-        gradients: Mapping[Variable, Node] | None = None,
-    ) -> Watch:
-        """What the taps need of a graph that is being built, of its values or of gradients."""
-        return watch(self, scope, outputs(prediction), gradients)
-
-    def select(self, selector: str, x: Types | None = None) -> ModelSelection:
-        """The layers, parameters and ops that a selector finds, to be listed, set or tapped.
-
-        The language is in `docs/selectors.md`. A model that has not seen data needs a minibatch's
-        type `x`, and nothing can be set then.
-        """
-        return ModelSelection(self, selector, x)
 
     def minibatch(self, rows: int) -> Types:
         """The type of a minibatch of so many rows; GraphError for a model that is not built."""
@@ -296,33 +277,20 @@ class Model:
     def example(
         self, x: Types | None = None, inits: Mapping[str, Any] | None = None
     ) -> tuple[Scope, list[Node]]:
-        """What building the training of one row, or of an `x`, collects, and its outputs."""
         given = structure.inputs(self.minibatch(1) if x is None else x)[1][0]
         scope = Scope(training=True)
         scope.inits = inits or {}
-        return scope, outputs(scope.prediction(self.through(given, scope)))
+        return scope, scope.prediction(self.through(given, scope)).outputs
 
     def set(self, settings: Mapping[str, Setting]) -> None:
-        """Let parameters have these settings; `select(…).set(…)` is the way to make them."""
-        before, self.settings = self.settings, settings
         self._thawed |= {
-            name for name, setting in before.items() if setting.frozen > settings[name].frozen
+            name for name, old in self.settings.items() if old.frozen > settings[name].frozen
         }
-        self.changed()
-
-    def restart(self, inits: Mapping[str, Any]) -> None:
-        """Give variables new initial values, by initialisers under their names."""
-        scope = self.example(inits=inits)[0]
-        for name in inits:
-            source, variable = scope.variables[name], self.state.variable(name)
-            start = scope.starts.get(source)
-            value = None if start is None else start(self.seed)
-            self.state.restart(variable, source, self.seed, value)
+        super().set(settings)
 
     def changed(self) -> None:
-        """Let graphs be built anew, as settings or taps are others."""
         self._executables.clear()
-        self.version = object()
+        super().changed()
 
     def compile(self, graph: Graph, watch: Watch | None = None) -> Executable:
         """An executable of a graph on the model's backend; `watch` has its last outputs."""
@@ -429,7 +397,7 @@ class Model:
             prediction, scope = self.forward(given)
             scope.fill(self.state, self.seed)
             sums = [metrics.sums(measure, prediction, targets) for measure in measures]
-            seen = self.watch(scope, prediction)
+            seen = self.watch(scope, prediction.outputs)
             labels = [*structure.names("xy", types), *(type(m).__name__ for m in measures)]
             graph = close(inputs, [*sums, *seen.nodes], names=[*labels, *seen.names])
             self._executables[key] = self.compile(graph, seen)
@@ -446,11 +414,6 @@ def _saved_row(meta: Mapping[str, Any]) -> Row:
     """The row that a checkpoint's model was built for."""
     others = meta.get("others", [["i32"]] if meta.get("ragged") else [])
     return Row(tensor(meta["dtype"], *meta["row"]), tuple(tensor(*type) for type in others))
-
-
-def outputs(prediction: Prediction) -> list[Node]:
-    """The output of a model, and those of its heads."""
-    return [prediction.value, *(node for head in prediction.heads for node in outputs(head))]
 
 
 def _sequences(x: Nodes) -> tuple[Node, Node | None]:

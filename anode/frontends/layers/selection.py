@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from anode.errors import GraphError
 from anode.frontends.layers.elements import tree
 from anode.frontends.layers.layers import Layer
-from anode.frontends.layers.optimizers import DEFAULT
+from anode.frontends.layers.optimizers import DEFAULT, Optimizer, Setting
 from anode.frontends.layers.scope import Scope
 from anode.frontends.layers.structure import Types
 from anode.ir.node import INPUT, Node, read, topological
@@ -29,16 +29,97 @@ from anode.ops.taps import (
 )
 from anode.rewrite.select import Element, Tree
 from anode.rewrite.selection import Selection
+from anode.runtime.state import State
 
-if TYPE_CHECKING:
-    from anode.frontends.layers.model import Model
+
+class Selectable:
+    """What layers, parameters and ops can be selected from: a model, or networks that train.
+
+    A new one has `example`. Its graphs have what `watch` says of its taps as further outputs, its
+    optimisers take its `settings`, and what it compiled before `version` changed is stale.
+    """
+
+    state: State
+    seed: int
+
+    def __init__(self) -> None:
+        self.settings: Mapping[str, Setting] = {}  # of parameters, by name
+        self.taps: list[ModelTap] = []
+        self.version = object()  # another one when settings or taps have changed
+
+    def example(
+        self, x: Types | None = None, inits: Mapping[str, Any] | None = None
+    ) -> tuple[Scope, list[Node]]:
+        """What building the training of one row, or of an `x`, collects, and its outputs.
+
+        `inits` are initialisers of variables, by name, in place of their layers'.
+        """
+        raise NotImplementedError
+
+    def select(self, selector: str, x: Types | None = None) -> ModelSelection:
+        """The layers, parameters and ops that a selector finds, to be listed, set or tapped.
+
+        The language is in `docs/selectors.md`. What has not seen data may need a minibatch's type
+        `x`, and nothing can be set then.
+        """
+        return ModelSelection(self, selector, x)
+
+    def set(self, settings: Mapping[str, Setting]) -> None:
+        """Let parameters have these settings; `select(…).set(…)` is the way to make them."""
+        self.settings = settings
+        self.changed()
+
+    def restart(self, inits: Mapping[str, Any]) -> None:
+        """Give variables new initial values, by initialisers under their names."""
+        scope = self.example(inits=inits)[0]
+        for name in inits:
+            source, variable = scope.variables[name], self.state.variable(name)
+            start = scope.starts.get(source)
+            value = None if start is None else start(self.seed)
+            self.state.restart(variable, source, self.seed, value)
+
+    def changed(self) -> None:
+        """Let graphs be built anew, as settings or taps are others."""
+        self.version = object()
+
+    def trains(self, variable: Variable) -> bool:
+        """Whether a parameter is trained: it may be frozen."""
+        return variable.trainable and not self.settings.get(variable.name, DEFAULT).frozen
+
+    def updates(
+        self,
+        optimizer: Optimizer,
+        parameters: Sequence[Variable],
+        gradients: Sequence[Node],
+        group: str = "",
+    ) -> dict[Variable, Node]:
+        """The optimiser's, which need not know of settings where there are none."""
+        if self.settings:
+            return optimizer.updates(parameters, gradients, group, settings=self.settings)
+        return optimizer.updates(parameters, gradients, group)
+
+    def watch(
+        self,
+        scope: Scope,
+        outputs: Sequence[Node],
+        gradients: Mapping[Variable, Node] | None = None,
+    ) -> Watch:
+        """What the taps need of a graph that is being built, of its values or of gradients."""
+        mine = [tap for tap in self.taps if tap.gradient is (gradients is not None)]
+        if not mine:
+            return Watch.of(())
+        elements = tree(scope, outputs, self.settings)
+        found = [(each.tap, elements.select(each.selector)) for each in mine]
+        if gradients is None:
+            return Watch.of([Tapped.on(tap, each, values) for tap, each in found])
+        return Watch.of([_on_gradients(tap, elements, each, gradients) for tap, each in found])
 
 
 @dataclass(frozen=True, eq=False)
 class ModelTap:
     """A tap that stays on a model: on what its selector finds, for minibatches of any size."""
 
-    model: Model
+    model: Selectable
     selector: str
     tap: Tap
     gradient: bool = False  # on the gradients of parameters, rather than on values
@@ -62,7 +143,7 @@ class ModelSelection(Selection):
     parameters when set, and for its output when tapped.
     """
 
-    def __init__(self, model: Model, selector: str, x: Types | None = None) -> None:
+    def __init__(self, model: Selectable, selector: str, x: Types | None = None) -> None:
         scope, outputs = model.example(x)
         elements = tree(scope, outputs, model.settings)
         super().__init__(selector, elements, elements.select(selector))
@@ -137,23 +218,6 @@ class ModelSelection(Selection):
         self.model.taps.append(made)
         self.model.changed()
         return made
-
-
-def watch(
-    model: Model,
-    scope: Scope,
-    outputs: Sequence[Node],
-    gradients: Mapping[Variable, Node] | None = None,
-) -> Watch:
-    """What the model's taps need of a graph that is being built: of its values, or gradients."""
-    mine = [tap for tap in model.taps if tap.gradient is (gradients is not None)]
-    if not mine:
-        return Watch.of(())
-    elements = tree(scope, outputs, model.settings)
-    found = [(each.tap, elements.select(each.selector)) for each in mine]
-    if gradients is None:
-        return Watch.of([Tapped.on(tap, each, values) for tap, each in found])
-    return Watch.of([_on_gradients(tap, elements, each, gradients) for tap, each in found])
 
 
 def parameters(elements: Tree, found: Sequence[Element]) -> tuple[Variable, ...]:

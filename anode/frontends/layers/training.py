@@ -14,7 +14,7 @@ from anode.errors import DataError
 from anode.frontends.layers import structure
 from anode.frontends.layers.callbacks import Callback
 from anode.frontends.layers.costs import Cost
-from anode.frontends.layers.optimizers import DEFAULT, Optimizer
+from anode.frontends.layers.optimizers import Optimizer
 from anode.frontends.layers.structure import Types, Values
 from anode.ir.graph import Graph, close
 from anode.ir.node import Node, read
@@ -105,31 +105,20 @@ class TrainingStep:
         inputs, (given, targets) = structure.inputs(x, y)
         prediction, scope = self.model.forward(given, training=True, target=targets)
         loss = ops.mean(self.cost.rows(prediction, targets))
-        seen = self.model.watch(scope, prediction) if tapped else Watch.of(())
+        seen = self.model.watch(scope, prediction.outputs) if tapped else Watch.of(())
         outputs = [loss, *seen.nodes]
-        parameters = [v for v in scope.variables.values() if self._trains(v)]
+        parameters = [v for v in scope.variables.values() if self.model.trains(v)]
         if self.precision is None:
             found: Sequence[Node] = gradients([loss], [read(v) for v in parameters])
-            updates = scope.updates | self._updates(parameters, found)
+            updates = scope.updates | self.model.updates(self.optimizer, parameters, found)
         else:
             outputs, updates, found = self._mixed(outputs, scope.updates, parameters)
         if tapped:
-            slopes = self.model.watch(scope, prediction, dict(zip(parameters, found, strict=True)))
+            changes = dict(zip(parameters, found, strict=True))
+            slopes = self.model.watch(scope, prediction.outputs, changes)
             seen, outputs = seen + slopes, [*outputs, *slopes.nodes]
         names = [*structure.names("xy", (x, y)), "cost", *seen.names]
         return close(inputs, outputs, updates.items(), names=names), seen
-
-    def _trains(self, variable: Variable) -> bool:
-        frozen = self.model.settings.get(variable.name, DEFAULT).frozen
-        return variable.trainable and not frozen
-
-    def _updates(
-        self, parameters: Sequence[Variable], found: Sequence[Node]
-    ) -> dict[Variable, Node]:
-        """The optimiser's, which need not know of settings where there are none."""
-        if settings := self.model.settings:
-            return self.optimizer.updates(parameters, found, settings=settings)
-        return self.optimizer.updates(parameters, found)
 
     def _mixed(
         self,
@@ -144,7 +133,7 @@ class TrainingStep:
         outputs, values = values[: len(outputs)], values[len(outputs) :]
         found = precision.gradients(outputs[0], parameters)
         statistics = dict(zip(updates, values, strict=True))
-        updated = statistics | self._updates(parameters, found)
+        updated = statistics | self.model.updates(self.optimizer, parameters, found)
         return list(outputs), precision.guarded(updated, found), found
 
     def attach(self, graph: Graph) -> None:

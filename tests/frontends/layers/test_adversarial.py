@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from anode import layers as nn
-from anode.errors import UnsupportedOp
+from anode.errors import BackendError, UnsupportedOp
 
 REAL = np.random.default_rng(0).standard_normal((6, 2)).astype(np.float32)
 STILL = nn.GradientDescentMomentum(0.0)
@@ -95,3 +95,38 @@ def test_it_learns_a_distribution(backend):
 def test_unknown_functions_are_refused():
     with pytest.raises(UnsupportedOp, match="no func 'hinge', only modified, original"):
         gan("hinge")
+
+
+def test_parts_of_both_networks_have_settings_and_taps():
+    model = gan()
+    found = model.select("#discriminator parameter")
+    assert found.names == ["discriminator.Linear_0.weight", "discriminator.Bias_0.bias"]
+    assert len(model.select("linear")) == 2
+    model.select("#generator bias parameter").set(frozen=True, init=np.float32([2.0, 3.0]))
+    model.select("#discriminator linear").set(rate=0.0)
+    lines = []
+    model.select("#discriminator linear").print(write=lines.append)
+    counted = model.select("parameter").histogram(gradient=True)
+    rule = nn.GradientDescentMomentum(0.1)
+    judge, fool = model.discriminator_step(rule), model.generator_step(rule)
+    judge(REAL), fool(REAL)
+    assert [line.split(":")[0] for line in lines] == ["discriminator.Linear_0 (Linear)"] * 3
+    assert sorted(counted.latest) == [
+        "discriminator.Bias_0.bias (gradient)",
+        "discriminator.Linear_0.weight (gradient)",
+        "generator.Linear_0.weight (gradient)",
+    ]
+    values = {variable.name: array.ravel().tolist() for variable, array in model.state.items()}
+    assert values["generator.Bias_0.bias"] == [2.0, 3.0]
+    assert values["discriminator.Linear_0.weight"] == np.float32([0.6, -1.2]).tolist()
+    assert values["generator.Linear_0.weight"] != [0.0] * 6
+    model.select("#generator parameter").set(frozen=False)
+    fool(REAL)
+    assert model.state.named("generator.Bias_0.bias").tolist() != [2.0, 3.0]
+
+
+def test_a_finite_check_names_the_network():
+    model = gan()
+    model.select("layer").check_finite()
+    with pytest.raises(BackendError, match=r"discriminator\.Linear_0 .* is not finite"):
+        model.discriminator_step(STILL)(np.full_like(REAL, np.inf))

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anode import layers
+from anode import layers, tensor
 from anode.data import Transitions
-from anode.errors import CheckpointError, ShapeError
+from anode.errors import CheckpointError, GraphError, ShapeError
 
 
 def _agent(double: bool = False, **options: object) -> layers.QLearning:
@@ -114,3 +114,32 @@ def _types(batch: Transitions) -> list:
     from anode.ir.types import tensor
 
     return [tensor(x.dtype, *x.shape) for x in batch]
+
+
+def test_the_learning_network_can_be_selected_from(tmp_path: Path) -> None:
+    agent, batch = _agent(), _transitions()
+    with pytest.raises(GraphError, match="no variables yet"):
+        agent.select("linear")
+    assert agent.select("linear", tensor("f32", 1, 5)).names == ["online.Linear_0"]
+    agent.step(batch)
+    assert agent.select("parameter").names == ["online.Linear_0.weight", "online.Bias_0.bias"]
+    agent.select("bias parameter").set(frozen=True, init=0.25)
+    lines: list[str] = []
+    shown = agent.select("linear").print(write=lines.append)
+    counted = agent.select("parameter").histogram(gradient=True)
+    agent.step(batch)
+    shown.remove()
+    agent.step(batch)
+    assert [line.split(":")[0] for line in lines] == ["online.Linear_0 (Linear)"]
+    assert list(counted.latest) == ["online.Linear_0.weight (gradient)"]
+    assert agent.state.named("online.Bias_0.bias").tolist() == [0.25] * 3
+
+    agent.save(tmp_path / "a")
+    other = _agent()
+    other.step(batch)
+    other.load(tmp_path / "a", batch)
+    assert other.select("parameter:frozen").names == ["online.Bias_0.bias"]
+    assert other.step(batch) == agent.step(batch)
+    other.select("parameter").set(frozen=False)
+    other.step(batch)
+    assert (other.state.named("online.Bias_0.bias") != 0.25).any()
