@@ -120,7 +120,7 @@ def test_products_read_windows_in_place(product, name):
     agree(product(CASES[name]), kernels=1)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [*CASES][1::2])  # every second: the windows are the same
 @pytest.mark.parametrize("product", [forward, by_weights, by_data])
 def test_half_types_add_up_in_f32(product, name):
     agree(product(CASES[name], "bf16"), kernels=1)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -287,9 +288,10 @@ sort(x)
 
 @pytest.mark.parametrize("end", EXITS)
 def test_the_interpreter_exits_cleanly(end):
-    for _ in range(3):
-        script = FORK + "for _ in range(10): exe(x)\n" + EXITS[end]
-        assert run_python(script, ANODE_CACHE="off") == ""
+    script = FORK + "for _ in range(10): exe(x)\n" + EXITS[end]
+    with ThreadPoolExecutor(3) as pool:  # beside each other: no two end at the same moment
+        ran = [pool.submit(run_python, script, ANODE_CACHE="off") for _ in range(3)]
+    assert [each.result() for each in ran] == [""] * 3
 
 
 def test_a_keyboard_interrupt_leaves_it_usable():
