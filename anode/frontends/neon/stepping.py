@@ -57,6 +57,8 @@ class Plan:
         """Run for arguments in place of those recorded; gives the results."""
         now = dict(zip(self._args, (t.cell for t in args), strict=True))
         arrays = [self._value(now.get(cell, cell)) for cell in self.leaves]
+        for cell, bound in self._record.bounds:
+            bound.check(self._value(now.get(cell, cell)))
         self._record.now = now
         arrays += [from_host(f, node) for f, node in self.hosts]
         if self._executable is None:

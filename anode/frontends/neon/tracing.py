@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anode.errors import GraphError
+from anode.frontends.indices import Bound, source
 from anode.ir.graph import Graph, close, fresh_inputs
 from anode.ir.node import Node
 from anode.ir.types import TensorType, tensor
@@ -72,6 +73,7 @@ class Recording:
         self.written: dict[Cell, Node] = {}
         self.hosts: list[tuple[Callable[[], Any], Node]] = []
         self.born: set[Cell] = set()
+        self.bounds: list[tuple[Cell, Bound]] = []  # of cells that hold indices
         self.now: dict[Cell, Cell] = {}  # what stands for the recorded arguments in a run
         self.lifts = lifts
         self.breaks = 0
@@ -103,6 +105,13 @@ class Recording:
         self.hosts.append((function, node))
         return node
 
+    def bound(self, indices: Node, size: int, what: str) -> None:
+        """Let indices be checked before each run, if the host gives them."""
+        origin = source(indices)
+        self.bounds += [
+            (cell, Bound(size, what)) for cell, node in self.leaves.items() if node is origin
+        ]
+
     def graph(self, outputs: Sequence[Node]) -> Graph:
         """The closed graph of some values, from the leaves and then the host's inputs."""
         inputs = [*self.leaves.values(), *(node for _, node in self.hosts)]
@@ -117,6 +126,8 @@ class Recording:
     def commit(self, programs: Programs) -> None:
         """Compute everything written, and begin anew."""
         if self.written:
+            for cell, bound in self.bounds:
+                bound.check(cell.array)
             arrays = [cell.array for cell in self.leaves]
             arrays += [from_host(f, n) for f, n in self.hosts]
             results = programs.run(self.graph(list(self.written.values())), arrays)
@@ -125,6 +136,7 @@ class Recording:
         self.leaves.clear()
         self.written.clear()
         self.hosts.clear()
+        self.bounds.clear()
 
 
 def from_host(function: Callable[[], Any], node: Node) -> np.ndarray:

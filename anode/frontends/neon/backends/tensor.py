@@ -218,6 +218,7 @@ class Tensor(Arithmetic):
     def take(self, indices: Any, axis: int, out: Tensor | None = None) -> Tensor:
         """A new tensor of the slices at `indices` along an axis."""
         from anode.frontends.neon.backends.lowering import fitted, lowered
+        from anode.frontends.neon.tracing import recording
 
         if isinstance(indices, (list, tuple)):
             indices = np.asarray(indices)
@@ -228,6 +229,8 @@ class Tensor(Arithmetic):
 
         def action() -> None:
             places = ops.reshape(ops.convert(lowered(indices), dtype=i32), shape=(indices.size,))
+            size = self.shape[axis]
+            recording().bound(places, size, f"{self.name or 'take'} of {self.shape}")
             taken = ops.take(self.node(), places, axis=axis)
             result.write(fitted(taken, result.shape, result.cell.type.dtype))
 

@@ -152,6 +152,7 @@ class LookupTable(ParameterLayer):
         super().allocate(shared_outputs, accumulate_updates)
         if self.inputs is None:
             self.inputs = self.be.zeros((1, self.nin * self.be.bsz), dtype=np.int32)
+        self.W.name = f"{self.name}, a table"  # in errors about indices
         self.dW[:] = 0
         if self.pad_idx is not None:
             self.W[self.pad_idx] = 0

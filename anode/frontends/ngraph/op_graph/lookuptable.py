@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from anode import ops
+from anode.frontends.indices import Bound, source
 from anode.frontends.ngraph.op_graph.axis import Axes
 from anode.frontends.ngraph.op_graph.deriv import DerivOp, deriv
 from anode.frontends.ngraph.op_graph.lowering import as_dtype, described
@@ -51,6 +52,9 @@ class LookupTableOp(TensorOp):
 
     def lower(self, graph: Lowering, *args: Node) -> Node:
         table, places = args[0], as_dtype(args[1], i32)
+        lut, idx = self.args
+        what = f"lookuptable: {described(idx)} into {described(lut)}"
+        graph.bounds.append((source(places), Bound(int(table.shape[self.lut_axis]), what)))
         found = ops.take(table, places, axis=self.lut_axis)
         if not self.update:
             return ops.stop_gradient(found)

@@ -10,6 +10,7 @@ import numpy as np
 
 from anode import ops
 from anode.errors import GraphError, ShapeError
+from anode.frontends.indices import Bound
 from anode.frontends.ngraph.op_graph.axis import Axes, Axis, IncompatibleAxesError
 from anode.frontends.ngraph.op_graph.op import Op
 from anode.frontends.ngraph.op_graph.state import AssignableTensorOp, ComputationOp, as_value
@@ -58,6 +59,7 @@ class Lowered:
     draws: tuple[Draw, ...]
     outputs: tuple[Any, ...]
     prints: tuple[Any, ...]
+    bounds: tuple[tuple[int, Bound], ...]  # of parameters that hold indices, by place
 
 
 class Lowering:
@@ -74,6 +76,7 @@ class Lowering:
         self.seen: dict[AssignableTensorOp, Reads] = {}  # every value that was read
         self.draws: list[tuple[Draw, Node]] = []
         self.prints: list[tuple[Any, Node]] = []  # an op with a method `show`, and what it shows
+        self.bounds: list[tuple[Node, Bound]] = []  # indices, and what they must be below
         self.derivatives: dict[Any, dict[Any, None]] = {}  # (of, error) -> by what
         self.gradients: dict[Any, dict[Any, Node | None]] = {}
 
@@ -207,7 +210,9 @@ def lower(computation: ComputationOp, storage: Storage) -> Lowered:
         updates,
     )
     prints = tuple([op for op, _ in lowering.prints])
-    return Lowered(graph, tuple(held), tuple(draws), outputs, prints)
+    places = {node: i for i, node in enumerate(inputs)}
+    bounds = tuple([(places[node], bound) for node, bound in lowering.bounds if node in places])
+    return Lowered(graph, tuple(held), tuple(draws), outputs, prints, bounds)
 
 
 def as_dtype(x: Node, dtype: DType) -> Node:

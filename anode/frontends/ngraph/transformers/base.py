@@ -88,6 +88,8 @@ class Computation(NameableValue):
             else:
                 self.transformer.state[self.transformer.variable(tensor)] = array
         inputs = [held[tensor] for tensor in lowered.parameters]
+        for place, bound in lowered.bounds:
+            bound.check(inputs[place])
         drawn = [draw.sample() for draw in lowered.draws]
         found = executable(*inputs, *drawn, state=self.transformer.state)
         return self._result(lowered, found)

@@ -153,6 +153,17 @@ def test_lookuptable(columns):
     np.testing.assert_array_equal(by_lut, wanted)
 
 
+@pytest.mark.parametrize("wrong", [-1, 6, np.nan])
+def test_an_index_outside_of_the_table_is_named(wrong):
+    lut, idx = ng.variable([V, F], initial_value=1, name="W"), ng.placeholder([N], name="words")
+    y = ng.lookuptable(lut, idx, ng.make_axes([N, F]))
+    with executor(y, idx) as computation:
+        assert computation([5, 5, 0, 0]).shape == (4, 3)
+        said = rf"words \(.*py:\d+\) into W \(.*\): index {wrong} is outside of 0 to 5"
+        with pytest.raises(IndexError, match=said):
+            computation([5, wrong, 0, 0])
+
+
 def test_a_table_that_is_not_trained():
     lut, idx = ng.variable([V, F], initial_value=1), ng.placeholder([N])
     y = ng.lookuptable(lut, idx, ng.make_axes([N, F]), update=False)

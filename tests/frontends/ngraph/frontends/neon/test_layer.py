@@ -108,6 +108,13 @@ def test_look_up_table_keeps_the_padding_at_zero():
     assert (found[:, 0] == 1).all() and (found[:, 1] == 0).all()
 
 
+def test_look_up_table_names_a_word_that_it_lacks():
+    words = ng.placeholder([N, ng.make_axis(2, name="REC")])
+    out = LookupTable(4, 3, lambda axes: np.ones(axes.lengths))(words)
+    with pytest.raises(IndexError, match=r"index 4 is outside of 0 to 3"):
+        ran(out, words, np.array([[0, 4]] * 6))
+
+
 def test_dropout_has_a_mask_for_each_sample():
     x = ng.placeholder([C, N])
     layer = Dropout(0.5)
