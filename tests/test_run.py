@@ -243,7 +243,37 @@ def test_report(anode):
     assert "what sessions ran: host" in done.stderr and "PyFunc 3x" in done.stderr
     assert [line.split()[2] for line in done.stderr.splitlines() if line.endswith("mul")] == ["3"]
     idle = anode("b.py", options=["--report"], b__py="print(1)")
-    assert idle.stderr == "anode: no session of TensorFlow ran; neon and ngraph have no report\n"
+    assert idle.stderr == "anode: no session, step or computation ran\n"
+
+
+def test_report_of_neon_and_ngraph(anode):
+    script = """
+        import numpy as np
+        import ngraph as ng
+        import ngraph.transformers as ngt
+        from neon.backends import gen_backend
+        from neon.data import ArrayIterator
+        from neon.initializers import Gaussian
+        from neon.layers import Affine
+        from neon.models import Model
+
+        be = gen_backend("cpu", rng_seed=0, batch_size=2)
+        total = be.zeros((1, 2))
+        total[:] = total + 1  # outside of any step
+        model = Model([Affine(3, Gaussian(scale=0.1))])
+        model.get_outputs(ArrayIterator(np.ones((10, 4), "f4")))
+        x = ng.placeholder(())
+        plus = ngt.make_transformer().computation((x + 1.5).named("plus"), x)
+        print(plus(2), plus(3))
+    """
+    done = anode("a.py", options=["--report"], a__py=script)
+    assert done.stdout == "3.5 4.5\n", done.stderr
+    lines = done.stderr.splitlines()
+    (title,) = [line for line in lines if line.startswith("anode: what steps and computations ran")]
+    assert "compiled" in title and "reference" in title
+    rows = {line.split()[-1]: line.split() for line in lines[lines.index(title) + 2 :]}
+    assert rows["plus"][1:3] == ["compiled", "2"]
+    assert rows["Model.fprop.<locals>.forward"][1:3] == ["compiled", "5"]
 
 
 def test_what_a_start_imports(anode):

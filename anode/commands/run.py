@@ -24,7 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     wanted, script, rest = parse(arguments)
     if not wanted:
         return run(script, rest)
-    from anode.frontends.tensorflow.report import report, start
+    from anode.frontends.report import report, start
 
     start()
     code = run(script, rest)

@@ -35,12 +35,13 @@ class Plan:
         results: Any,
         state: Any,
         programs: Programs,
+        what: str,
     ) -> None:
         self.leaves, self.hosts = list(record.leaves), record.hosts
         self.values, self.results, self.state = dict(record.written), results, state
         self.graph = record.graph(list(self.values.values()))
         self.frozen = False
-        self._record, self._programs = record, programs
+        self._record, self._programs, self._what = record, programs, what
         self._args = [tensor.cell for tensor in args]
         self._born = {cell: cell.array for cell in self.leaves if cell in record.born}
         wanted = [*(t.cell for t in tensors_of(results)), *self._args]
@@ -63,7 +64,7 @@ class Plan:
         arrays += [from_host(f, node) for f, node in self.hosts]
         if self._executable is None:
             self._written = [c for c in self.values if c in self.kept or self._is_carried(c)]
-            self._executable = self._programs.compiled(self._closed(self._written))
+            self._executable = self._programs.compiled(self._closed(self._written), self._what)
         outputs = self._executable(*arrays)
         self._arrays = arrays
         for cell in self.leaves:
@@ -79,7 +80,7 @@ class Plan:
         """Compute a promised cell for the last run, and with every run from now on."""
         self.kept.add(cell)
         self._executable = None
-        (cell.array,) = self._programs.run(self._closed([cell]), self._arrays)
+        (cell.array,) = self._programs.run(self._closed([cell]), self._arrays, self._what)
 
     def _value(self, cell: Cell) -> np.ndarray:
         return self._born[cell] if self.frozen and cell in self._born else cell.array
@@ -129,7 +130,9 @@ class Step:
             record.commit(self._programs)
             self._tell(f"{self._function.__qualname__} reads values in its midst: it runs in parts")
             return results
-        before, plan = self._plans.get(key), Plan(record, tensors, results, state, self._programs)
+        what = self._function.__qualname__
+        plan = Plan(record, tensors, results, state, self._programs, what)
+        before = self._plans.get(key)
         if before is not None:
             plan.kept |= {cell for cell in before.kept if cell in plan.values}
             self._compare(before, plan, parts)

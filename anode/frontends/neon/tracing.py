@@ -18,11 +18,12 @@ import numpy as np
 
 from anode.errors import GraphError
 from anode.frontends.indices import Bound, source
+from anode.frontends.report import executable
 from anode.ir.graph import Graph, close, fresh_inputs
 from anode.ir.node import Node
 from anode.ir.types import TensorType, tensor
 from anode.program.cost import reference_seconds
-from anode.runtime.executable import Executable, compile
+from anode.runtime.executable import Executable
 
 if TYPE_CHECKING:
     from anode.frontends.neon.backends.tensor import Tensor
@@ -130,7 +131,8 @@ class Recording:
                 bound.check(cell.array)
             arrays = [cell.array for cell in self.leaves]
             arrays += [from_host(f, n) for f, n in self.hosts]
-            results = programs.run(self.graph(list(self.written.values())), arrays)
+            graph = self.graph(list(self.written.values()))
+            results = programs.run(graph, arrays, graph.outputs[-1].op.name)
             for cell, value in zip(self.written, results, strict=True):
                 cell.array = value
         self.leaves.clear()
@@ -150,22 +152,25 @@ class Programs:
 
     def __init__(self) -> None:
         self._seconds: dict[Graph, float] = {}
+        self._interpreted: dict[Graph, Executable] = {}
         self._compiled: dict[Graph, Executable] = {}
 
-    def run(self, graph: Graph, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
-        """The outputs of a graph."""
+    def run(self, graph: Graph, arrays: Sequence[np.ndarray], what: str) -> tuple[np.ndarray, ...]:
+        """The outputs of a graph, which is `what` in reports."""
         if graph in self._compiled:
             return self._compiled[graph](*arrays)
         spent = self._seconds.get(graph, 0.0)
         if spent > COMPILE_AFTER:
-            return self.compiled(graph)(*arrays)
+            return self.compiled(graph, what)(*arrays)
         self._seconds[graph] = spent + reference_seconds(graph)
-        return compile(graph, "reference")(*arrays)
+        if graph not in self._interpreted:
+            self._interpreted[graph] = executable(graph, what, "reference")
+        return self._interpreted[graph](*arrays)
 
-    def compiled(self, graph: Graph) -> Executable:
+    def compiled(self, graph: Graph, what: str) -> Executable:
         """The executable of a graph."""
         if graph not in self._compiled:
-            self._compiled[graph] = compile(graph)
+            self._compiled[graph] = executable(graph, what)
         return self._compiled[graph]
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from anode.frontends.report import Ran, table
 from anode.frontends.tensorflow.plan import Plan
 from anode.frontends.tensorflow.stage import Stage
-
-HEADER = ("operations", "ran", "runs", "tracing", "compiling", "in all", "last operation")
-LONGEST = 20  # rows: the stages that took longest
 
 
 def start() -> None:
@@ -18,43 +16,27 @@ def start() -> None:
 
 
 def report() -> str:
-    """A table of the stages that ran since `start`, those that took longest first; times in s."""
+    """A table of the stages that ran since `start`, those that took longest first; times in s.
+
+    Empty where none ran.
+    """
     stages = [stage for plan in Plan.kept or () for stage in plan.stages if stage.runs]
-    if not stages:
-        return "anode: no session of TensorFlow ran; neon and ngraph have no report"
-    stages.sort(key=lambda stage: -stage.seconds)
-    rows = [HEADER, *map(_row, stages[:LONGEST])]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(HEADER) - 1)]
-    lines = ["  ".join([*map(str.rjust, row, widths), row[-1]]) for row in rows]
-    if len(stages) > LONGEST:
-        lines.append(f"and {len(stages) - LONGEST} stages more")
-    return "\n".join(["", _summary(stages), *lines, *_on_host(stages)])
+    lines = [table("what sessions ran", "last operation", map(_row, stages)), *_on_host(stages)]
+    return "\n".join(filter(None, lines))
 
 
-def _summary(stages: Iterable[Stage]) -> str:
-    took = Counter[str]()
-    for stage in stages:
-        took[_how(stage)] += stage.seconds  # type: ignore[assignment]
-    parts = ", ".join(f"{kind} {seconds:.2f} s" for kind, seconds in sorted(took.items()))
-    return f"anode: what sessions ran: {parts}"
-
-
-def _how(stage: Stage) -> str:
-    if stage.on_host:
-        return "host"
-    compiled = any(traced.executable for group in stage.traced.values() for traced in group)
-    return "compiled" if compiled else "reference"
-
-
-def _row(stage: Stage) -> tuple[str, ...]:
+def _row(stage: Stage) -> Ran:
     traced = [traced for group in stage.traced.values() for traced in group]
-    times = (
-        sum(one.seconds for one in traced),
-        sum(one.compile_seconds for one in traced),
+    how = "compiled" if any(one.executable for one in traced) else "reference"
+    return Ran(
+        len(stage.own),
+        "host" if stage.on_host else how,
+        stage.runs,
+        sum((one.seconds for one in traced), 0.0),
+        sum((one.compile_seconds for one in traced), 0.0),
         stage.seconds,
+        stage.own[-1].name,
     )
-    counts = (str(len(stage.own)), _how(stage), str(stage.runs))
-    return (*counts, *(f"{seconds:.3f}" for seconds in times), stage.own[-1].name)
 
 
 def _on_host(stages: Iterable[Stage]) -> list[str]:

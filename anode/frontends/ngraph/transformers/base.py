@@ -19,10 +19,11 @@ from anode.frontends.ngraph.op_graph.state import (
 )
 from anode.frontends.ngraph.util.names import NameableValue
 from anode.frontends.ngraph.util.ordered import OrderedSet
+from anode.frontends.report import executable
 from anode.ir.dtypes import dtype_of
 from anode.ir.types import TensorType
 from anode.ir.variable import Variable
-from anode.runtime.executable import Executable, compile
+from anode.runtime.executable import Executable
 from anode.runtime.state import State
 
 logger = logging.getLogger(__name__)
@@ -56,7 +57,8 @@ class Computation(NameableValue):
             if not self._compiled:
                 self.transformer.run_registered_graph_passes(self.computation_op)
             lowered = lower(self.computation_op, self.transformer)
-            self._compiled[key] = lowered, compile(lowered.graph)
+            what = ", ".join(op.tensor.name for op in self.computation_op.values)
+            self._compiled[key] = lowered, executable(lowered.graph, what or self.name)
         return self._compiled[key]
 
     def unpack_args_or_feed_dict(self, args: Sequence[Any], feed_dict: Any) -> Sequence[Any]:
