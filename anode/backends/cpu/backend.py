@@ -122,7 +122,7 @@ class CpuCompiled(Compiled):
 
         symbols = {**symbols, **loaded().symbols}
         self._entry, variable = code.load(objects, self.target, symbols, team.PROGRAM, LIBRARY)
-        self._calls = Calls(self.layout.calls)
+        self._calls = Calls(self.layout.calls, self.threads)
         self._calls.attach(variable)
 
     def _make(self) -> code.Made:

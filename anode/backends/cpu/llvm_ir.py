@@ -114,6 +114,11 @@ def counted(
     when(b, b.icmp_signed("<", i64(start), i64(stop)), lambda: loop(b, start, stop, step, once))
 
 
+def thread_number(b: ir.IRBuilder, scratch: ir.Value) -> ir.Value:
+    """The number of the thread whose scratch this is; it lies in the line before."""
+    return b.load(b.gep(scratch, [i64(-LINE)], source_etype=I8), typ=I64)
+
+
 def when(b: ir.IRBuilder, condition: ir.Value, body: Callable[[], object]) -> None:
     """`body()` if `condition` holds."""
     block, after = b.append_basic_block("then"), b.append_basic_block("after")

@@ -56,8 +56,8 @@ class NativeModule:
     others are still being written; `modules` has them all. `host_steps` are the steps that call
     back, numbered as the callback is told; `calls` are the convolutions that oneDNN computes;
     `scratch` is the bytes each thread needs; `kernels` has the kernel of each step, for the report.
-    A `timed` module writes down when each task ran, see `profile`; its table has one more place,
-    for the address of that log.
+    Before a thread's scratch lies a line with its number. A `timed` module writes down when each
+    task ran, see `profile`; its table has one more place, for the address of that log.
     """
 
     program: Program
@@ -98,7 +98,7 @@ class NativeModule:
     @property
     def stride(self) -> int:
         """Bytes of scratch from one thread's to the next one's."""
-        return -(-max(self.scratch, 1) // LINE) * LINE
+        return LINE - (-self.scratch // LINE) * LINE
 
     @property
     def scratch_bytes(self) -> int:
@@ -196,7 +196,7 @@ class NativeModule:
     def _call(self, node: Node, name: str) -> Kernel:
         function, scratch = emit_convolution(node, self.module, name, len(self.calls))
         self.calls.append(node)
-        return Kernel(function, node.attrs["tasks"], scratch)
+        return Kernel(function, node.attrs["tasks"], max(1, scratch))
 
     def _simple(
         self, name: str, pointers: int, body: Callable[[ir.IRBuilder, Values], None]
@@ -246,12 +246,14 @@ class NativeModule:
         function = ir.Function(self.module, kind, PROGRAM)
         b = ir.IRBuilder(function.append_basic_block("entry"))
         table, control, version, thread, scratch, team = function.args
+        own = b.gep(scratch, [b.mul(thread, i64(self.stride))], source_etype=I8)
+        b.store(thread, own)
+        scratch = b.gep(own, [i64(LINE)], source_etype=I8)
         if self.threads == 1:
             for step, run in zip(self.program.steps, runs, strict=True):
                 self._run_all(b, run, self.kernels[step].tasks, table, scratch)
             b.ret_void()
             return
-        scratch = b.gep(scratch, [b.mul(thread, i64(self.stride))], source_etype=I8)
         _Teamwork(self, b, control, version, thread, team).emit(runs, table, scratch)
         b.ret_void()
 

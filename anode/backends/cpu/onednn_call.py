@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from anode.backends.cpu.llvm_ir import I8, I32, I64, POINTER, i64, when
+from anode.backends.cpu.llvm_ir import I8, I32, I64, POINTER, i64, thread_number, when
 from anode.backends.cpu.onednn_conv import WEIGHTS, Problem, primitive
-from anode.backends.cpu.onednn_records import ARGUMENT, COUNT, LIBRARY, PRIMITIVE, STREAM, TASKS
+from anode.backends.cpu.onednn_records import ARGUMENT, COUNT, LIBRARY, PRIMITIVE, STREAM, THREADS
 from anode.ir.node import Node
 
 
@@ -15,12 +15,11 @@ def emit_convolution(
 ) -> tuple[ir.Function, int]:
     """Add `void name(operand…, result, scratch, i64 task)`; and the bytes of scratch it needs.
 
-    `index` is that of the call's record. Without scratch there is no argument for it.
+    `index` is that of the call's record. The thread's number lies in the line before its scratch.
     """
     made = primitive(Problem.of(node.attrs))
     scratch = made.scratch[1]
-    pointers = len(made.arguments) + bool(scratch)
-    kind = ir.FunctionType(ir.VoidType(), [*[POINTER] * pointers, I64])
+    kind = ir.FunctionType(ir.VoidType(), [*[POINTER] * (len(made.arguments) + 1), I64])
     function = ir.Function(module, kind, name)
     b = ir.IRBuilder(function.append_basic_block("entry"))
     *places, task = function.args
@@ -28,8 +27,10 @@ def emit_convolution(
         if bytes:
             places[i] = b.gep(places[i], [b.mul(task, i64(bytes))], source_etype=I8)
     record = _record(b, index)
-    arguments = b.load(b.gep(record, [b.add(task, i64(TASKS))], source_etype=POINTER), typ=POINTER)
-    for i, place in enumerate(places):
+    thread = thread_number(b, places[-1])
+    own = b.gep(record, [b.add(thread, i64(THREADS))], source_etype=POINTER)
+    arguments = b.load(own, typ=POINTER)
+    for i, place in enumerate(places if scratch else places[:-1]):
         where = b.gep(arguments, [i64(i * ARGUMENT + 8)], source_etype=I8)
         memory = b.load(where, typ=POINTER)
         b.call(_declared(b, "dnnl_memory_set_data_handle", I32, POINTER, POINTER), [memory, place])

@@ -4,9 +4,9 @@ Addresses of primitives are the process's, and compiled code is kept on disk: so
 it calls through the variable `anode_library`, which is set once the code is loaded. It points to a
 list of *records*, one for each step that calls:
 
-    status, primitive, stream, number of arguments, then for each task the address of its arguments
+    status, primitive, stream, number of arguments, then for each thread the address of arguments
 
-Each task has memory objects of its own, as tasks of one step run at once.
+Each thread has memory objects of its own, as tasks of one step run at once.
 """
 
 from __future__ import annotations
@@ -24,18 +24,19 @@ from anode.backends.cpu.onednn_conv import Primitive, Problem, primitive
 from anode.errors import BackendError
 
 LIBRARY = "anode_library"
-STATUS, PRIMITIVE, STREAM, COUNT, TASKS = range(5)  # words of a record
+STATUS, PRIMITIVE, STREAM, COUNT, THREADS = range(5)  # words of a record
 ARGUMENT = ctypes.sizeof(onednn.ExecArgument)
 
 
 class Calls:
-    """The records of one loaded program, with the memory objects of its tasks.
+    """The records of one loaded program, with the memory objects of so many threads.
 
     `calls` are the attributes of the program's CONVOLUTION nodes, in the order of their numbers.
     """
 
-    def __init__(self, calls: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, calls: Sequence[Mapping[str, Any]], threads: int) -> None:
         library = onednn.loaded()
+        self._threads = threads
         self._memories: list[int] = []
         self._arguments: list[Any] = []
         self._records = [self._record(library, attrs) for attrs in calls]
@@ -55,15 +56,15 @@ class Calls:
 
     def _record(self, library: onednn.Library, attrs: Mapping[str, Any]) -> np.ndarray:
         made = primitive(Problem.of(attrs))
-        tasks = [self._task(library, made) for _ in range(attrs["tasks"])]
-        count = len(tasks[0])
-        self._arguments.append(tasks)
-        addresses = [ctypes.addressof(arguments) for arguments in tasks]
+        each = [self._of_thread(library, made) for _ in range(self._threads)]
+        count = len(each[0])
+        self._arguments.append(each)
+        addresses = [ctypes.addressof(arguments) for arguments in each]
         stream = library.stream.value or 0
         return np.array([0, made.handle, stream, count, *addresses], np.int64)
 
-    def _task(self, library: onednn.Library, made: Primitive) -> Any:
-        """The arguments of one task, as oneDNN takes them."""
+    def _of_thread(self, library: onednn.Library, made: Primitive) -> Any:
+        """The arguments of a thread's calls, as oneDNN takes them."""
         tensors = list(made.arguments)
         if made.scratch[1]:
             tensors.append((onednn.ARG_SCRATCHPAD, made.scratch[0]))
