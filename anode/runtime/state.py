@@ -11,6 +11,7 @@ import numpy as np
 from anode.backends.base import Variables, backend_named
 from anode.errors import GraphError, ShapeError
 from anode.ir.dtypes import DType, bf16, bool_, f32_to_bf16
+from anode.ir.graph import Graph
 from anode.ir.types import TensorType
 from anode.ir.variable import Variable, inverse
 
@@ -61,16 +62,21 @@ class State(Variables):
         for variable in variables:
             if variable in self._arrays:
                 continue
-            key = initial_key(seed, len(self._arrays))
-            self[variable] = given[variable] if variable in given else _initialise(variable, key)
+            if variable in given:
+                self[variable] = given[variable]
+            else:
+                self._initialise(variable, variable, initial_key(seed, len(self._arrays)))
 
     def restart(self, variable: Variable, source: Variable, seed: int, value: Any = None) -> None:
         """Give `variable` the value that the initialiser of `source` would have given it.
 
         A `value` is taken instead; its random key is that of the variable's position.
         """
-        key = initial_key(seed, list(self._arrays).index(variable))
-        self[variable] = _initialise(source, key) if value is None else value
+        if value is None:
+            key = initial_key(seed, list(self._arrays).index(variable))
+            self._initialise(variable, source, key)
+        else:
+            self[variable] = value
 
     def named(self, name: str) -> np.ndarray:
         """The array of the variable called `name`."""
@@ -102,10 +108,33 @@ class State(Variables):
             self.version = next(_versions)
         return array
 
-    def _insert(self, variable: Variable) -> None:
+    def _initialise(self, variable: Variable, source: Variable, key: np.ndarray) -> None:
+        """Give `variable` what the `init` of `source` gives for a random key.
+
+        Large ones run as native code, which writes the array that is kept: NumPy takes minutes for
+        AlexNet's, and six times their memory.
+        """
+        from anode.ops.evaluate import evaluate
+
+        init = source.init
+        if init is None:
+            raise GraphError(f"{source.name} has no initialiser; give its value")
+        if source.type.size < LARGE:
+            ((self[variable],), _) = evaluate(init, [key])
+            return
+        made, value = State(), Variable("value", source.type)
+        made.reserve(value)
+        graph = Graph.make(init.types, (), [(value, init.outputs[0])])
+        backend_named("cpu").compile(graph).run([key], made)
+        if variable in self._arrays:
+            self[variable] = made[value]
+        else:
+            self._insert(variable, made[value])
+
+    def _insert(self, variable: Variable, array: np.ndarray | None = None) -> None:
         if variable.name in self._names:
             raise GraphError(f"two variables are called {variable.name!r}; rename one")
-        self._arrays[variable] = aligned_empty(variable.type)
+        self._arrays[variable] = aligned_empty(variable.type) if array is None else array
         self._names[variable.name] = variable
         self.version = next(_versions)
 
@@ -174,19 +203,3 @@ def from_numbers(value: Any, dtype: DType, name: str) -> np.ndarray:
         except OverflowError:
             pass
     raise ShapeError(f"{name} is of type {dtype}; it cannot hold {value!r}")
-
-
-def _initialise(variable: Variable, key: np.ndarray) -> np.ndarray:
-    """What the variable's `init` gives for a random key.
-
-    Large ones run as native code: NumPy takes minutes for AlexNet's, and six times their memory.
-    """
-    from anode.ops.evaluate import evaluate
-
-    if variable.init is None:
-        raise GraphError(f"{variable.name} has no initialiser; give its value")
-    if variable.type.size < LARGE:
-        (value,), _ = evaluate(variable.init, [key])
-    else:
-        (value,) = backend_named("cpu").compile(variable.init).run([key], State())
-    return np.asarray(value)

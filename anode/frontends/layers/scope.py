@@ -113,8 +113,10 @@ class Scope:
 
     def fill(self, values: Values, seed: int) -> None:
         """Give the variables that `values` lacks their initial ones."""
-        given = {v: start(seed) for v, start in self.starts.items() if v not in values}
-        values.add(self.variables.values(), seed, given)
+        for variable in self.variables.values():
+            on_host = variable in self.starts and variable not in values
+            given = {variable: self.starts[variable](seed)} if on_host else {}
+            values.add([variable], seed, given)
 
     def update(self, node: Node, value: Node) -> None:
         """Let the variable that `node` reads become `value` after a training step."""
@@ -174,7 +176,7 @@ def host_value(source: Initializer, variable: Variable, seed: int) -> np.ndarray
     except ShapeError as error:
         raise ShapeError(f"{variable.name}: {error}") from None
     assert value is not None
-    return value.astype(variable.type.dtype.numpy)
+    return value.astype(variable.type.dtype.numpy, copy=False)
 
 
 def _on_host(source: Initializer) -> bool:
