@@ -27,6 +27,15 @@ def load() -> tuple[str, NetBuild]:
 
         return step
 
+    class Flattening(nn.Initializer):
+        """Weights after images, put in order when they are wanted; no copy is kept."""
+
+        def __init__(self, weight: npt.NDArray[Any], shape: nets.Shape) -> None:
+            self.weight, self.shape = weight, shape
+
+        def value(self, shape: Any, random: Any) -> npt.NDArray[Any]:
+            return channels_first(self.weight, self.shape)
+
     def row(
         layers: tuple[nets.Layer, ...], shape: nets.Shape, arrays: nets.Arrays, path: str = ""
     ) -> list[Any]:
@@ -50,11 +59,8 @@ def load() -> tuple[str, NetBuild]:
             case nets.BatchNorm():
                 return [nn.BatchNorm(eps=1e-5, unbiased=True)]
             case nets.Affine(units):
-                weight = arrays[f"{name}.weight"]
-                return [
-                    nn.Linear(units, nn.Array(channels_first(weight, shape))),
-                    nn.Bias(nn.Array(arrays[f"{name}.bias"])),
-                ]
+                bias = nn.Bias(nn.Array(arrays[f"{name}.bias"]))
+                return [nn.Linear(units, Flattening(arrays[f"{name}.weight"], shape)), bias]
             case nets.Relu():
                 return [nn.Activation(nn.Rectlin())]
             case nets.MaxPool(kernel, stride):
