@@ -1,10 +1,11 @@
-"""Times convolutions by oneDNN and by generated code, as programs of their own.
+"""Times convolutions in each way to compute them, as programs of their own.
 
     python -m benchmarks.conv_kernel [--net alexnet|resnet20|groups] [--threads N] [--runs N]
                                      [--kind forward|data|weights] [--dtype f32|bf16] [--alone]
 
-Both sides are whole compiled programs that include what moves the filters to and from oneDNN's
-order; `moved` is the share of oneDNN's side that this takes. Runs are interleaved, medians are
+By oneDNN, by generated code and by Winograd's method, in whole compiled programs that include what
+brings the filters into the form that is read; `moved` is the share of oneDNN's side, and of
+Winograd's, that this takes. Runs are interleaved, medians are
 reported, and as a share of the peak that a loop of multiply-adds on registers reaches. One thread's
 seconds are those it had a core for, so that other work on the machine counts little.
 """
@@ -22,8 +23,8 @@ import numpy as np
 
 from anode import ops
 from anode.backends.cpu.backend import CpuCompiled
-from anode.backends.cpu.choice import OneDnn
-from anode.backends.cpu.costs import Costs
+from anode.backends.cpu.choice import Choosing
+from anode.backends.cpu.costs import GENERATED, ONEDNN, WINOGRAD, Costs
 from anode.backends.cpu.profile import TimedCompiled
 from anode.backends.cpu.target import host_target
 from anode.inspect.peak import fma_gflops
@@ -124,9 +125,14 @@ def arrays(graph: Graph) -> list[np.ndarray]:
     ]
 
 
-def compiled(graph: Graph, library: bool, threads: int, timed: bool = False) -> CpuCompiled:
-    choice = OneDnn(threads, Costs(only=library), f"always {library}")
+def compiled(graph: Graph, way: str, threads: int, timed: bool = False) -> CpuCompiled:
+    choice = Choosing(threads, Costs(only=way), f"always {way}")
     return (TimedCompiled if timed else CpuCompiled)(graph, host_target(), threads, choice)
+
+
+def has_kernel(made: CpuCompiled, way: str) -> bool:
+    kinds = {step.kind for step in made.program.steps}
+    return way == GENERATED or f"{way.lower()}_convolution" in kinds
 
 
 def times(sides: list[CpuCompiled], args: list[np.ndarray], runs: int) -> list[float]:
@@ -142,13 +148,13 @@ def times(sides: list[CpuCompiled], args: list[np.ndarray], runs: int) -> list[f
     return [median(taken) for taken in found]
 
 
-def moved(graph: Graph, args: list[np.ndarray], threads: int) -> float:
-    """The share of the time by oneDNN that goes into moving filters and adding up parts."""
-    made = compiled(graph, True, threads, timed=True)
+def moved(graph: Graph, args: list[np.ndarray], threads: int, way: str) -> float:
+    """The share of the time that goes into moving filters and adding up parts."""
+    made = compiled(graph, way, threads, timed=True)
     assert isinstance(made, TimedCompiled)
     work = made.profile(args, State({}), runs=5).work()
-    own = [w for w, step in zip(work, made.program.steps, strict=True) if "onednn" in step.kind]
-    return 1 - sum(own) / sum(work)
+    steps = zip(work, made.program.steps, strict=True)
+    return 1 - sum(w for w, step in steps if step.kind.endswith("_convolution")) / sum(work)
 
 
 def rows(options: argparse.Namespace) -> Iterator[tuple[str, ...]]:
@@ -163,15 +169,16 @@ def rows(options: argparse.Namespace) -> Iterator[tuple[str, ...]]:
                     continue
                 graph = layer.graph(kind, options.dtype)
                 args = arrays(graph)
-                sides = [compiled(graph, True, options.threads)]
-                if not options.alone:
-                    sides.append(compiled(graph, False, options.threads))
-                seconds = times(sides, args, options.runs)
+                ways = (ONEDNN,) if options.alone else (ONEDNN, GENERATED, WINOGRAD)
+                sides = {way: compiled(graph, way, options.threads) for way in ways}
+                sides = {way: side for way, side in sides.items() if has_kernel(side, way)}
+                seconds = times(list(sides.values()), args, options.runs)
                 text = [f"{layer!s:<31}{kind:<8}"]
-                for taken in seconds:
+                for way, taken in zip(sides, seconds, strict=True):
                     rate = layer.flops / taken / 1e9
                     text.append(f"{taken * 1e3:8.2f} ms {rate:6.1f} {rate / peak:5.0%}")
-                text.append(f"moved {moved(graph, args, options.threads):4.1%}")
+                    if way != GENERATED:
+                        text[-1] += f" moved {moved(graph, args, options.threads, way):5.1%}"
                 yield tuple(text)
 
 
@@ -184,7 +191,7 @@ def main() -> None:
     parser.add_argument("--dtype", choices=("f32", "bf16"), default="f32")
     parser.add_argument("--alone", action="store_true", help="oneDNN's side only")
     options = parser.parse_args()
-    print(f"{'':<39}{'oneDNN':>12} {'GFLOP/s':>12} {'generated':>12}")
+    print(f"{'':<39}{'oneDNN':>12} GFLOP/s{'generated':>32}{'Winograd':>26}")
     for row in rows(options):
         print("  ".join(row), flush=True)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from anode.backends.cpu import onednn
-from anode.backends.cpu.costs import save
+from anode.backends.cpu.costs import WAYS, save
 from anode.backends.cpu.onednn_conv import Problem
 from anode.backends.cpu.target import host_target
 from anode.commands.settings import at_least
@@ -20,7 +21,6 @@ def tune(model: str, batch: int | None, threads: int | None, console: Console) -
     """Measure the convolutions of a model's training step, keep the costs, show them."""
     at_least("batch", 1 if batch is None else batch, 1)
     at_least("threads", 1 if threads is None else threads, 1)
-    onednn.loaded()  # without it there is nothing to choose
     threads = threads or chosen_threads() or host_target().cores
     graph = architecture(model).training_graph(batch)
     total = len(candidates(graph, threads))
@@ -35,19 +35,18 @@ def tune(model: str, batch: int | None, threads: int | None, console: Console) -
 def _table(found: list[Measured], threads: int) -> Table:
     table = Table(box=None, title=f"on {threads} thread{'s' * (threads > 1)}")
     table.add_column("convolution", no_wrap=True)
-    for name in ("oneDNN ms", "generated ms", "GFLOP/s", "chosen"):
+    for name in (*[f"{way} ms" for way in WAYS], "GFLOP/s", "chosen"):
         table.add_column(name, justify="right", no_wrap=True)
     for result in found:
         problem, tasks = result.candidate.problem, result.candidate.tasks
         name = f"{problem.kind:<8} {describe(problem, tasks)}"
         if result.seconds is None:
-            table.add_row(name, "no kernel", "", "", "generated")
+            table.add_row(name, *[""] * (len(WAYS) + 1), "generated")
             continue
-        times = [f"{s * 1e3:.3g}" for s in result.seconds]
-        library, generated = result.seconds
-        rate = problem.flops * tasks / min(library, generated) / 1e9
-        chosen = "oneDNN" if library < generated else "generated"
-        table.add_row(name, *times, f"{rate:.0f}", chosen)
+        times = [f"{s * 1e3:.3g}" if isfinite(s) else "no kernel" for s in result.seconds]
+        best = min(result.seconds)
+        rate = problem.flops * tasks / best / 1e9
+        table.add_row(name, *times, f"{rate:.0f}", WAYS[result.seconds.index(best)])
     return table
 
 

@@ -1,4 +1,4 @@
-"""Measuring what a graph's convolutions cost on this machine, by oneDNN and by generated code."""
+"""Measuring what a graph's convolutions cost on this machine, in each way to compute them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from anode.backends.cpu import onednn
 from anode.backends.cpu.backend import CpuCompiled
-from anode.backends.cpu.choice import OneDnn, problem_of
-from anode.backends.cpu.costs import Costs, Seconds, name_of
+from anode.backends.cpu.choice import Choosing, problem_of
+from anode.backends.cpu.costs import GENERATED, WAYS, Costs, Seconds, name_of
 from anode.backends.cpu.onednn_conv import Problem
 from anode.backends.cpu.target import host_target
 from anode.ir.graph import Graph, close, fresh_inputs
@@ -33,7 +34,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Measured:
-    """Seconds of a convolution on some threads; None where oneDNN has no kernel for it."""
+    """Seconds of a convolution on some threads; None where it can be computed in one way only."""
 
     candidate: Candidate
     name: str
@@ -74,20 +75,30 @@ def _alone(node: Node) -> Graph:
 
 
 def _seconds(graph: Graph, threads: int) -> Seconds | None:
-    sides = [
-        CpuCompiled(graph, host_target(), threads, OneDnn(threads, costs, f"tune {costs.key}"))
-        for costs in (Costs(only=True), Costs(only=False))
-    ]
-    if not sides[0].layout.calls:
+    sides = {way: _compiled(graph, threads, way) for way in WAYS}
+    found = {way: side for way, side in sides.items() if side is not None}
+    if len(found) < 2:
         return None
     args = [np.zeros(t.static, t.dtype.numpy) for t in graph.types]  # type: ignore[union-attr]
-    best, state = [float("inf")] * 2, State({})
+    best, state = dict.fromkeys(WAYS, float("inf")), State({})
     runs, end = 0, time.perf_counter() + SHORTEST
     while runs <= RUNS or time.perf_counter() < end:
-        for i, side in enumerate(sides):
+        for way, side in found.items():
             start = time.perf_counter()
             side.run(args, state)
             if runs:  # the first one is not counted
-                best[i] = min(best[i], time.perf_counter() - start)
+                best[way] = min(best[way], time.perf_counter() - start)
         runs += 1
-    return best[0], best[1]
+    library, generated, winograd = best.values()
+    return library, generated, winograd
+
+
+def _compiled(graph: Graph, threads: int, way: str) -> CpuCompiled | None:
+    """A convolution computed in one of WAYS; None where that has no kernel for it."""
+    found, costs = onednn.load(), Costs(only=way)
+    absent = found if isinstance(found, str) else ""
+    choosing = Choosing(threads, costs, f"tune {costs.key}", absent)
+    (node,) = graph.outputs
+    if way != GENERATED and isinstance(choosing.convolution(Convolution(node)), str):
+        return None
+    return CpuCompiled(graph, host_target(), threads, choosing)

@@ -1,12 +1,12 @@
-"""Which convolutions oneDNN computes and which generated code: the choice, and its costs."""
+"""Which convolutions oneDNN computes, which Winograd's method and which generated code."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import prod
 
-from anode.backends.cpu import onednn
-from anode.backends.cpu.costs import Costs
+from anode.backends.cpu import onednn, winograd
+from anode.backends.cpu.costs import GENERATED, ONEDNN, WAYS, WINOGRAD, Costs
 from anode.backends.cpu.onednn_conv import (
     CONVOLUTION,
     DATA,
@@ -17,7 +17,8 @@ from anode.backends.cpu.onednn_conv import (
     attributes,
     primitive,
 )
-from anode.ir.dtypes import f32
+from anode.backends.cpu.target import host_target
+from anode.ir.dtypes import DType, f32
 from anode.ir.node import Node, make
 from anode.ops.elementwise import convert
 from anode.ops.reduce import sum
@@ -34,55 +35,61 @@ MOST_TASKS, LEAST_FLOPS = 32, 2_500_000
 MOST_PARTS, LEAST_PLACES = 8, 1200
 
 
-class Absent:
-    """No library, and why."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        self.key = ""
-
-    def convolution(self, wanted: Convolution) -> Made | str:
-        return self.reason
-
-
 @dataclass(frozen=True)
-class OneDnn:
-    """oneDNN, where the costs say that it is faster than generated code on so many threads.
+class Choosing:
+    """The kernel of each convolution: the one that the costs say is fastest on so many threads.
 
-    `key` names what choices depend on.
+    `key` names what choices depend on; `absent` says why there is no oneDNN, where there is none.
     """
 
     threads: int
     costs: Costs
     key: str
+    absent: str = ""
+    winograd: bool = True
 
     def convolution(self, wanted: Convolution) -> Made | str:
-        node = wanted.node
-        if node.dtype.name not in onednn.DATA_TYPES:
-            return f"oneDNN has no convolution of {node.dtype}"
+        """A call of oneDNN or Winograd's method; or why the code for it is generated."""
         problem, tasks = problem_of(wanted)
-        choice = self.costs.compare(problem, tasks, self.threads)
-        if not choice.library:
-            return f"generated code is faster: {choice.reason}"
-        try:
-            made = _built(wanted, problem, tasks)
-            return Made(made, f"{primitive(problem).implementation}, {choice.reason}")
-        except onednn.Refusal as refusal:
-            return str(refusal)
+        refused = self._refused(replace(problem, batch=problem.batch * tasks))
+        while ways := [way for way in WAYS if way not in refused]:
+            if ways == [GENERATED]:
+                break
+            choice = self.costs.compare(problem, tasks, self.threads, ways)
+            if choice.way == GENERATED:
+                return "; ".join([f"generated code is faster: {choice.reason}", *refused.values()])
+            try:
+                made, kernel = self._made(wanted, problem, tasks, choice.way)
+                return Made(made, "; ".join([f"{kernel}, {choice.reason}", *refused.values()]))
+            except onednn.Refusal as refusal:
+                refused[ONEDNN] = str(refusal)
+        return "; ".join(refused.values())
+
+    def _refused(self, whole: Problem) -> dict[str, str]:
+        """The ways there are not for a convolution, and why."""
+        library = self.absent
+        if not library and whole.dtype not in onednn.DATA_TYPES:
+            library = f"oneDNN has no convolution of {whole.dtype}"
+        other = winograd.refusal(whole) if self.winograd else "Winograd's method is switched off"
+        return {way: text for way, text in ((ONEDNN, library), (WINOGRAD, other)) if text}
+
+    def _made(
+        self, wanted: Convolution, problem: Problem, tasks: int, way: str
+    ) -> tuple[Node, str]:
+        if way == ONEDNN:
+            return _built(wanted, problem, tasks), primitive(problem).implementation
+        whole = replace(problem, batch=problem.batch * tasks)
+        made = winograd.convolved(wanted.node, whole, _added(wanted), host_target())
+        return made, "Winograd's F(4x4, 3x3)"
 
 
-Choosing = OneDnn | Absent
-
-
-def library_for(threads: int, wanted: bool = True) -> Choosing:
-    """The library that convolutions may be given to; if `wanted`, it is loaded now."""
-    if not wanted:
-        return Absent("oneDNN is switched off")
-    found = onednn.load()
-    if isinstance(found, str):
-        return Absent(found)
-    costs = Costs.load()
-    return OneDnn(threads, costs, f"oneDNN {found.version} {costs.key}")
+def library_for(threads: int, onednn_wanted: bool = True, winograd_wanted: bool = True) -> Choosing:
+    """What convolutions are computed by. oneDNN, if wanted, is loaded now."""
+    found = onednn.load() if onednn_wanted else "oneDNN is switched off"
+    absent, costs = found if isinstance(found, str) else "", Costs.load()
+    version = "" if isinstance(found, str) else f"oneDNN {found.version} "
+    key = f"{version}{'Winograd ' * winograd_wanted}{costs.key}"
+    return Choosing(threads, costs, key, absent, winograd_wanted)
 
 
 def problem_of(wanted: Convolution) -> tuple[Problem, int]:
@@ -132,15 +139,16 @@ def _built(wanted: Convolution, problem: Problem, tasks: int) -> Node:
     if problem.kind == WEIGHTS:
         parts = make(CONVOLUTION, node.args, attrs)
         total = layout.unpack(sum(parts, 0))
-        return _as(_from_library(total, problem), node)
+        return _as(_from_library(total, problem), node.dtype)
     x, w = node.args
-    operands = [x, layout.pack(_to_library(w, problem))]
-    if wanted.bias is not None:
-        bias = wanted.bias
-        operands.append(bias if bias.dtype is f32 else convert(bias, dtype=f32))
-    if wanted.added is not None:
-        operands.append(wanted.added)
-    return make(CONVOLUTION, tuple(operands), attrs)
+    operands = (x, layout.pack(_to_library(w, problem)), *_added(wanted))
+    return make(CONVOLUTION, operands, attrs)
+
+
+def _added(wanted: Convolution) -> list[Node]:
+    """The operands of what follows: the bias in f32, a tensor."""
+    found = [] if wanted.bias is None else [_as(wanted.bias, f32)]
+    return found if wanted.added is None else [*found, wanted.added]
 
 
 def _to_library(w: Node, problem: Problem) -> Node:
@@ -160,5 +168,5 @@ def _from_library(w: Node, problem: Problem) -> Node:
     return reshape(w, shape=(*w.shape[:-2], problem.filters))
 
 
-def _as(x: Node, like: Node) -> Node:
-    return x if x.dtype is like.dtype else convert(x, dtype=like.dtype)
+def _as(x: Node, dtype: DType) -> Node:
+    return x if x.dtype is dtype else convert(x, dtype=dtype)

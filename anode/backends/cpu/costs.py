@@ -1,4 +1,4 @@
-"""What a convolution costs, by oneDNN and by generated code: a table, or what was measured here.
+"""What a convolution costs in each way to compute it: a table, or what was measured here.
 
 `anode tune` measures a model's convolutions and keeps the seconds in the folder of compiled code;
 for all others there is the table, which knows classes of shapes.
@@ -10,16 +10,17 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from math import prod
 from pathlib import Path
 
-from anode.backends.cpu import cache
+from anode.backends.cpu import cache, winograd
 from anode.backends.cpu.onednn_conv import DATA, FORWARD, WEIGHTS, Problem
 
 FILE = "convolutions.json"
-Seconds = tuple[float, float]  # by oneDNN, by generated code
+ONEDNN, GENERATED, WINOGRAD = WAYS = ("oneDNN", "generated", "Winograd")
+Seconds = tuple[float, float, float]  # of each of WAYS; infinite where one has no kernel
 KINDS = (FORWARD, DATA, WEIGHTS)
 
 # Shares of one core's peak in f32 that (oneDNN, generated code) reach, forward, by data and by
@@ -42,15 +43,19 @@ SHARES: Mapping[str, Mapping[str, tuple[_Pair, _Pair, _Pair]]] = {
         "few channels": ((1.42, 1.15), (0.29, 0.83), (1.34, 1.13)),
     },
 }
+# The same of Winograd's method, forward and by data, counting the products it does without; of
+# whole tiles, on both cores: its share of one core is smaller where others wait for memory.
+WINOGRAD_SHARES: Mapping[str, tuple[float, float]] = {"wide": (2.7, 2.6), "narrow": (1.5, 1.5)}
+FILTERS = 60.0  # places of a result that a core at its peak sums up while filters are transformed
 MOST_BORDERS = 1.5
 LANES = 16  # filters or channels that oneDNN computes at once: what is missing is computed as zeros
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Whether the library is called, and the costs of both in words."""
+    """The way that is taken, one of WAYS, and the costs of all in words."""
 
-    library: bool
+    way: str
     reason: str
 
 
@@ -58,11 +63,11 @@ class Choice:
 class Costs:
     """Measured seconds by the name of a convolution; for all others the table of shares.
 
-    `only` takes oneDNN or generated code wherever it can, whatever it costs.
+    `only` is the way that is taken wherever there is one, whatever it costs.
     """
 
     measured: Mapping[str, Seconds] = field(default_factory=dict)
-    only: bool | None = None
+    only: str | None = None
 
     @property
     def key(self) -> str:
@@ -70,22 +75,21 @@ class Costs:
         facts = json.dumps([sorted(self.measured.items()), self.only])
         return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
-    def compare(self, problem: Problem, tasks: int, threads: int) -> Choice:
-        """The choice for a convolution that oneDNN computes as `tasks` of this problem."""
+    def compare(
+        self, problem: Problem, tasks: int, threads: int, ways: Sequence[str] = WAYS
+    ) -> Choice:
+        """The choice among `ways` for a convolution that is `tasks` times this problem."""
         if self.only is not None:
-            return Choice(self.only, "as it was asked for")
+            return Choice(self.only if self.only in ways else GENERATED, "as it was asked for")
         found = self.measured.get(name_of(problem, tasks, threads))
         if found is not None:
-            library, generated = found
-            text = f"measured {library * 1e3:.3g} ms by oneDNN, {generated * 1e3:.3g} ms generated"
-            return Choice(library < generated, text)
-        kind = shape_class(problem)
-        known = {**SHARES["f32"], **SHARES[problem.dtype]}
-        share, generated = known[kind][KINDS.index(problem.kind)]
-        library = share * _filled(problem) * min(tasks, threads) / threads
-        generated /= _borders(problem)
-        text = f"{library:.0%} of peak by oneDNN, {generated:.0%} generated"
-        return Choice(library > generated, f"{text} ({kind}, {problem.kind})")
+            seconds = {way: s for way, s in zip(WAYS, found, strict=True) if way in ways}
+            text = ", ".join(f"{s * 1e3:.3g} ms {_by(way)}" for way, s in seconds.items())
+            return Choice(min(seconds, key=lambda way: seconds[way]), f"measured {text}")
+        shares = {way: s for way, s in _shares(problem, tasks, threads).items() if way in ways}
+        text = ", ".join(f"{share:.0%} {_by(way)}" for way, share in shares.items())
+        best = max(shares, key=lambda way: shares[way])
+        return Choice(best, f"of peak {text} ({shape_class(problem)}, {problem.kind})")
 
     @staticmethod
     def load() -> Costs:
@@ -93,7 +97,7 @@ class Costs:
         path = table_path()
         try:
             found = json.loads(path.read_text()) if path else {}
-            return Costs({name: (float(a), float(b)) for name, (a, b) in found.items()})
+            return Costs({name: _three(*map(float, values)) for name, values in found.items()})
         except (OSError, ValueError, TypeError, AttributeError):
             return Costs()
 
@@ -123,6 +127,39 @@ def shape_class(problem: Problem) -> str:
     if max(problem.strides) > 1:
         return "strided"
     return "narrow" if min(c, o) < 2 * LANES else "wide"
+
+
+def _shares(problem: Problem, tasks: int, threads: int) -> dict[str, float]:
+    """The shares of the peak of `threads` cores that each way reaches."""
+    kind = shape_class(problem)
+    known = {**SHARES["f32"], **SHARES[problem.dtype]}
+    library, generated = known[kind][KINDS.index(problem.kind)]
+    shares = {
+        ONEDNN: library * _filled(problem) * min(tasks, threads) / threads,
+        GENERATED: generated / _borders(problem),
+    }
+    whole = replace(problem, batch=problem.batch * tasks)
+    if not winograd.refusal(whole):
+        shares[WINOGRAD] = _by_winograd(whole, kind, threads)
+    return shares
+
+
+def _by_winograd(whole: Problem, kind: str, threads: int) -> float:
+    """The share that Winograd's method reaches of a convolution."""
+    forward = winograd.as_forward(whole)
+    covered = prod([-(-size // winograd.OUT) * winograd.OUT for size in forward.out])
+    share = WINOGRAD_SHARES[kind][KINDS.index(whole.kind)]
+    share *= prod(forward.out) / covered * _filled(whole)
+    share *= min(winograd.tasks_of(forward), threads) / threads
+    return 1 / (1 / share + FILTERS / (forward.batch * prod(forward.out)))
+
+
+def _three(library: float, generated: float, winograd: float) -> Seconds:
+    return library, generated, winograd
+
+
+def _by(way: str) -> str:
+    return way if way == GENERATED else f"by {way}"
 
 
 def _filled(problem: Problem) -> float:

@@ -23,6 +23,7 @@ from anode.backends.cpu.products import emit_product, plan_product
 from anode.backends.cpu.serial import copy_bytes, emit_concatenate, emit_cumulate, emit_scatter
 from anode.backends.cpu.target import Target
 from anode.backends.cpu.team import LINE, PROGRAM
+from anode.backends.cpu.winograd_kernel import WINOGRAD, emit_winograd
 from anode.errors import BackendError
 from anode.ir.node import Node
 from anode.passes.kernel import KINDS
@@ -164,6 +165,8 @@ class NativeModule:
             return self._host(program, step, name)
         if node.op is CONVOLUTION:
             return self._call(node, name)
+        if node.op in WINOGRAD:
+            return self._winograd(node, name)
         if step.programs:
             tasks = node.attrs.get("parts", 1)
             return Kernel(emit_control(self, program, step, name), tasks, takes_table=True)
@@ -197,6 +200,16 @@ class NativeModule:
         function, scratch = emit_convolution(node, self.module, name, len(self.calls))
         self.calls.append(node)
         return Kernel(function, node.attrs["tasks"], max(1, scratch))
+
+    def _winograd(self, node: Node, name: str) -> Kernel:
+        key = (node.op, *[arg.type for arg in node.args], *node.attrs.items())
+        if key not in self._shared:
+            apart = ir.Module(name)
+            function, tasks, scratch = emit_winograd(node, apart, name, self.target)
+            self._finish(apart)
+            declared = ir.Function(self.module, function.function_type, name)
+            self._shared[key] = Kernel(declared, tasks, scratch)
+        return self._shared[key]
 
     def _simple(
         self, name: str, pointers: int, body: Callable[[ir.IRBuilder, Values], None]
