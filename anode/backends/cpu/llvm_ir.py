@@ -205,17 +205,26 @@ def store_vector(
 
 
 def prefetch(
-    b: ir.IRBuilder, pointer: ir.Value, count: int, dtype: DType, *, aligned: bool
+    b: ir.IRBuilder,
+    pointer: ir.Value,
+    count: int,
+    dtype: DType,
+    *,
+    aligned: bool,
+    level: int = 1,
 ) -> None:
-    """Ask for `count` elements' cache lines; unless `aligned` to lines they may end in one more."""
+    """Ask for `count` elements' cache lines; unless `aligned` to lines they may end in one more.
+
+    They are to come into the cache of `level`, 1 to 3.
+    """
     offsets = list(range(0, count, LINE // dtype.size))
     if not aligned and offsets[-1] < count - 1:
         offsets.append(count - 1)
     kind = ir.FunctionType(ir.VoidType(), [POINTER, I32, I32, I32])
     function = _intrinsic(b, "llvm.prefetch.p0", kind)
-    read, every_level, data = (ir.Constant(I32, x) for x in (0, 3, 1))
+    read, locality, data = (ir.Constant(I32, x) for x in (0, 4 - level, 1))
     for offset in offsets:
-        b.call(function, [at(b, pointer, offset, dtype), read, every_level, data])
+        b.call(function, [at(b, pointer, offset, dtype), read, locality, data])
 
 
 def multiply_add(b: ir.IRBuilder, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
