@@ -34,6 +34,7 @@ from anode.ir.types import tensor
 from anode.runtime.state import State
 
 KINDS = ("forward", "data", "weights")
+KERNELS = {ONEDNN: ("onednn_convolution",), WINOGRAD: ("winograd_convolution", "winograd_weights")}
 
 
 @dataclass(frozen=True)
@@ -131,8 +132,7 @@ def compiled(graph: Graph, way: str, threads: int, timed: bool = False) -> CpuCo
 
 
 def has_kernel(made: CpuCompiled, way: str) -> bool:
-    kinds = {step.kind for step in made.program.steps}
-    return way == GENERATED or f"{way.lower()}_convolution" in kinds
+    return way == GENERATED or any(s.kind in KERNELS[way] for s in made.program.steps)
 
 
 def times(sides: list[CpuCompiled], args: list[np.ndarray], runs: int) -> list[float]:
@@ -154,7 +154,7 @@ def moved(graph: Graph, args: list[np.ndarray], threads: int, way: str) -> float
     assert isinstance(made, TimedCompiled)
     work = made.profile(args, State({}), runs=5).work()
     steps = zip(work, made.program.steps, strict=True)
-    return 1 - sum(w for w, step in steps if step.kind.endswith("_convolution")) / sum(work)
+    return 1 - sum(w for w, step in steps if step.kind in KERNELS[way]) / sum(work)
 
 
 def rows(options: argparse.Namespace) -> Iterator[tuple[str, ...]]:

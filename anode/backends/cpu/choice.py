@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import prod
 
-from anode.backends.cpu import onednn, winograd
+from anode.backends.cpu import onednn, winograd, winograd_weights
 from anode.backends.cpu.costs import GENERATED, ONEDNN, WAYS, WINOGRAD, Costs
 from anode.backends.cpu.onednn_conv import (
     CONVOLUTION,
@@ -78,6 +78,8 @@ class Choosing:
     ) -> tuple[Node, str]:
         if way == ONEDNN:
             return _built(wanted, problem, tasks), primitive(problem).implementation
+        if problem.kind == WEIGHTS:
+            return winograd_weights.gradient(wanted.node), "Winograd's F(3x3, 2x2)"
         whole = replace(problem, batch=problem.batch * tasks)
         made = winograd.convolved(wanted.node, whole, _added(wanted), host_target())
         return made, "Winograd's F(4x4, 3x3)"

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from math import prod
 from pathlib import Path
 
-from anode.backends.cpu import cache, winograd
+from anode.backends.cpu import cache, winograd, winograd_weights
 from anode.backends.cpu.onednn_conv import DATA, FORWARD, WEIGHTS, Problem
 
 FILE = "convolutions.json"
@@ -43,9 +43,12 @@ SHARES: Mapping[str, Mapping[str, tuple[_Pair, _Pair, _Pair]]] = {
         "few channels": ((1.42, 1.15), (0.29, 0.83), (1.34, 1.13)),
     },
 }
-# The same of Winograd's method, forward and by data, counting the products it does without; of
-# whole tiles, on both cores: its share of one core is smaller where others wait for memory.
-WINOGRAD_SHARES: Mapping[str, tuple[float, float]] = {"wide": (2.7, 2.6), "narrow": (1.5, 1.5)}
+# The same of Winograd's method, counting the products it does without; of whole tiles, on both
+# cores: its share of one core is smaller where others wait for memory.
+WINOGRAD_SHARES: Mapping[str, tuple[float, float, float]] = {
+    "wide": (2.7, 2.6, 1.55),
+    "narrow": (1.5, 1.5, 1.2),
+}
 FILTERS = 60.0  # places of a result that a core at its peak sums up while filters are transformed
 MOST_BORDERS = 1.5
 LANES = 16  # filters or channels that oneDNN computes at once: what is missing is computed as zeros
@@ -146,9 +149,11 @@ def _shares(problem: Problem, tasks: int, threads: int) -> dict[str, float]:
 
 def _by_winograd(whole: Problem, kind: str, threads: int) -> float:
     """The share that Winograd's method reaches of a convolution."""
+    share = WINOGRAD_SHARES[kind][KINDS.index(whole.kind)]
+    if whole.kind == WEIGHTS:
+        return share * winograd_weights.filled(whole, threads)
     forward = winograd.as_forward(whole)
     covered = prod([-(-size // winograd.OUT) * winograd.OUT for size in forward.out])
-    share = WINOGRAD_SHARES[kind][KINDS.index(whole.kind)]
     share *= prod(forward.out) / covered * _filled(whole)
     share *= min(winograd.tasks_of(forward), threads) / threads
     return 1 / (1 / share + FILTERS / (forward.batch * prod(forward.out)))

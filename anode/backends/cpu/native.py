@@ -24,6 +24,8 @@ from anode.backends.cpu.serial import copy_bytes, emit_concatenate, emit_cumulat
 from anode.backends.cpu.target import Target
 from anode.backends.cpu.team import LINE, PROGRAM
 from anode.backends.cpu.winograd_kernel import WINOGRAD, emit_winograd
+from anode.backends.cpu.winograd_weights import WINOGRAD_WEIGHTS
+from anode.backends.cpu.winograd_weights_kernel import emit_winograd_weights
 from anode.errors import BackendError
 from anode.ir.node import Node
 from anode.passes.kernel import KINDS
@@ -166,7 +168,9 @@ class NativeModule:
         if node.op is CONVOLUTION:
             return self._call(node, name)
         if node.op in WINOGRAD:
-            return self._winograd(node, name)
+            return self._winograd(node, name, emit_winograd)
+        if node.op is WINOGRAD_WEIGHTS:
+            return self._winograd(node, name, emit_winograd_weights)
         if step.programs:
             tasks = node.attrs.get("parts", 1)
             return Kernel(emit_control(self, program, step, name), tasks, takes_table=True)
@@ -201,11 +205,16 @@ class NativeModule:
         self.calls.append(node)
         return Kernel(function, node.attrs["tasks"], max(1, scratch))
 
-    def _winograd(self, node: Node, name: str) -> Kernel:
+    def _winograd(
+        self,
+        node: Node,
+        name: str,
+        emit: Callable[[Node, ir.Module, str, Target], tuple[ir.Function, int, int]],
+    ) -> Kernel:
         key = (node.op, *[arg.type for arg in node.args], *node.attrs.items())
         if key not in self._shared:
             apart = ir.Module(name)
-            function, tasks, scratch = emit_winograd(node, apart, name, self.target)
+            function, tasks, scratch = emit(node, apart, name, self.target)
             self._finish(apart)
             declared = ir.Function(self.module, function.function_type, name)
             self._shared[key] = Kernel(declared, tasks, scratch)

@@ -21,7 +21,7 @@ from functools import cached_property
 from math import prod
 from typing import Any
 
-from anode.backends.cpu.onednn_conv import DATA, FORWARD, Problem
+from anode.backends.cpu.onednn_conv import DATA, FORWARD, WEIGHTS, Problem
 from anode.backends.cpu.target import Target
 from anode.ir.dtypes import f32
 from anode.ir.node import Node, make
@@ -70,7 +70,7 @@ RESULT: Matrix = (
 )
 
 MOST_PADDING = TAPS - 1
-LEAST_CHANNELS = 8
+LEAST_CHANNELS: Mapping[str, int] = {FORWARD: 8, DATA: 8, WEIGHTS: 16}  # and filters
 MOST_TASKS, LEAST_TILES = 32, 16  # of a convolution, and of a task or a block
 BLOCK = 384 << 10  # bytes that a block's tiles may take up; measured, it matters little
 MOST_VECTORS = 4  # of a panel's row
@@ -202,20 +202,19 @@ FILTERS = _Filters("winograd_filters")
 
 
 def refusal(problem: Problem) -> str:
-    """Why a convolution cannot be computed so; nothing if it can."""
+    """Why a convolution, or its gradient, cannot be computed so; nothing if it can."""
     if problem.dtype != "f32":
         return f"Winograd's method is for f32, not {problem.dtype}"
-    if problem.kind not in (FORWARD, DATA):
-        return f"Winograd's method has no kernel by {problem.kind}"
     if problem.kernel != (TAPS, TAPS) or problem.groups != 1:
         return "Winograd's method is for 3x3 filters, all in one group"
     if max(*problem.strides, *problem.dilations) > 1:
         return "Winograd's method is for strides and dilations of 1"
     if not all(0 <= p <= MOST_PADDING for p in (*problem.low, *problem.high)):
         return f"Winograd's method is for paddings of 0 to {MOST_PADDING}"
-    if min(problem.channels, problem.filters) < LEAST_CHANNELS:
-        return f"Winograd's method takes at least {LEAST_CHANNELS} channels and filters"
-    return "" if prod(as_forward(problem).y_shape) else "there is nothing to compute"
+    if min(problem.channels, problem.filters) < (least := LEAST_CHANNELS[problem.kind]):
+        return f"Winograd's method takes at least {least} channels and filters"
+    places = problem if problem.kind == WEIGHTS else as_forward(problem)
+    return "" if prod((places.batch, *places.out)) else "there is nothing to compute"
 
 
 def as_forward(problem: Problem) -> Problem:

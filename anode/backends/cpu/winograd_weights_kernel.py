@@ -1,0 +1,343 @@
+"""The kernel of `winograd_weights`: transforms and products of tiles as LLVM code.
+
+A task computes a block of channels by filters for one part of the tiles. It transforms some tiles,
+so many that they stay in the second-level cache, and multiplies 16 pairs of matrices, adding to
+sums in scratch, while it asks for what the next tiles will read. Places beyond the borders are read
+from a line of zeros. Within a part tiles are added up in their order, so that the bits depend on
+the number of parts alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from llvmlite import ir
+
+from anode.backends.cpu.llvm_ir import (
+    I64,
+    LINE,
+    POINTER,
+    Index,
+    Values,
+    add,
+    at,
+    counted,
+    i64,
+    lanes_below,
+    load_scalar,
+    load_vector,
+    loop,
+    mul,
+    multiply_add,
+    prefetch,
+    smaller,
+    splat,
+    store_vector,
+)
+from anode.backends.cpu.target import Target
+from anode.backends.cpu.winograd_weights import KERNEL, POINTS, STEP, TILE, Ints, Plan, plan_weights
+from anode.ir.dtypes import f32
+from anode.ir.node import Node
+
+
+def emit_winograd_weights(
+    node: Node, module: ir.Module, name: str, target: Target
+) -> tuple[ir.Function, int, int]:
+    """Add `void name(x, ct, result, scratch, i64 task)`; also the tasks and bytes of scratch."""
+    plan = plan_weights(node, target)
+    kind = ir.FunctionType(ir.VoidType(), [*[POINTER] * 4, I64])
+    function = ir.Function(module, kind, name)
+    function.attributes.add("nounwind")
+    _Emitter(plan, ir.IRBuilder(function.append_basic_block("entry"))).emit()
+    return function, plan.tasks, plan.scratch
+
+
+class _Block(NamedTuple):
+    """What a task computes: the first of its channels and of its filters."""
+
+    channel: ir.Value
+    filter: ir.Value
+
+
+@dataclass(frozen=True)
+class _Emitter:
+    plan: Plan
+    b: ir.IRBuilder
+
+    def emit(self) -> None:
+        plan, b = self.plan, self.b
+        task: ir.Value = b.function.args[-1]
+        task, filters = self.split(task, plan.blocks[1])
+        part, channels = self.split(task, plan.blocks[0])
+        block = _Block(mul(b, channels, plan.channels), mul(b, filters, plan.filters))
+        bounds = (part, add(b, part, 1))
+        first, last = (b.udiv(mul(b, x, plan.count), i64(plan.parts)) for x in bounds)
+        self.clear(self.sums, POINTS * plan.pitches[0])
+        self.clear(self.zeros, max(plan.channels, plan.filters))
+
+        def some(start: ir.Value) -> None:
+            count = smaller(b, b.sub(last, start), plan.depth)
+            self.each(count, start, lambda i, tile: self.transform_x(block, i, tile))
+            self.each(count, start, lambda i, tile: self.transform_ct(block, i, tile))
+            later = add(b, start, plan.depth)
+
+            def point(i: ir.Value) -> None:
+                self.ask(block, add(b, later, mul(b, i, -(-plan.depth // POINTS))))
+                self.product(i, count)
+
+            counted(b, 0, POINTS, 1, point)
+
+        counted(b, first, last, plan.depth, some)
+        self.finish(block, part)
+        b.ret_void()
+
+    def split(self, number: ir.Value, count: int) -> tuple[ir.Value, ir.Value]:
+        """Quotient and remainder of `number` by a constant."""
+        if count == 1:
+            return number, i64(0)
+        return self.b.udiv(number, i64(count)), self.b.urem(number, i64(count))
+
+    # scratch: sums, transformed channels, transformed filters, zeros
+    def scratch(self, offset: int) -> ir.Value:
+        return at(self.b, self.b.function.args[3], offset, f32)
+
+    @property
+    def sums(self) -> ir.Value:
+        return self.scratch(0)
+
+    @property
+    def channels(self) -> ir.Value:
+        return self.scratch(POINTS * self.plan.pitches[0])
+
+    @property
+    def filters(self) -> ir.Value:
+        return self.scratch(POINTS * sum(self.plan.pitches[:2]))
+
+    @property
+    def zeros(self) -> ir.Value:
+        return self.scratch(POINTS * sum(self.plan.pitches))
+
+    @property
+    def zero(self) -> ir.Constant:
+        return ir.Constant(ir.VectorType(ir.FloatType(), self.plan.lanes), None)
+
+    def clear(self, place: ir.Value, count: int) -> None:
+        def one(i: ir.Value) -> None:
+            store_vector(self.b, self.zero, at(self.b, place, i, f32), f32)
+
+        counted(self.b, 0, count, self.plan.lanes, one)
+
+    # transforms
+    def each(
+        self, count: ir.Value, start: ir.Value, body: Callable[[ir.Value, ir.Value], None]
+    ) -> None:
+        counted(self.b, 0, count, 1, lambda i: body(i, add(self.b, start, i)))
+
+    def corner(self, tile: ir.Value) -> tuple[ir.Value, ir.Value, ir.Value]:
+        """The image of a tile, and where in the gradient it begins."""
+        grid = self.plan.grid
+        rest, column = self.split(tile, grid[1])
+        image, row = self.split(rest, grid[0])
+        return image, mul(self.b, row, STEP), mul(self.b, column, STEP)
+
+    def transform_x(self, block: _Block, index: ir.Value, tile: ir.Value) -> None:
+        plan, b = self.plan, self.b
+        image, row, column = self.corner(tile)
+        rows = [self.inside(row, i - plan.low[0], 0, plan.sizes) for i in range(TILE)]
+        columns = [self.inside(column, i - plan.low[1], 1, plan.sizes) for i in range(TILE)]
+        base = at(b, b.function.args[0], block.channel, f32)
+        places = self.places(base, image, (rows, columns), plan.sizes, plan.all_channels)
+        target = at(b, self.channels, mul(b, index, plan.channels), f32)
+
+        def vector(c: ir.Value) -> None:
+            mask = self.mask(block.channel, c, plan.all_channels, plan.channels)
+            loaded = [self.load(place, c, mask) for place in places]
+            self.save(target, c, plan.pitches[1], self.along_both(loaded, self.of_x))
+
+        counted(b, 0, plan.channels, plan.lanes, vector)
+
+    def transform_ct(self, block: _Block, index: ir.Value, tile: ir.Value) -> None:
+        plan, b = self.plan, self.b
+        image, row, column = self.corner(tile)
+        rows = [self.inside(row, i, 0, plan.out) for i in range(STEP)]
+        columns = [self.inside(column, i, 1, plan.out) for i in range(STEP)]
+        base = at(b, b.function.args[1], block.filter, f32)
+        places = self.places(base, image, (rows, columns), plan.out, plan.all_filters)
+        target = at(b, self.filters, mul(b, index, plan.filters), f32)
+
+        def vector(k: ir.Value) -> None:
+            mask = self.mask(block.filter, k, plan.all_filters, plan.filters)
+            loaded = [self.load(place, k, mask) for place in places]
+            self.save(target, k, plan.pitches[2], self.along_both(loaded, self.of_ct))
+
+        counted(b, 0, plan.filters, plan.lanes, vector)
+
+    def ask(self, block: _Block, first: ir.Value) -> None:
+        """Ask for a share of what the next tiles will read, if there are any."""
+        plan, b = self.plan, self.b
+
+        def tile(index: ir.Value) -> None:
+            image, row, column = self.corner(add(b, first, index))
+            inside = [(add(b, start, i), None) for start in (row, column) for i in range(STEP)]
+            around = inside[:STEP], inside[STEP:]
+            x, ct = (at(b, b.function.args[i], start, f32) for i, start in enumerate(block))
+            channels, filters = plan.all_channels, plan.all_filters
+            for place in self.places(x, image, around, plan.sizes, channels):
+                self.near(place, min(plan.channels, channels), channels)
+            for place in self.places(ct, image, around, plan.out, filters):
+                self.near(place, min(plan.filters, filters), filters)
+
+        counted(b, 0, -(-plan.depth // POINTS), 1, tile)
+
+    def near(self, place: ir.Value, count: int, channels: int) -> None:
+        aligned = channels * f32.size % LINE == 0
+        prefetch(self.b, place, count, f32, aligned=aligned, level=2)
+
+    def inside(
+        self, start: ir.Value, offset: int, dim: int, sizes: Ints
+    ) -> tuple[ir.Value, ir.Value | None]:
+        """An index along a dim, and whether it is one of the image; None if it always is."""
+        b, size = self.b, sizes[dim]
+        index = b.add(start, i64(offset))
+        last = (self.plan.grid[dim] - 1) * STEP + offset
+        if offset >= 0 and last < size:
+            return index, None
+        return index, b.icmp_unsigned("<", index, i64(size))
+
+    def places(
+        self,
+        base: ir.Value,
+        image: ir.Value,
+        indices: tuple[Sequence[tuple[ir.Value, ir.Value | None]], ...],
+        sizes: Ints,
+        channels: int,
+    ) -> Values:
+        """Where the elements of a tile begin, row by row; those beyond the borders are zeros."""
+        b, found = self.b, []
+        first = mul(b, image, sizes[0])
+        for row, row_inside in indices[0]:
+            line = mul(b, b.add(first, row), sizes[1])
+            for column, column_inside in indices[1]:
+                place = at(b, base, mul(b, b.add(line, column), channels), f32)
+                for inside in (row_inside, column_inside):
+                    if inside is not None:
+                        place = b.select(inside, place, self.zeros)
+                found.append(place)
+        return found
+
+    def mask(self, start: ir.Value, vector: ir.Value, size: int, block: int) -> ir.Value | None:
+        """The lanes of a vector of a block that are channels; None for all of them."""
+        if size % block == 0:
+            return None
+        return lanes_below(self.b, self.b.sub(i64(size), add(self.b, start, vector)), self.lanes)
+
+    @property
+    def lanes(self) -> int:
+        return self.plan.lanes
+
+    def load(self, place: ir.Value, offset: Index, mask: ir.Value | None = None) -> ir.Value:
+        return load_vector(self.b, at(self.b, place, offset, f32), self.lanes, f32, f32, mask)
+
+    def save(self, place: ir.Value, offset: ir.Value, pitch: int, values: Values) -> None:
+        place = at(self.b, place, offset, f32)
+        for point, value in enumerate(values):
+            store_vector(self.b, value, at(self.b, place, point * pitch, f32), f32)
+
+    def along_both(self, square: Values, transform: Callable[[Values], list[ir.Value]]) -> Values:
+        """The transform of each row of a square, then of each column of the result, row-major."""
+        size = int(len(square) ** 0.5)
+        rows = [transform(square[i : i + size]) for i in range(0, len(square), size)]
+        columns = [transform(column) for column in zip(*rows, strict=True)]
+        return [value for row in zip(*columns, strict=True) for value in row]
+
+    def of_x(self, d: Values) -> list[ir.Value]:
+        b = self.b
+        return [b.fsub(d[0], d[2]), b.fadd(d[1], d[2]), b.fsub(d[2], d[1]), b.fsub(d[3], d[1])]
+
+    def of_ct(self, g: Values) -> list[ir.Value]:
+        return [g[0], self.b.fadd(g[0], g[1]), self.b.fsub(g[0], g[1]), g[1]]
+
+    def of_sums(self, m: Values) -> list[ir.Value]:
+        b, half = self.b, ir.Constant(self.zero.type, [0.5] * self.lanes)
+        even = b.fmul(b.fadd(m[1], m[2]), half)
+        odd = b.fmul(b.fsub(m[1], m[2]), half)
+        return [b.fadd(m[0], even), odd, b.fadd(even, m[3])]
+
+    # products
+    def product(self, point: ir.Value, count: ir.Value) -> None:
+        """Add one point's product of transformed channels and filters to its sums."""
+        plan, b = self.plan, self.b
+        starts = (self.sums, self.channels, self.filters)
+        sums, channels, filters = (
+            at(b, start, mul(b, point, pitch), f32)
+            for start, pitch in zip(starts, plan.pitches, strict=True)
+        )
+
+        def panel(k: Index, width: int) -> None:
+            def tile(c: Index, rows: int) -> None:
+                place = at(b, at(b, sums, mul(b, i64(c), plan.filters), f32), k, f32)
+                pair = (at(b, channels, c, f32), at(b, filters, k, f32))
+                self.micro_tile(place, pair, count, (rows, width // plan.lanes))
+
+            self.cut(min(plan.channels, plan.all_channels), plan.rows, tile)
+
+        self.cut(plan.filters, plan.vectors * plan.lanes, panel)
+
+    def cut(self, size: int, step: int, body: Callable[[Index, int], None]) -> None:
+        """`body(start, length)` for parts of `size`; the last may be shorter."""
+        whole = size - size % step
+        counted(self.b, 0, whole, step, lambda i: body(i, step))
+        if whole < size:
+            body(i64(whole), size - whole)
+
+    def micro_tile(
+        self, place: ir.Value, pair: tuple[ir.Value, ir.Value], count: ir.Value, shape: Ints
+    ) -> None:
+        plan, b, (rows, vectors) = self.plan, self.b, shape
+        where = [
+            at(b, place, r * plan.filters + v * self.lanes, f32)
+            for r in range(rows)
+            for v in range(vectors)
+        ]
+
+        def step(t: ir.Value, totals: Values) -> Values:
+            channels = at(b, pair[0], mul(b, t, plan.channels), f32)
+            filters = at(b, pair[1], mul(b, t, plan.filters), f32)
+            row = [self.load(filters, v * self.lanes) for v in range(vectors)]
+            found = []
+            for r in range(rows):
+                factor = splat(b, load_scalar(b, at(b, channels, r, f32), f32, f32), self.lanes)
+                for v, vector in enumerate(row):
+                    found.append(multiply_add(b, factor, vector, totals[r * vectors + v]))
+            return found
+
+        totals = loop(b, 0, count, 1, step, [self.load(p, 0) for p in where])
+        for p, total in zip(where, totals, strict=True):
+            store_vector(b, total, p, f32)
+
+    # the gradient
+    def finish(self, block: _Block, part: ir.Value) -> None:
+        """Transform the sums, and store the block of the gradient of this part."""
+        plan, b = self.plan, self.b
+        size = plan.all_channels * plan.all_filters
+        result = at(b, b.function.args[2], mul(b, part, KERNEL**2 * size), f32)
+        rows = smaller(b, b.sub(i64(plan.all_channels), block.channel), plan.channels)
+
+        def row(c: ir.Value) -> None:
+            line = mul(b, add(b, block.channel, c), plan.all_filters)
+            target = at(b, result, add(b, line, block.filter), f32)
+            source = at(b, self.sums, mul(b, c, plan.filters), f32)
+
+            def vector(k: ir.Value) -> None:
+                mask = self.mask(block.filter, k, plan.all_filters, plan.filters)
+                place = at(b, source, k, f32)
+                loaded = [self.load(place, i * plan.pitches[0]) for i in range(POINTS)]
+                place = at(b, target, k, f32)
+                for i, value in enumerate(self.along_both(loaded, self.of_sums)):
+                    store_vector(b, value, at(b, place, i * size, f32), f32, mask)
+
+            counted(b, 0, plan.filters, plan.lanes, vector)
+
+        counted(b, 0, rows, 1, row)
