@@ -311,7 +311,7 @@ class _Fusion:
 
     def _add(self, node: Node, group: Group, at: Coordinates) -> None:
         group.add(node, at, self.position[node])
-        group.users |= self._user_groups(node) - {group}
+        group.feed(self._user_groups(node) - {group})
         self.group_of[node] = group
 
     # groups that read one value

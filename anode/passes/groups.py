@@ -16,7 +16,7 @@ class Group:
 
     `kind` is "loops", "matmul", or the opaque node's op. Members have the axes of `space` that
     their dims are. `users` are groups that read what this one computes. Positions in the graph of
-    its members lie within `low` … `high`.
+    its members begin at `low`; `latest` is the last of theirs and of the groups that it needs.
     """
 
     kind: str
@@ -25,7 +25,7 @@ class Group:
     members: dict[Node, Coordinates] = field(default_factory=dict)
     users: set[Group] = field(default_factory=set)
     low: int = 0
-    high: int = 0
+    latest: int = 0
     merged: Group | None = None
 
     @property
@@ -55,8 +55,20 @@ class Group:
 
     def add(self, node: Node, at: Coordinates, position: int) -> None:
         self.low = min(self.low, position) if self.members else position
-        self.high = max(self.high, position)
+        self.latest = max(self.latest, position)
         self.members[node] = at
+
+    def feed(self, users: Iterable[Group]) -> None:
+        """Note groups that read what this one computes, and what they need by that."""
+        self.users.update(users)
+        stack = [self]
+        while stack:
+            group = stack.pop()
+            for user in group.users:
+                user = user.current
+                if user.latest < group.latest:
+                    user.latest = group.latest
+                    stack.append(user)
 
     def widen(self, space: tuple[int, ...], axes: tuple[int, ...]) -> None:
         """Run over a larger space, of which the present members span the kept axes."""
@@ -68,10 +80,10 @@ class Group:
     def absorb(self, other: Group) -> None:
         """Take over the members of a group over the same space."""
         self.members |= other.members
-        self.users |= other.users
         self.axes = self.axes or other.axes
-        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+        self.low, self.latest = min(self.low, other.low), max(self.latest, other.latest)
         other.merged = self
+        self.feed(other.users)
 
     def reaches(self, goal: Group) -> bool:
         """Whether `goal` needs something that this group computes, directly or through others."""
@@ -82,7 +94,7 @@ class Group:
                 return True
             for user in group.users:
                 user = user.current
-                if user.low <= goal.high and user not in seen:
+                if user.low <= goal.latest and user not in seen:
                     seen.add(user)
                     stack.append(user)
         return False

@@ -216,3 +216,23 @@ def computed(nodes: tuple[Node, ...], inside: bool = False) -> Counter[str]:
         for node in nodes
         if node.op.name in others or (isinstance(node.op, Elementwise) and node.tensor.rank)
     )
+
+
+def test_a_long_way_round_is_seen() -> None:
+    """A kernel of late updates and early values is between a kernel and what that one needs."""
+
+    def update(x: Node, y: Node, *weights: Node) -> tuple[Node, ...]:
+        there, back = weights[:4], weights[4:]
+
+        def net(z: Node, weights: tuple[Node, ...]) -> Node:
+            v, b, w, c = weights
+            return ops.logistic(ops.relu(z @ v + b) @ w + c)
+
+        ways = [x - net(net(x, there), back), y - net(net(y, back), there)]
+        loss = ops.mean(ops.abs(ways[0])) + ops.mean(ops.abs(ways[1]))
+        moved = gradients([loss], weights)
+        return tuple(w - 0.1 * step for w, step in zip(weights, moved, strict=True))
+
+    data, layers = tensor("f32", 32, 40), [(40, 16), (16,), (16, 40), (40,)]
+    weights = [tensor("f32", *shape) for shape in 2 * layers]
+    assert len(fused(update, data, data, *weights)) > 10
