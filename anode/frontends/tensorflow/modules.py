@@ -18,6 +18,7 @@ from typing import Any
 from anode.frontends.tensorflow.paths import (
     OLD,
     candidates,
+    imported_module,
     is_internal,
     parents,
     public_names,
@@ -104,7 +105,7 @@ class Namespace(ModuleType):
         if name == "__all__":
             return [name for name in dir(self) if not name.startswith("_")]
         path = f"{self._path}.{name}" if self._path else name
-        if name.startswith("__") and path not in names():
+        if name.startswith("__") and path.removeprefix("compat.v1.") not in names():
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         value = _found(path)
         setattr(self, name, value)
@@ -133,7 +134,7 @@ def _found(path: str) -> Any:
     where = target(path)
     if where is not None:
         return load(where)
-    space = next((p for p in candidates(path) if p in namespaces()), None)
+    space = next((p for p in candidates(path) if p in namespaces()), None) or imported_module(path)
     if space is None:
         raise AttributeError(missing(path))
     return namespace(space)

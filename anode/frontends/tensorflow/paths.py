@@ -220,6 +220,24 @@ def public_namespaces() -> frozenset[str]:
     return frozenset(parents([*paths, *RULES, *(f"{path}.x" for path in [*internal, *RULES])]))
 
 
+def imported_module(path: str) -> str | None:
+    """The internal module that another one imports: python.ops.rnn.rnn_cell_impl is one beside it.
+
+    TensorFlow's modules name each other by `import`, so scripts find them in each other.
+    """
+    space, _, name = path.rpartition(".")
+    if not space.startswith("python.") or space not in public_namespaces():
+        return None
+    package = space.rpartition(".")[0]
+    found = sorted(p for p in public_namespaces() if p.startswith("python.") and _last(p) == name)
+    beside = f"{package}.{name}"
+    return beside if beside in found else found[0] if len(found) == 1 else None
+
+
+def _last(path: str) -> str:
+    return path.rpartition(".")[2]
+
+
 def parents(paths: list[str]) -> Iterator[str]:
     """Every namespace above these paths."""
     for path in paths:

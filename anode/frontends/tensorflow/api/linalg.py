@@ -110,10 +110,19 @@ def tensordot(a: Any, b: Any, axes: Any, name: str | None = None) -> Any:
         left, free_a = _as_matrix(a, axes_a, last=True)
         right, free_b = _as_matrix(b, axes_b, last=False)
         product = apply("MatMul", left, right)
-        sizes = [*free_a, *free_b]
-        if all(isinstance(size, int) for size in sizes):
-            return apply("Reshape", product, np.array(sizes, np.int32), name=scope)
-        return apply("Reshape", product, apply("Pack", sizes), name=scope)
+        if isinstance(free_a, Tensor) or isinstance(free_b, Tensor):
+            shape = apply("ConcatV2", [_sizes(free_a), _sizes(free_b)], 0)
+        else:
+            shape = _sizes([*free_a, *free_b])
+        return apply("Reshape", product, shape, name=scope)
+
+
+def _sizes(sizes: Any) -> Any:
+    """A shape of sizes, of which some may be tensors; a tensor is one already."""
+    if isinstance(sizes, Tensor):
+        return sizes
+    known = all(isinstance(size, int) for size in sizes)
+    return np.array(sizes, np.int32) if known else apply("Pack", sizes)
 
 
 def _paired_axes(a: Tensor, axes: Any) -> tuple[list[int], list[int]]:
@@ -136,11 +145,11 @@ def _paired_axes(a: Tensor, axes: Any) -> tuple[list[int], list[int]]:
     return pair[0], pair[1]
 
 
-def _as_matrix(x: Tensor, axes: Sequence[int], last: bool) -> tuple[Tensor, list[Any]]:
+def _as_matrix(x: Tensor, axes: Sequence[int], last: bool) -> tuple[Tensor, Any]:
     """`x` as a matrix, `axes` merged into its last or first dim, and its other sizes."""
     rank = x.shape.ndims
     if rank is None:
-        raise ValueError(f"tensordot needs operands of known rank: {x}")
+        return _as_matrix_of_any_rank(x, axes, last)
     inner = [axis % rank for axis in axes]
     free = [axis for axis in range(rank) if axis not in inner]
     sizes: list[Any] = x.shape.as_list()
@@ -153,9 +162,18 @@ def _as_matrix(x: Tensor, axes: Sequence[int], last: bool) -> tuple[Tensor, list
     merged = [_product([sizes[i] for i in group]) for group in (free, inner)]
     if rank != 2 or len(free) != 1:
         shape = merged if last else merged[::-1]
-        known = all(isinstance(size, int) for size in shape)
-        x = apply("Reshape", x, np.array(shape, np.int32) if known else apply("Pack", shape))
+        x = apply("Reshape", x, _sizes(shape))
     return x, [sizes[i] for i in free]
+
+
+def _as_matrix_of_any_rank(x: Tensor, axes: Sequence[int], last: bool) -> tuple[Tensor, Tensor]:
+    shape, rank = apply("Shape", x), apply("Rank", x)
+    inner = apply("FloorMod", np.array(axes, np.int32), rank)
+    free, _ = apply("ListDiff", apply("Range", 0, rank, 1), inner)
+    order = [free, inner] if last else [inner, free]
+    merged = [apply("Prod", apply("GatherV2", shape, dims, 0), [0]) for dims in order]
+    x = apply("Transpose", x, apply("ConcatV2", order, 0))
+    return apply("Reshape", x, apply("Pack", merged)), apply("GatherV2", shape, free, 0)
 
 
 def _product(sizes: Sequence[Any]) -> Any:

@@ -39,6 +39,19 @@ def test_sizes_that_data_says(tf: Any) -> None:
         assert shapes == [(segments, 2), (segments, 2), (sum(value),), (len(value), 3)]
 
 
+def test_tensordot_of_unknown_rank(tf: Any) -> None:
+    cube, matrix = np.arange(24.0).reshape(2, 4, 3), np.arange(12.0).reshape(3, 4)
+    x = tf.placeholder(tf.float64)
+    product = tf.tensordot(x, tf.constant(matrix), [[-1], [0]])
+    turned = tf.tensordot(tf.constant(matrix), x, [[1], [1]])
+    assert product.shape.ndims is None
+    for value in (cube, cube[0]):
+        np.testing.assert_array_equal(run(tf, product, {x: value}), np.dot(value, matrix))
+    expected = np.tensordot(matrix, cube, [[1], [1]])
+    np.testing.assert_array_equal(run(tf, turned, {x: cube}), expected)
+    assert run(tf, tf.image.rgb_to_grayscale(x), {x: cube}).shape == (2, 4, 1)
+
+
 def test_tensordot_of_unknown_sizes(tf: Any) -> None:
     x = tf.placeholder(tf.float32, [None, None, 4])
     value, matrix = np.ones((2, 3, 4), np.float32), np.ones((4, 5), np.float32)
