@@ -127,11 +127,11 @@ class Budget:
 
 
 BUDGETS = {
-    "small": Budget(arena=160_000, steps=9, lines=3_300),
-    "medium": Budget(arena=256_000, steps=13, lines=5_400),
+    "small": Budget(arena=160_000, steps=10, lines=3_300),
+    "medium": Budget(arena=256_000, steps=15, lines=5_400),
     "large": Budget(arena=1_330_000, steps=13, lines=5_100),
-    "batch norm": Budget(arena=672_000, steps=24, lines=8_800),
-    "dropout": Budget(arena=604_000, steps=15, lines=9_700),
+    "batch norm": Budget(arena=672_000, steps=26, lines=8_800),
+    "dropout": Budget(arena=660_000, steps=17, lines=9_700),
 }
 
 

@@ -113,25 +113,12 @@ def canonical_product(node: Node) -> Node | None:
 
 def deep_product(node: Node) -> Node | None:
     """A small product over many pixels is one of parts of them, so that threads can share it."""
-    x, y = node.args
-    (cx, cy), (bx, _) = node.attrs["contract"], node.attrs["batch"]
+    x, (cx, _), (bx, _) = node.args[0], node.attrs["contract"], node.attrs["batch"]
     depth = int(product(tuple([x.tensor.static[i] for i in cx])))
     parts = _parts(x.tensor.static[cx[0]])
     if bx or depth < DEEP or node.tensor.size > SMALL or parts == 1:
         return None
-    left, right = (_split(arg, dims[0], parts) for arg, dims in ((x, cx), (y, cy)))
-    total = node.tensor.dtype.compute
-    sums = registry["dot_general"](
-        left,
-        right,
-        contract=tuple([tuple([i + 1 for i in dims]) for dims in (cx, cy)]),
-        batch=((0,), (0,)),
-        dtype=total,
-    )
-    body = monoid("add", total)
-    return _as(
-        registry["reduce"](sums, constant(0, total), body=body, axes=(0,)), node.tensor.dtype
-    )
+    return sum_of_parts(node, parts)
 
 
 def transposed_product(node: Node) -> Node | None:
@@ -158,6 +145,20 @@ RULES: dict[str, tuple[Legal, ...]] = {
     "transpose": (transposed_product,),
     "dot_general": (empty_product, product_of_bools, product_type, canonical_product, deep_product),
 }
+
+
+def sum_of_parts(node: Node, parts: int) -> Node:
+    """The sum of a product's parts along the first dim that is summed over; it has no batch."""
+    x, y = node.args
+    cx, cy = node.attrs["contract"]
+    left, right = (_split(arg, dims[0], parts) for arg, dims in ((x, cx), (y, cy)))
+    total = node.tensor.dtype.compute
+    contract = tuple([tuple([i + 1 for i in dims]) for dims in (cx, cy)])
+    sums = registry["dot_general"](left, right, contract=contract, batch=((0,), (0,)), dtype=total)
+    body = monoid("add", total)
+    return _as(
+        registry["reduce"](sums, constant(0, total), body=body, axes=(0,)), node.tensor.dtype
+    )
 
 
 def _widens(source: DType, total: DType) -> bool:

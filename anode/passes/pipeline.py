@@ -18,6 +18,7 @@ from anode.ops.control import COND, SCAN, SCAN_PARTS, WHILE
 from anode.passes.cover import Library, cover
 from anode.passes.fission import split_scans
 from anode.passes.fuse import fuse
+from anode.passes.halves import halve_products
 from anode.passes.layout import layout
 from anode.passes.legalize import legalize
 from anode.passes.scan_parts import part_scans
@@ -42,6 +43,7 @@ def pipeline(library: Library | None = None) -> tuple[Pass, ...]:
         legalize,
         simplify,
         part_scans,
+        halve_products,
         split_reductions,
         fuse,
     )
