@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 
@@ -300,3 +302,15 @@ def test_compiling_says_what_it_took():
     assert "define" in made.stages["llvm"] and made.threads >= 1
     with pytest.raises(KeyError):
         made.stages["object"]
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_compiling_leaves_the_collector_as_it_was(collects, monkeypatch):
+    monkeypatch.setenv("ANODE_CACHE", "off")
+    usual = gc.isenabled()
+    (gc.enable if collects else gc.disable)()
+    try:
+        compile(trace(lambda x: x + 1.0, tensor("f32", 3)), "cpu").compile()
+        assert gc.isenabled() == collects
+    finally:
+        (gc.enable if usual else gc.disable)()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
@@ -118,7 +119,7 @@ class Build:
         """
         generator = _Generator(self.target)
         try:
-            with _prompt_switches():
+            with _prompt_switches(), _uncollected():
                 self._native = self._module(lambda module: generator.submit(str(module)))
         finally:
             generator.end()
@@ -158,6 +159,18 @@ def _prompt_switches() -> Iterator[None]:
         yield
     finally:
         sys.setswitchinterval(usual)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No search for garbage in cycles, which costs a tenth of compiling and finds next to none."""
+    usual = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if usual:
+            gc.enable()
 
 
 class _Generator:
