@@ -16,6 +16,7 @@ from anode.passes.legalize import sum_of_parts
 from anode.rewrite.trace import Hit, Trace
 
 LEAST, MOST = 1 << 15, 1 << 20  # bytes of weights: worth a kernel more, and what caches keep
+TERMS = 1 << 20  # of the sums: enough for each thread to get a share
 ROWS = 2  # of weights to a row of the result, which is written and read once more
 
 
@@ -50,4 +51,6 @@ def _is_worth_it(node: Node, replaced: set[Variable]) -> bool:
     if axes != (0,) or x.tensor.rank != 2 or x_axes != (1,):
         return False
     rows, depth = x.tensor.static
-    return depth % 2 == 0 and depth >= ROWS * rows and LEAST <= weights.tensor.bytes <= MOST
+    if depth % 2 or depth < ROWS * rows or rows * weights.tensor.size < TERMS:
+        return False
+    return LEAST <= weights.tensor.bytes <= MOST
