@@ -134,6 +134,7 @@ from anode.frontends.layers.recurrent import (
     DeepBiRNN,
     Recurrent,
 )
+from anode.frontends.layers.regions import RoiPooling
 from anode.frontends.layers.schedules import (
     ExpSchedule,
     PolySchedule,

@@ -20,6 +20,7 @@ from anode.frontends.layers.layers import apply, flatten, named
 from anode.frontends.layers.metrics import Metric
 from anode.frontends.layers.optimizers import PREFIX, Optimizer, Setting
 from anode.frontends.layers.precision import Precision
+from anode.frontends.layers.regions import RoiPooling, are_regions
 from anode.frontends.layers.scope import RANDOM, Scope
 from anode.frontends.layers.selection import Selectable
 from anode.frontends.layers.structure import Nodes, Types, Values
@@ -121,8 +122,9 @@ class Model(Selectable):
     ) -> tuple[Prediction, Scope]:
         """The model's output for the node `x`, and the variables and updates that belong to it.
 
-        A pair is of sequences and their lengths, integers [batch]: see `Layer.lengths`; where the
-        first layer is a MergeMultistream, a tuple has its streams. `target` is what training wants,
+        A pair is of sequences and their lengths, integers [batch]: see `Layer.lengths`; or of
+        images and their regions [batch, count, 4]: see RoiPooling. Where the first layer is a
+        MergeMultistream, a tuple has its streams. `target` is what training wants,
         which a decoder learns from.
         """
         scope = Scope(training)
@@ -135,6 +137,8 @@ class Model(Selectable):
         if isinstance(x, tuple) and isinstance(self.layers[0], MergeMultistream):
             scope.streams = tuple(self._prepared(item) for item in x)
             x = scope.streams[0]
+        elif isinstance(x, tuple) and are_regions(x):
+            x, scope.regions = self._prepared(x[0]), x[1]
         else:
             x, lengths = _sequences(x)
             x = self._prepared(x)
@@ -142,6 +146,9 @@ class Model(Selectable):
             scope.sequences[x] = ops.transpose(length_mask(lengths, int(x.shape[1])))
         for layer in self.layers:
             x = apply(layer, x, scope, self.names[layer])
+        pooled = any(isinstance(built.layer, RoiPooling) for built in scope.built)
+        if scope.regions is not None and not pooled:
+            raise ShapeError(f"{self.name} has no RoiPooling that takes the regions it was given")
         return x
 
     def _prepared(self, x: Node) -> Node:
@@ -423,7 +430,8 @@ def _sequences(x: Nodes) -> tuple[Node, Node | None]:
     if len(x) != 2 or x[1].shape != x[0].shape[:1] or not x[1].dtype.is_integer:
         raise ShapeError(
             "a tuple of inputs is of sequences [batch, steps, …] and their lengths, integers "
-            f"[batch], not of {', '.join(str(item.type) for item in x)}"
+            "[batch], or of images and their regions [batch, count, 4], not of "
+            f"{', '.join(str(item.type) for item in x)}"
         )
     return x[0], as_dtype(x[1], i32)
 

@@ -58,6 +58,7 @@ class Scope:
         self.branches: dict[object, Node] = {}  # the value at each branch node
         self.streams: tuple[Node, ...] = ()  # the model's inputs, where it has several
         self.heads: list[Prediction] = []  # of a tree's branches but the first
+        self.regions: Node | None = None  # of the model's images, [batch, count, 4]
         # Values (batch, steps, …), and their masks bool[batch, steps] where lengths differ.
         self.sequences: dict[Node, Node | None] = {}
         self.first_states: list[State] | None = None  # for the recurrent layers to come, in order
