@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import subprocess
@@ -135,6 +136,25 @@ def test_counters_outlive_their_program():
     assert (
         third.run(squares(1), State())[0].tobytes() == results(PROGRAMS["chain"], 1, *squares(1))[0]
     )
+
+
+def test_a_thread_that_comes_late_writes_nothing():
+    """What a run before the last one was given may be freed, and be another's, by then."""
+    made = CpuBackend().compile(PROGRAMS["chain"], threads=3)
+    for _ in range(2):
+        made.run(squares(1), State())
+    program, table, control, scratch = made._arguments
+    team = made._team._address
+    version = ctypes.c_int64.from_address(team).value - 2
+    arena, _, own = made._memory
+    before = arena.tobytes(), made._table.tobytes()
+    own[:] = 7
+    kind = ctypes.CFUNCTYPE(
+        None, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 2, *[ctypes.c_void_p] * 2
+    )
+    kind(program)(table, control, version, 1, scratch, team)
+    assert (arena.tobytes(), made._table.tobytes()) == before
+    assert (own == 7).all()
 
 
 def test_executables_are_freed_without_collecting_cycles():

@@ -162,7 +162,9 @@ class CpuCompiled(Compiled):
         layout = self.layout
         self._team = team.team(self.threads)
         counters = self._team.counters(self, layout.control)
-        self._memory = team.aligned(layout.arena), counters, team.aligned(layout.scratch)
+        own = team.aligned(layout.scratch)
+        own.reshape(self.threads, -1)[:, :8].view(np.int64)[:, 0] = range(self.threads)
+        self._memory = team.aligned(layout.arena), counters, own
         self._table = np.zeros(layout.places, np.int64)
         self._callback = _host_call(weakref.ref(self))
         self._table[0] = ctypes.cast(self._callback, ctypes.c_void_p).value or 0

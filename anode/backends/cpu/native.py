@@ -59,8 +59,9 @@ class NativeModule:
     others are still being written; `modules` has them all. `host_steps` are the steps that call
     back, numbered as the callback is told; `calls` are the convolutions that oneDNN computes;
     `scratch` is the bytes each thread needs; `kernels` has the kernel of each step, for the report.
-    Before a thread's scratch lies a line with its number. A `timed` module writes down when each
-    task ran, see `profile`; its table has one more place, for the address of that log.
+    Before a thread's scratch lies a line with its number, which the caller writes: a thread
+    that comes late must not write, as the memory may be another's by then. A `timed` module writes
+    down when each task ran, see `profile`; its table has one more place, for the address of that log.
     """
 
     program: Program
@@ -268,9 +269,8 @@ class NativeModule:
         function = ir.Function(self.module, kind, PROGRAM)
         b = ir.IRBuilder(function.append_basic_block("entry"))
         table, control, version, thread, scratch, team = function.args
-        own = b.gep(scratch, [b.mul(thread, i64(self.stride))], source_etype=I8)
-        b.store(thread, own)
-        scratch = b.gep(own, [i64(LINE)], source_etype=I8)
+        offset = b.add(b.mul(thread, i64(self.stride)), i64(LINE))
+        scratch = b.gep(scratch, [offset], source_etype=I8)
         if self.threads == 1:
             for step, run in zip(self.program.steps, runs, strict=True):
                 self._run_all(b, run, self.kernels[step].tasks, table, scratch)
