@@ -23,6 +23,7 @@ from anode.passes.movement import Coordinates, identity, is_movement, unmoved, w
 from anode.program.program import ALIGNMENT
 
 TASK_COST = 40_000  # in simple vector operations: about 10 µs, long against handing out a task
+LEAST_COST = 5_000  # of a task where some threads would have none
 TASKS_PER_THREAD = 8  # lets threads that run at different speeds end together
 LARGEST_UNROLLED = 300  # operations in a body that is written several times over
 LARGEST_WRITTEN_OUT = 800  # operations of all iterations of short loops, of all phases of strides
@@ -278,7 +279,10 @@ def _unroll(body: Graph, count: int, width: int) -> int:
 def _with_tasks(plan: LoopPlan, threads: int) -> LoopPlan:
     """Cut rows, and then lanes, into enough tasks for the threads, but not too small ones."""
     total = prod(plan.space) * sum(map(cost, plan.body.nodes)) / plan.width
-    wanted = max(1, min(int(total / TASK_COST), TASKS_PER_THREAD * threads)) if threads > 1 else 1
+    wanted = 1
+    if threads > 1:
+        least, usual = int(total / LEAST_COST), int(total / TASK_COST)
+        wanted = max(1, min(least, threads), min(usual, TASKS_PER_THREAD * threads))
     columns = 1 if plan.lanes_reduced else plan.count(plan.lanes)
     rows = max(1, min(prod(plan.row_sizes), wanted))
     block = plan.width * plan.unroll

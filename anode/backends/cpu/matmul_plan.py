@@ -11,6 +11,7 @@ from anode.ir.dtypes import DType, bf16, f32, u32
 from anode.passes.strides import Axis
 
 _TASK_CYCLES = 24_000  # about 7 µs: long against the cost of handing out a task
+_LEAST_CYCLES = 6_000  # of a task where some threads would have none
 _FAR_CYCLES = 640  # the latency of the last-level cache, two or three times over
 _COPYING = 1.1  # what packing A costs, relative to a tile that does without
 _STREAM_ROWS = 48  # of B that are copied at a time: two such blocks fit the second-level cache
@@ -543,8 +544,9 @@ def _blocks(cost: _Cost, least_rows: int, batches: int) -> tuple[int, int]:
     threads = cost.spec.threads
     if threads == 1:
         return least_rows, 1
-    whole = cost.block(cost.row_tiles, cost.panels)
-    most = int(max(1, min(whole * batches / _TASK_CYCLES, 2 * _TASKS_PER_THREAD * threads)))
+    whole = cost.block(cost.row_tiles, cost.panels) * batches
+    most = int(max(1, min(whole / _TASK_CYCLES, 2 * _TASKS_PER_THREAD * threads)))
+    most = max(most, min(int(whole / _LEAST_CYCLES), threads))
     best = (float("inf"), least_rows, 1)
     for rows in range(least_rows, min(cost.row_tiles, max(most, least_rows)) + 1):
         limit = max(1, ceil_div(most, rows * batches))
