@@ -7,11 +7,11 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from struct import Struct
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import ref
 
 import numpy as np
@@ -30,6 +30,8 @@ _interned: dict[Key, _Interned] = {}
 _serials = count()
 _line: ContextVar[Origin | None] = ContextVar("line", default=None)
 _SCALARS = {dtype: TensorType(dtype, ()) for dtype in DTYPES.values()}
+_INT = frozenset([int])
+_PACK = {dtype: Struct(dtype.numpy.char).pack for dtype in DTYPES.values() if dtype is not bf16}
 _DEFAULTS = {bool: bool_, int: i32, float: f32}
 
 LARGEST_CONSTANT = 1 << 16  # bytes; anything larger is a weight and belongs in a Variable
@@ -171,8 +173,7 @@ def make(
     return _intern(op, args, attrs, (op, args, *attributes_key(attrs)), None, origin)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """What one way to call an op comes to: canonical attributes, their key, the result's type."""
 
     attrs: Mapping[str, Any]
@@ -228,11 +229,13 @@ def attributes_key(attrs: Mapping[str, Any]) -> Key:
 
 
 def _key(value: Any) -> Any:
-    """An attribute as part of a key, where 1, 1.0 and True differ, and so do 0.0 and -0.0."""
+    """An attribute as part of a key, where 1, 1.0 and True differ, and so do 0.0 and -0.0.
+
+    A tuple of integers is its own key; what is no tuple has its class with it.
+    """
     kind = type(value)
     if kind is tuple:
-        kinds = tuple(map(type, value))
-        return (value, kinds) if kinds.count(int) == len(kinds) else tuple(map(_key, value))
+        return value if _INT.issuperset(map(type, value)) else tuple(map(_key, value))
     return kind, value.hex() if kind is float else value
 
 
@@ -306,8 +309,9 @@ def constant(value: Any, dtype: object = None) -> Node:
     NumPy arrays and scalars keep their type. A Python number that the type cannot hold (1.5 as i32,
     300 as u8) raises ShapeError; more than 64 KiB raises GraphError: use a Variable.
     """
-    if type(value) in _DEFAULTS:
-        target = _DEFAULTS[type(value)] if dtype is None else dtype_of(dtype)
+    default = _DEFAULTS.get(type(value))
+    if default is not None:
+        target = default if dtype is None else dtype_of(dtype)
         return make(CONSTANT, (), {"type": _SCALARS[target], "data": _scalar_data(value, target)})
     array = np.asarray(value)
     if dtype is None and not isinstance(value, (np.ndarray, np.generic)):
@@ -327,8 +331,7 @@ def _scalar_data(value: bool | int | float, target: DType) -> bytes:
             return _rounded(np.asarray(value, np.float64), target).tobytes()
     elif not target.least <= value <= target.most or value != int(value):
         raise ShapeError(f"the number {value} is no {target}")
-    data: bytes = target.numpy.type(value).tobytes()
-    return data
+    return _PACK[target](value if target.is_float else int(value))
 
 
 def _rounded(array: np.ndarray, target: DType) -> np.ndarray:

@@ -48,15 +48,16 @@ class Op:
 
     def complete(self, types: tuple[Type, ...], attrs: Mapping[str, Any]) -> dict[str, Any]:
         """Canonical attributes, in the declared order with defaults, for operands of `types`."""
-        full = {name: attrs.get(name, default) for name, default in self.attributes.items()}
+        full = {**self.attributes, **attrs}
+        if len(full) > len(self.attributes):
+            unknown, known = attrs.keys() - self.attributes.keys(), ", ".join(self.attributes)
+            raise UnsupportedOp(
+                f"{self.name} has no attribute {', '.join(sorted(unknown))}; it has "
+                + (known or "none")
+            )
         if REQUIRED in full.values():
             name = next(name for name, value in full.items() if value is REQUIRED)
             raise ShapeError(f"{self.name} needs the attribute {name}")
-        if unknown := attrs.keys() - full.keys():
-            known = ", ".join(full) or "none"
-            raise UnsupportedOp(
-                f"{self.name} has no attribute {', '.join(sorted(unknown))}; it has {known}"
-            )
         return full
 
     def __call__(self, *args: Any, **attrs: Any) -> Node:

@@ -252,7 +252,8 @@ def as_nodes(args: tuple[Any, ...]) -> tuple[Node, ...]:
     nodes = [a for a in args if isinstance(a, Node)]
     if len(nodes) == len(args):
         return args
-    dtype = next((n.dtype for n in nodes if isinstance(n.type, TensorType)), None)
+    dtypes = [node.type.dtype for node in nodes if isinstance(node.type, TensorType)]
+    dtype = dtypes[0] if dtypes else None
     return tuple([a if isinstance(a, Node) else _literal(a, dtype, args) for a in args])
 
 
@@ -272,15 +273,17 @@ def broadcast_together(name: str, nodes: tuple[Node, ...]) -> tuple[Node, ...]:
     shapes = [node.tensor.shape for node in nodes]
     if shapes.count(shapes[0]) == len(shapes):
         return nodes
-    wide = {shape for shape in shapes if shape}  # any shape takes a scalar
-    common = wide.pop() if len(wide) == 1 else _common_shape(name, nodes)
-    return tuple([_broadcast(node, common) for node in nodes])
+    common = _common_shape(name, nodes, shapes)
+    pairs = zip(nodes, shapes, strict=True)
+    return tuple([n if shape == common else _broadcast(n, common) for n, shape in pairs])
 
 
-def _common_shape(name: str, nodes: tuple[Node, ...]) -> Shape:
-    shapes = [node.shape for node in nodes]
+def _common_shape(name: str, nodes: tuple[Node, ...], shapes: list[Shape]) -> Shape:
+    longest = max(shapes, key=len)
+    if [longest[len(longest) - len(shape) :] for shape in shapes] == shapes:
+        return longest
     common: list[Size] = []
-    for axis in range(-max(map(len, shapes)), 0):
+    for axis in range(-len(longest), 0):
         sizes = [s[axis] for s in shapes if len(s) >= -axis]
         wide = [size for size in sizes if size != 1]
         if any(size != wide[0] for size in wide):
@@ -290,8 +293,6 @@ def _common_shape(name: str, nodes: tuple[Node, ...]) -> Shape:
 
 
 def _broadcast(node: Node, shape: Shape) -> Node:
-    if node.shape == shape:
-        return node
     axes = tuple(range(len(shape) - len(node.shape), len(shape)))
     return make(registry["broadcast_in_dim"], (node,), {"shape": shape, "axes": axes})
 
@@ -315,9 +316,9 @@ def plain(value: Any) -> Any:
     """An attribute as a hashable plain value: lists and ranges become tuples, NumPy ints ints."""
     if value.__class__ in _PLAIN:
         return value
-    if isinstance(value, (list, tuple, range)):
-        kinds = set(map(type, value))
-        return tuple(value if kinds <= _PLAIN else [plain(item) for item in value])
+    if isinstance(value, (tuple, list, range)):
+        is_plain = _PLAIN.issuperset(map(type, value))
+        return tuple(value if is_plain else [plain(item) for item in value])
     if isinstance(value, np.generic):
         return value.item()
     return dtype_of(value) if isinstance(value, (np.dtype, type)) else value

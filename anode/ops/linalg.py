@@ -42,24 +42,27 @@ def dot_general(
     if x.dtype is not y.dtype:
         raise mismatch("dot_general", "operands of unequal types", [x, y], "convert one of them")
     for pair in (contract, batch):
-        sizes = [x.shape[a] for a in pair[0]], [y.shape[b] for b in pair[1]]
-        if sizes[0] != sizes[1]:
+        if [x.shape[a] for a in pair[0]] != [y.shape[b] for b in pair[1]]:
             raise mismatch("dot_general", f"unequal sizes along the paired axes {pair}", [x, y])
-    for type, rank, i in ((x, x.rank, 0), (y, y.rank, 1)):
-        if len(_free(rank, contract[i], batch[i])) + len(contract[i]) + len(batch[i]) != rank:
-            axes = contract[i] + batch[i]
+    shape = [x.shape[a] for a in batch[0]]
+    for type, i in ((x, 0), (y, 1)):
+        axes = batch[i] + contract[i]
+        free = [size for a, size in enumerate(type.shape) if a not in axes]
+        if len(free) + len(axes) != len(type.shape):
             raise mismatch("dot_general", f"an axis of {type} is paired twice in {axes}", [x, y])
-    shape = [x.shape[a] for a in (*batch[0], *_free(x.rank, contract[0], batch[0]))]
-    shape += [y.shape[a] for a in _free(y.rank, contract[1], batch[1])]
+        shape += free
     return TensorType(dtype or x.dtype, tuple(shape))
 
 
 @dot_general.canonical
 def _(x: TensorType, y: TensorType, *, contract: Any, batch: Any, dtype: Any) -> Mapping[str, Any]:
     check_tensors("dot_general", x, y)
-    result = x.dtype if dtype is None else dtype_of(dtype)
-    contract, batch = (_counted(pair, x.rank, y.rank) for pair in (contract, batch))
-    return {"contract": contract, "batch": batch, "dtype": result}
+    ranks = len(x.shape), len(y.shape)
+    return {
+        "contract": _counted(contract, *ranks),
+        "batch": _counted(batch, *ranks),
+        "dtype": x.dtype if dtype is None else dtype_of(dtype),
+    }
 
 
 @lru_cache(maxsize=4096)
