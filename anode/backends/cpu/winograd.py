@@ -27,7 +27,6 @@ from anode.ir.dtypes import f32
 from anode.ir.node import Node, make
 from anode.ir.op import Op
 from anode.ir.types import TensorType, Type
-from anode.ops.shape import transpose
 
 OUT, IN, TAPS = 4, 6, 3  # sides of a tile of results, of the image's tile, of a filter
 POINTS = IN * IN
@@ -188,13 +187,22 @@ class _Convolution(Op):
 
 
 class _Filters(Op):
-    """The filters (3, 3, c, o) at Winograd's points, in panels; `flipped` turns them around."""
+    """Filters (3, 3, c, o) at Winograd's points, in panels: (panels, 36, channels, panel).
+
+    With `flipped` they are turned around, and are those from o channels to c.
+    """
 
     def infer(self, types: tuple[Type, ...], attrs: Mapping[str, Any]) -> Type:
         (w,) = types
         assert isinstance(w, TensorType)
-        *_, c, o = w.static
-        return TensorType(f32, (-(-o // attrs["panel"]), POINTS, c, attrs["panel"]))
+        channels, filters = sides(w, attrs["flipped"])
+        return TensorType(f32, (-(-filters // attrs["panel"]), POINTS, channels, attrs["panel"]))
+
+
+def sides(w: TensorType, flipped: bool) -> tuple[int, int]:
+    """The channels that filters (3, 3, c, o) take and give."""
+    *_, c, o = w.static
+    return (o, c) if flipped else (c, o)
 
 
 CONVOLUTION = _Convolution("winograd_convolution")
@@ -262,8 +270,6 @@ def convolved(node: Node, whole: Problem, added: Sequence[Node], target: Target)
     flipped = whole.kind == DATA
     problem = as_forward(whole)
     tasks, panel = tasks_of(problem), panel_of(problem.filters, target)
-    if flipped:
-        w = transpose(w, permutation=(0, 1, 3, 2))
     u = make(FILTERS, (w,), {"panel": panel, "flipped": flipped})
     return make(CONVOLUTION, (x, u, *added), {**asdict(problem), "tasks": tasks, "panel": panel})
 

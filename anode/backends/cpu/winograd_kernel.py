@@ -18,6 +18,7 @@ from anode.backends.cpu.llvm_ir import (
     counted,
     element_type,
     first_lanes,
+    gather,
     i64,
     lanes_below,
     load_scalar,
@@ -44,6 +45,7 @@ from anode.backends.cpu.winograd import (
     Blocking,
     Matrix,
     blocking,
+    sides,
 )
 from anode.ir.dtypes import f32
 from anode.ir.node import Node
@@ -68,25 +70,18 @@ def emit_winograd(
 
 def filter_tasks(node: Node) -> int:
     """In how many tasks filters are transformed."""
-    return min(MOST_FILTER_TASKS, node.args[0].tensor.static[-2])
+    return min(MOST_FILTER_TASKS, sides(node.args[0].tensor, node.attrs["flipped"])[0])
 
 
 def emit_filters(node: Node, module: ir.Module, name: str, target: Target) -> ir.Function:
     """Add `void name(w, u, i64 task)`: an equal part of the channels at all points."""
-    *_, channels, filters = node.args[0].tensor.static
+    channels, filters = sides(node.args[0].tensor, node.attrs["flipped"])
     panel, lanes, tasks = node.attrs["panel"], target.lanes(4), filter_tasks(node)
     b, (w, u, task) = _function(module, name, 2)
-    masked = filters % panel != 0
 
-    def vector(c: ir.Value, column: ir.Value) -> None:
-        mask = lanes_below(b, b.sub(i64(filters), column), lanes) if masked else None
-        start = add(b, mul(b, c, filters), column)
-        taps = [
-            _load(b, at(b, w, add(b, start, tap * channels * filters), f32), lanes, mask)
-            for tap in range(TAPS * TAPS)
-        ]
-        if node.attrs["flipped"]:
-            taps.reverse()
+    def vector(column: ir.Value, c: ir.Value) -> None:
+        read = _across if node.attrs["flipped"] else _along
+        taps = read(b, w, c, column, (channels, filters), lanes)
         columns = [_points(b, taps[j::TAPS], FILTER) for j in range(TAPS)]
         number, within = b.udiv(column, i64(panel)), b.urem(column, i64(panel))
         place = add(b, mul(b, number, POINTS * channels), c)
@@ -96,13 +91,47 @@ def emit_filters(node: Node, module: ir.Module, name: str, target: Target) -> ir
                 offset = add(b, place, (i * IN + j) * channels * panel)
                 store_vector(b, value, at(b, u, offset, f32), f32)
 
-    def channel(c: ir.Value) -> None:
-        counted(b, 0, -(-filters // panel) * panel, lanes, lambda column: vector(c, column))
+    def row(first: ir.Value, c: ir.Value) -> None:
+        """Channel c of the panel that begins with column `first`."""
+        counted(b, first, add(b, first, panel), lanes, lambda column: vector(column, c))
 
-    first, last = (b.udiv(mul(b, t, channels), i64(tasks)) for t in (task, add(b, task, 1)))
-    counted(b, first, last, 1, channel)
+    start, stop = (b.udiv(mul(b, t, channels), i64(tasks)) for t in (task, add(b, task, 1)))
+    counted(
+        b,
+        *(0, -(-filters // panel) * panel, panel),
+        lambda first: counted(b, start, stop, 1, lambda c: row(first, c)),
+    )
     b.ret_void()
     return b.function
+
+
+def _along(
+    b: ir.IRBuilder, w: ir.Value, c: ir.Value, column: ir.Value, shape: tuple[int, int], lanes: int
+) -> list[ir.Value]:
+    """The nine taps of channel c for the filters from `column` on; zeros beyond the last one."""
+    channels, filters = shape
+    mask = lanes_below(b, b.sub(i64(filters), column), lanes) if filters % lanes else None
+    start = add(b, mul(b, c, filters), b.select(_below(b, column, filters), column, i64(0)))
+    offsets = [add(b, start, tap * channels * filters) for tap in range(TAPS * TAPS)]
+    return [_load(b, at(b, w, offset, f32), lanes, mask) for offset in offsets]
+
+
+def _across(
+    b: ir.IRBuilder, w: ir.Value, c: ir.Value, column: ir.Value, shape: tuple[int, int], lanes: int
+) -> list[ir.Value]:
+    """The same of flipped filters, which lie `channels` apart; beyond the last one it again."""
+    channels, filters = shape
+    ramp = ir.Constant(ir.VectorType(I64, lanes), list(range(lanes)))
+    last = splat(b, i64(filters - 1), lanes)
+    number = b.add(splat(b, column, lanes), ramp)
+    number = b.select(b.icmp_signed("<", number, last), number, last)
+    offsets = b.mul(number, splat(b, i64(channels), lanes))
+    places = [at(b, w, add(b, c, t * channels * filters), f32) for t in range(TAPS * TAPS)]
+    return [gather(b, place, offsets, f32, f32) for place in reversed(places)]
+
+
+def _below(b: ir.IRBuilder, index: ir.Value, size: int) -> ir.Value:
+    return b.icmp_signed("<", index, i64(size))
 
 
 def emit_convolution(node: Node, module: ir.Module, name: str, target: Target) -> ir.Function:
