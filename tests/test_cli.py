@@ -40,6 +40,19 @@ def digits(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
+def drawn():
+    """Asks for the pictures that training ends with."""
+
+
+@pytest.fixture(autouse=True)
+def undrawn(request, monkeypatch):
+    """Leaves the pictures out elsewhere: on so little data they take as long as training."""
+    if "drawn" not in request.fixturenames:
+        for name in ("draw_digits", "learning_curves"):
+            monkeypatch.setattr(f"anode.commands.train.{name}", lambda *args: None)
+
+
+@pytest.fixture
 def fails(capsys, monkeypatch):
     """Runs a command that must fail with `code` and one sentence that has all of `words`."""
     monkeypatch.delenv("ANODE_TRACEBACK", raising=False)
@@ -75,7 +88,7 @@ def assert_same(one: Path, other: Path) -> None:
 # training
 
 
-def test_training_shows_sizes_and_epochs_and_writes_its_files(digits, tmp_path, capsys):
+def test_training_shows_sizes_and_epochs_and_writes_its_files(drawn, digits, tmp_path, capsys):
     assert train(digits, tmp_path, "--epochs", 3) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "500 training and 200 test images, 10 minibatches of 50"
