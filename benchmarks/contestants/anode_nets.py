@@ -27,15 +27,6 @@ def load() -> tuple[str, NetBuild]:
 
         return step
 
-    class Flattening(nn.Initializer):
-        """Weights after images, put in order when they are wanted; no copy is kept."""
-
-        def __init__(self, weight: npt.NDArray[Any], shape: nets.Shape) -> None:
-            self.weight, self.shape = weight, shape
-
-        def value(self, shape: Any, random: Any) -> npt.NDArray[Any]:
-            return channels_first(self.weight, self.shape)
-
     def row(
         layers: tuple[nets.Layer, ...], shape: nets.Shape, arrays: nets.Arrays, path: str = ""
     ) -> list[Any]:
@@ -60,7 +51,7 @@ def load() -> tuple[str, NetBuild]:
                 return [nn.BatchNorm(eps=1e-5, unbiased=True)]
             case nets.Affine(units):
                 bias = nn.Bias(nn.Array(arrays[f"{name}.bias"]))
-                return [nn.Linear(units, Flattening(arrays[f"{name}.weight"], shape)), bias]
+                return [nn.Linear(units, flattening(arrays[f"{name}.weight"], shape)), bias]
             case nets.Relu():
                 return [nn.Activation(nn.Rectlin())]
             case nets.MaxPool(kernel, stride):
@@ -75,6 +66,17 @@ def load() -> tuple[str, NetBuild]:
                 return [nn.MergeSum(branches)]
 
     return anode.__version__, build
+
+
+def flattening(weight: npt.NDArray[Any], shape: nets.Shape) -> Any:
+    """An initialiser that puts the weights in order when they are wanted, and keeps no copy."""
+    from anode import layers as nn
+
+    class Flattening(nn.Initializer):  # type: ignore[name-defined]
+        def value(self, whole: Any, random: Any) -> npt.NDArray[Any]:
+            return channels_first(weight, shape)
+
+    return Flattening()
 
 
 def channels_first(weight: npt.NDArray[Any], shape: nets.Shape) -> npt.NDArray[Any]:
