@@ -179,6 +179,33 @@ def _(
     )
 
 
+def _row_parts(*operands: Type, body: Graph, parts: int, split: tuple[bool, ...]) -> Type:
+    """Run `body` for one part of the rows after the other: results are joined along axis 0.
+
+    Rows are the first axis of the operands that `split` has a True for; the others are given whole.
+    """
+    if len(split) != len(operands):
+        raise mismatch("row_parts", f"{len(split)} flags", operands)
+    given = [_part(x, parts) if flag else x for x, flag in zip(operands, split, strict=True)]
+    _check_graph("row_parts", "body", body, given, [output.type for output in body.outputs])
+    made = [output.tensor for output in body.outputs]
+    return _packed("row_parts", [y.with_shape((y.shape[0] * parts, *y.shape[1:])) for y in made])
+
+
+ROW_PARTS = Primitive(_row_parts, "row_parts")
+ROW_PARTS.differentiable = False  # made by a pass, when derivatives are taken already
+
+
+@ROW_PARTS.evaluate
+def _(*operands: Any, body: Graph, parts: int, split: tuple[bool, ...]) -> Any:
+    per_part = []
+    for part in range(parts):
+        pairs = zip(operands, split, strict=True)
+        own = [np.split(x, parts)[part] if flag else x for x, flag in pairs]
+        per_part.append(evaluate(body, own)[0])
+    return _result([np.concatenate(ys) for ys in zip(*per_part, strict=True)])
+
+
 def _row(x: Type, length: Size) -> TensorType:
     if not isinstance(x, TensorType) or not x.shape or x.shape[0] != length:
         raise mismatch("scan", f"a sequence needs a leading dim of {length}", [x])

@@ -14,13 +14,14 @@ from typing import Any
 
 from anode.ir.graph import Graph
 from anode.ir.node import Node, remake
-from anode.ops.control import COND, SCAN, SCAN_PARTS, WHILE
+from anode.ops.control import COND, ROW_PARTS, SCAN, SCAN_PARTS, WHILE
 from anode.passes.cover import Library, cover
 from anode.passes.fission import split_scans
 from anode.passes.fuse import fuse
 from anode.passes.halves import halve_products
 from anode.passes.layout import layout
 from anode.passes.legalize import legalize
+from anode.passes.parts import Parting, part_rows
 from anode.passes.scan_parts import part_scans
 from anode.passes.scan_reuse import reuse_steps
 from anode.passes.scans import merge_scans
@@ -31,7 +32,7 @@ from anode.rewrite.trace import Trace, record
 Pass = Callable[[Graph, Trace], Graph]
 
 
-def pipeline(library: Library | None = None) -> tuple[Pass, ...]:
+def pipeline(library: Library | None = None, parting: Parting | None = None) -> tuple[Pass, ...]:
     """The passes in their order, with the kernels of `library` to choose from."""
     return (
         merge_scans,
@@ -40,6 +41,7 @@ def pipeline(library: Library | None = None) -> tuple[Pass, ...]:
         split_scans,
         layout,
         cover(library),
+        part_rows(parting or Parting()),
         legalize,
         simplify,
         part_scans,
@@ -51,14 +53,17 @@ def pipeline(library: Library | None = None) -> tuple[Pass, ...]:
 
 PIPELINE = pipeline()
 
-_LOOPS_AND_BRANCHES = frozenset([COND, SCAN, SCAN_PARTS, WHILE])
+_LOOPS_AND_BRANCHES = frozenset([COND, ROW_PARTS, SCAN, SCAN_PARTS, WHILE])
 
 
 def optimize(
-    graph: Graph, traces: list[Trace] | None = None, library: Library | None = None
+    graph: Graph,
+    traces: list[Trace] | None = None,
+    library: Library | None = None,
+    parting: Parting | None = None,
 ) -> Graph:
     """The graph through every pass of `pipeline`; what each did is added to `traces`."""
-    for step in pipeline(library):
+    for step in pipeline(library, parting):
         trace = Trace(step.__name__)
         graph = run_pass(step, graph, trace)
         record(trace)

@@ -18,7 +18,7 @@ from anode.program.order import Costs, list_order, reduced
 from anode.program.plan import plan
 from anode.program.program import ALIGNMENT, Buffer, Program, Step
 
-CONTROL = ("cond", "while", "scan", "scan_parts")  # ops that run nested graphs
+CONTROL = ("cond", "while", "scan", "scan_parts", "row_parts")  # ops that run nested graphs
 Workspace = Callable[[Node, tuple[Program, ...]], int]
 
 

@@ -345,6 +345,7 @@ RECURRENT = trace(_step, VECTOR, VECTOR, VECTOR)
 HALVES = trace(
     lambda h, x, w, v: (tanh(add(multiply(h, w), x)), multiply(multiply(h, v), x)), *[VECTOR] * 4
 )
+PART = trace(lambda x, w: (tanh(multiply(x, w)), add(x, w)), VECTOR, VECTOR)
 BELOW = trace(lambda i, x, w: less(i, constant(3)), INDEX, NUMBER, NUMBER)
 GROW = trace(lambda i, x, w: (add(i, 1), multiply(exp(x), w)), INDEX, NUMBER, NUMBER)
 
@@ -385,6 +386,13 @@ CONTROL: dict[str, list[Sample]] = {
             },
         )
         for back in (False, True)
+    ],
+    "row_parts": [
+        Sample(
+            [normal(3 * parts), normal(3)],
+            {"body": PART, "parts": parts, "split": (True, False)},
+        )
+        for parts in (1, 2, 5)
     ],
 }
 

@@ -8,7 +8,13 @@ from anode.program.memory import memory_report, one_per_tensor
 from benchmarks.memory import BATCHES, graphs, program_of
 
 # what one buffer for each tensor takes to what is planned: inference, and training
-LEAST = {"lenet": (2, 4), "alexnet": (6, 20), "resnet-20": (10, 3), "googlenet": (8, 4)}
+LEAST = {
+    "lenet": (10, 4),
+    "alexnet": (8, 20),
+    "resnet-20": (60, 3),
+    "vgg-a": (20, 10),
+    "googlenet": (20, 4),
+}
 
 
 @pytest.mark.parametrize("name", LEAST)
@@ -27,10 +33,3 @@ def test_training_within_a_fifth_takes_a_third_more_time_at_most(name):
     times = [sum(seconds(p, step) for step in p.steps) for p in (free, tight)]
     assert tight.arena <= limit
     assert times[1] <= 1.35 * times[0]
-
-
-@pytest.mark.parametrize("name", ["lenet", "vgg-a"])
-def test_inference_within_a_sixth_goes_in_parts(name):
-    graph = graphs(architecture(name), BATCHES[name])[0]
-    limit = one_per_tensor(graph) // 6
-    assert program_of(graph, limit).arena <= limit

@@ -22,15 +22,13 @@ from anode.backends.cpu.native import NativeModule
 from anode.backends.cpu.target import Target, target_machine
 from anode.ir.graph import Graph
 from anode.passes.cover import Library
-from anode.passes.parts import in_parts
+from anode.passes.parts import Parting
 from anode.passes.pipeline import optimize
 from anode.program.plan import plan
 from anode.program.program import Program
 from anode.program.recompute import within
 from anode.program.schedule import schedule
-from anode.rewrite.trace import Hit, Trace
-
-MOST_PARTS = 16  # of a minibatch, to keep a memory limit
+from anode.rewrite.trace import Trace
 
 
 class Build:
@@ -57,37 +55,32 @@ class Build:
         self._native: NativeModule | None = None
 
     @cached_property
-    def divided(self) -> Graph:
-        """The graph, its rows in as many parts as the memory limit asks for."""
-        if self.memory_limit is None:
-            return self.graph
-        graph, arena, parts = self.graph, self._arena(self.graph), 1
-        while arena > self.memory_limit and parts < MOST_PARTS:
-            parts *= 2
-            candidate = in_parts(self.graph, parts)
-            if candidate is self.graph:
-                break
-            taken = self._arena(candidate)
-            if taken < arena:
-                graph, arena = candidate, taken
-        if graph is not self.graph:
-            note = f"{parts} parts of the minibatch, one after the other, to keep the memory limit"
-            hit = Hit("in_parts", self.graph.outputs[0], note)
-            self.traces.append(Trace("in_parts", [hit], graphs=(self.graph, graph)))
-        return graph
+    def optimized(self) -> Graph:
+        made = self._optimized(Parting(self.threads), self.traces)
+        if self.memory_limit is None or self.graph.updates:
+            return made
+        if self._arena(made) <= self.memory_limit:
+            return made
+        traces = list[Trace]()
+        small = self._optimized(Parting(self.threads, small=True), traces)
+        if self._arena(small) >= self._arena(made):
+            return made
+        self.traces[:] = traces
+        return small
+
+    def _optimized(self, parting: Parting, traces: list[Trace]) -> Graph:
+        return optimize(self.graph, traces, self.library, parting)
 
     def _arena(self, graph: Graph) -> int:
-        """The bytes of temporaries that a graph takes."""
-        made = optimize(graph, library=self.library)
-        return plan(schedule(made, control_workspace), self.memory_limit).arena
+        """The bytes of temporaries that a graph of kernels takes."""
+        return plan(self._scheduled(graph), self.memory_limit).arena
 
-    @cached_property
-    def optimized(self) -> Graph:
-        return optimize(self.divided, self.traces, self.library)
+    def _scheduled(self, graph: Graph) -> Program:
+        return schedule(graph, control_workspace(self.threads))
 
     @cached_property
     def program(self) -> Program:
-        program = schedule(self.optimized, control_workspace)
+        program = self._scheduled(self.optimized)
         if self.memory_limit is None:
             return plan(program)
         self.traces.append(Trace("recompute"))

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from llvmlite import ir
 
-from anode.backends.cpu.llvm_ir import I8, I64, POINTER, Values, i64, loop
+from anode.backends.cpu.llvm_ir import I8, I64, POINTER, Values, i64, loop, thread_number
 from anode.backends.cpu.serial import copy_bytes
 from anode.ir.dtypes import bool_
 from anode.ir.node import Node
 from anode.program.program import Program, Step
+from anode.program.schedule import Workspace
 
 if TYPE_CHECKING:
     from anode.backends.cpu.native import NativeModule
@@ -24,12 +25,19 @@ if TYPE_CHECKING:
 _LINE = 64
 
 
-def control_workspace(node: Node, programs: tuple[Program, ...]) -> int:
-    """Bytes that a control-flow step needs: nested tables and arenas, and the carries twice."""
-    if not programs:
-        return 0
-    parts = node.attrs.get("parts", 1)
-    return parts * _part_workspace(node, programs, parts) + _LINE
+def control_workspace(threads: int) -> Workspace:
+    """The bytes that a control-flow step needs, run by so many threads.
+
+    That is nested tables and arenas, and the carries twice, for each part that runs at once.
+    """
+
+    def workspace(node: Node, programs: tuple[Program, ...]) -> int:
+        if not programs:
+            return 0
+        parts = node.attrs.get("parts", 1)
+        return min(parts, threads) * _part_workspace(node, programs, parts) + _LINE
+
+    return workspace
 
 
 def _part_workspace(node: Node, programs: tuple[Program, ...], parts: int) -> int:
@@ -64,15 +72,18 @@ class _Control:
         self.operands = [native.address(self.b, program, self.outer, i) for i in step.reads]
         self.results = [native.address(self.b, program, self.outer, i) for i in step.writes]
         assert step.workspace is not None
-        size = _part_workspace(step.node, step.programs, self.parts)
-        workspace = native.address(self.b, program, self.outer, step.workspace)
-        self.free = self._at(workspace, size)
+        self.free = native.address(self.b, program, self.outer, step.workspace)
+        if self.parts > 1:
+            size = _part_workspace(step.node, step.programs, self.parts)
+            few = self.parts <= native.threads
+            place = self.task if few else thread_number(self.b, self.scratch)
+            self.free = self.b.gep(self.free, [self.b.mul(place, i64(size))], source_etype=I8)
         self.bodies = [
             _Body(self, nested, body) for nested, body in zip(step.programs, bodies, strict=True)
         ]
 
     def _at(self, pointer: ir.Value, size: int) -> ir.Value:
-        """The place of this task's part behind `pointer`, where each part takes `size` bytes."""
+        """Where this task's part of a value begins, of which each part has `size` bytes."""
         if self.parts == 1:
             return pointer
         return self.b.gep(pointer, [self.b.mul(self.task, i64(size))], source_etype=I8)
@@ -138,6 +149,12 @@ class _Control:
         self._finish(carries)
 
     scan_parts = scan
+
+    def row_parts(self) -> None:
+        node, split = self.step.node, self.step.node.attrs["split"]
+        operands = self._parts(self.operands, [arg.tensor.bytes for arg in node.args], split)
+        sizes = [result.tensor.bytes for result in node.items]
+        self.bodies[0].run(operands, self._parts(self.results, sizes, (True,) * len(sizes)))
 
     def _parts(
         self, pointers: Sequence[ir.Value], sizes: Sequence[int], split: Sequence[bool]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from ctypes import byref, c_float, c_void_p
 from dataclasses import asdict, dataclass, fields
@@ -109,6 +109,15 @@ class _Convolution(Op):
     def flops(self, node: Node) -> int:
         """Multiplications and additions, those with padding too."""
         return int(Problem.of(node.attrs).flops * node.attrs["tasks"])
+
+    def of_part(self, node: Node, rows: Sequence[bool], parts: int) -> Mapping[str, Any] | None:
+        """The attributes for one of `parts` parts of the operands that have `rows`: some tasks."""
+        attrs = node.attrs
+        shared = range(FILTERS, FILTERS + 1 + attrs["bias"])
+        alone = all(has == (i not in shared) for i, has in enumerate(rows))
+        if attrs["kind"] == WEIGHTS or not alone or attrs["tasks"] % parts:
+            return None
+        return {**attrs, "tasks": attrs["tasks"] // parts}
 
 
 CONVOLUTION = _Convolution("onednn_convolution")

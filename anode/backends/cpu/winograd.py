@@ -185,6 +185,15 @@ class _Convolution(Op):
         """Those of the sum over windows."""
         return Problem.of(node.attrs).flops
 
+    def of_part(self, node: Node, rows: Sequence[bool], parts: int) -> Mapping[str, Any] | None:
+        """The attributes for one of `parts` parts of the operands that have `rows`: some tasks."""
+        attrs = node.attrs
+        shared = range(1, 2 + attrs["bias"])
+        alone = all(has == (i not in shared) for i, has in enumerate(rows))
+        if not alone or attrs["tasks"] % parts or attrs["batch"] % parts:
+            return None
+        return {**attrs, "tasks": attrs["tasks"] // parts, "batch": attrs["batch"] // parts}
+
 
 class _Filters(Op):
     """Filters (3, 3, c, o) at Winograd's points, in panels: (panels, 36, channels, panel).
