@@ -16,7 +16,7 @@ from anode.backends.cpu.choice import Choosing, problem_of
 from anode.backends.cpu.costs import WINOGRAD, Costs
 from anode.backends.cpu.target import host_target
 from anode.ir.graph import Graph, trace
-from anode.ir.node import Node
+from anode.ir.node import Node, constant
 from anode.ir.types import tensor
 from anode.ops.evaluate import evaluate
 from anode.passes.cover import Convolution
@@ -196,3 +196,26 @@ def test_few_tiles_are_not_worth_transforming_filters() -> None:
         return Costs().compare(problem, tasks, 2).way
 
     assert way(1, 7) != costs.WINOGRAD and way(32, 14) == costs.WINOGRAD
+
+
+def test_parts_of_a_minibatch() -> None:
+    """Inference computes both layers for some images before it begins with others."""
+
+    random = np.random.default_rng(1)
+
+    def layer(x: Node, filters: int) -> Node:
+        w = random.normal(0, 0.1, (3, 3, x.shape[-1], filters)).astype(np.float32)
+        y = ops.relu(ops.convolution(x, constant(w), **SAME))
+        return ops.max_pool(y, sizes=(2, 2), strides=(2, 2))
+
+    graph = trace(lambda x: layer(layer(x, 32), 32), tensor("f32", 16, 32, 32, 16))
+    args = arrays(graph)
+    (wanted,), _ = evaluate(graph, args)
+    found = []
+    for threads in (1, 2, 3):
+        made = always(graph, threads)
+        (step,) = [step for step in made.program.steps if step.kind == "row_parts"]
+        assert [s.kind for s in step.programs[0].steps].count("winograd_convolution") == 2
+        found.append(np.array(made.run(args, State({}))[0]))
+    assert len({result.tobytes() for result in found}) == 1
+    np.testing.assert_allclose(found[0], wanted, rtol=0, atol=1e-5 * abs(wanted).max())
