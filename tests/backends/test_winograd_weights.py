@@ -69,14 +69,14 @@ def in_f64(args: Sequence[np.ndarray], low: Ints, high: Ints) -> np.ndarray:
 
 
 def check(graph: Graph, low: Ints = (1, 1), high: Ints = (1, 1)) -> CpuCompiled:
-    """The kernel is used, is as exact as direct sums in f32, and gives the same bits on 1 to 3."""
+    """The kernel is used, is exact to a few roundings, and gives the same bits on 1 to 3."""
     args = arrays(graph)
     sides = [always(graph, threads) for threads in (1, 2, 3)]
     assert "winograd_weights" in [step.kind for step in sides[0].program.steps]
     first, *others = ([np.array(x) for x in side.run(args, State({}))] for side in sides)
     want = in_f64(args, low, high)
     scale = in_f64([abs(x) for x in args], low, high)
-    np.testing.assert_array_less(abs(first[0] - want), 4e-6 * scale + 1e-6)
+    np.testing.assert_array_less(abs(first[0] - want), 5e-6 * (scale + scale.max()))
     assert all(first[0].tobytes() == other[0].tobytes() for other in others)
     return sides[0]
 
@@ -94,8 +94,8 @@ def test_parts_of_the_tiles_and_blocks_of_channels() -> None:
     many = gradient(9, (13, 15), 16, 80)
     (node,) = [n for n in check(many).build.optimized.nodes if n.op.name == "winograd_weights"]
     plan = plan_weights(node, TARGET)
-    assert plan.parts == 7 and plan.blocks == (1, 2) and plan.tasks == 14
-    assert plan.count == 9 * 7 * 8 and plan.count // plan.parts > plan.depth
+    assert plan.parts == 2 and plan.blocks == (1, 2) and plan.tasks == 4
+    assert plan.count == 9 * 4 * 4 and plan.count // plan.parts > plan.depth
     wide = check(gradient(2, (5, 5), 130, 150))
     (node,) = [n for n in wide.build.optimized.nodes if n.op.name == "winograd_weights"]
     assert plan_weights(node, TARGET).tasks == 9 and node.attrs["parts"] == 1
@@ -110,7 +110,7 @@ def test_narrower_vectors_and_smaller_caches(bytes: int, registers: int, l2: int
     assert made.run(args, State({}))[0].tobytes() == always(graph).run(args, State({}))[0].tobytes()
 
 
-def test_as_exact_as_onednn_in_a_large_sum() -> None:
+def test_about_as_exact_as_a_direct_sum() -> None:
     graph = gradient(16, (32, 32), 16, 16)
     args = arrays(graph)
     want = in_f64(args, (1, 1), (1, 1))
@@ -143,7 +143,7 @@ def test_the_table_chooses_and_the_trace_says_why(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("ANODE_CACHE", "off")
     large = gradient(32, (13, 13), 64, 64)
     (note,) = notes(CpuBackend(onednn=False).compile(large, threads=2))
-    assert note.startswith("Winograd's F(3x3, 2x2), of peak") and "(wide, weights)" in note
+    assert note.startswith("Winograd's F(3x3, 4x4), of peak") and "(wide, weights)" in note
     small = CpuBackend(onednn=False).compile(gradient(1, (3, 3), 16, 16), threads=2)
     assert notes(small)[0].startswith("generated code is faster")
 

@@ -79,7 +79,7 @@ class Choosing:
         if way == ONEDNN:
             return _built(wanted, problem, tasks), primitive(problem).implementation
         if problem.kind == WEIGHTS:
-            return winograd_weights.gradient(wanted.node), "Winograd's F(3x3, 2x2)"
+            return winograd_weights.gradient(wanted.node), "Winograd's F(3x3, 4x4)"
         whole = replace(problem, batch=problem.batch * tasks)
         made = winograd.convolved(wanted.node, whole, _added(wanted), host_target())
         return made, "Winograd's F(4x4, 3x3)"

@@ -46,8 +46,8 @@ SHARES: Mapping[str, Mapping[str, tuple[_Pair, _Pair, _Pair]]] = {
 # The same of Winograd's method, counting the products it does without; of whole tiles, on both
 # cores: its share of one core is smaller where others wait for memory.
 WINOGRAD_SHARES: Mapping[str, tuple[float, float, float]] = {
-    "wide": (2.7, 2.6, 1.55),
-    "narrow": (1.5, 1.5, 1.2),
+    "wide": (2.7, 2.6, 2.1),
+    "narrow": (1.5, 1.5, 1.65),
 }
 FILTERS = 60.0  # places of a result that a core at its peak sums up while filters are transformed
 MOST_BORDERS = 1.5

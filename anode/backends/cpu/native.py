@@ -61,7 +61,7 @@ class NativeModule:
     `scratch` is the bytes each thread needs; `kernels` has the kernel of each step, for the report.
     Before a thread's scratch lies a line with its number, which the caller writes: a thread
     that comes late must not write, as the memory may be another's by then. A `timed` module writes
-    down when each task ran, see `profile`; its table has one more place, for the address of that log.
+    down when each task ran, see `profile`; its table has one more place, for the log's address.
     """
 
     program: Program

@@ -1,7 +1,7 @@
 """The kernel of `winograd_weights`: transforms and products of tiles as LLVM code.
 
 A task computes a block of channels by filters for one part of the tiles. It transforms some tiles,
-so many that they stay in the second-level cache, and multiplies 16 pairs of matrices, adding to
+so many that they stay in the second-level cache, and multiplies 36 pairs of matrices, adding to
 sums in scratch, while it asks for what the next tiles will read. Places beyond the borders are read
 from a line of zeros. Within a part tiles are added up in their order, so that the bits depend on
 the number of parts alone.
@@ -37,7 +37,17 @@ from anode.backends.cpu.llvm_ir import (
     store_vector,
 )
 from anode.backends.cpu.target import Target
-from anode.backends.cpu.winograd_weights import KERNEL, POINTS, STEP, TILE, Ints, Plan, plan_weights
+from anode.backends.cpu.winograd_weights import (
+    KERNEL,
+    POINTS,
+    STEP,
+    TILE,
+    Ints,
+    P,
+    Plan,
+    Q,
+    plan_weights,
+)
 from anode.ir.dtypes import f32
 from anode.ir.node import Node
 
@@ -252,18 +262,44 @@ class _Emitter:
         columns = [transform(column) for column in zip(*rows, strict=True)]
         return [value for row in zip(*columns, strict=True) for value in row]
 
+    def plus(self, x: ir.Value, factor: float, y: ir.Value) -> ir.Value:
+        """x + factor·y"""
+        constant = ir.Constant(self.zero.type, [factor] * self.lanes)
+        return multiply_add(self.b, constant, y, x)
+
+    def pair(self, even: ir.Value, point: float, odd: ir.Value) -> list[ir.Value]:
+        """The values of even + t·odd at both signs of a point."""
+        return [self.plus(even, point, odd), self.plus(even, -point, odd)]
+
     def of_x(self, d: Values) -> list[ir.Value]:
-        b = self.b
-        return [b.fsub(d[0], d[2]), b.fadd(d[1], d[2]), b.fsub(d[2], d[1]), b.fsub(d[3], d[1])]
+        at_p = self.pair(self.plus(d[4], -Q * Q, d[2]), P, self.plus(d[3], -Q * Q, d[1]))
+        at_q = self.pair(self.plus(d[4], -P * P, d[2]), Q, self.plus(d[3], -P * P, d[1]))
+        ends = [
+            self.plus(self.plus(d[i + 4], -P * P - Q * Q, d[i + 2]), P * P * Q * Q, d[i])
+            for i in (0, 1)
+        ]
+        return [ends[0], *at_p, *at_q, ends[1]]
 
     def of_ct(self, g: Values) -> list[ir.Value]:
-        return [g[0], self.b.fadd(g[0], g[1]), self.b.fsub(g[0], g[1]), g[1]]
+        at_p, at_q = (
+            self.pair(self.plus(g[0], t * t, g[2]), t, self.plus(g[1], t * t, g[3])) for t in (P, Q)
+        )
+        return [g[0], *at_p, *at_q, g[3]]
 
     def of_sums(self, m: Values) -> list[ir.Value]:
-        b, half = self.b, ir.Constant(self.zero.type, [0.5] * self.lanes)
-        even = b.fmul(b.fadd(m[1], m[2]), half)
-        odd = b.fmul(b.fsub(m[1], m[2]), half)
-        return [b.fadd(m[0], even), odd, b.fadd(even, m[3])]
+        p, q = P * P, Q * Q
+        of_p, of_q = 1 / (2 * p * (p - q)), 1 / (2 * q * (q - p))
+        evens = self.b.fadd(m[1], m[2]), self.b.fadd(m[3], m[4])
+        odds = self.b.fsub(m[1], m[2]), self.b.fsub(m[3], m[4])
+
+        def total(first: ir.Value, pair: Values, at_p: float, at_q: float) -> ir.Value:
+            return self.plus(self.plus(first, at_p, pair[0]), at_q, pair[1])
+
+        return [
+            total(self.plus(self.zero, 1 / (p * q), m[0]), evens, of_p, of_q),
+            total(self.zero, odds, P * of_p, Q * of_q),
+            total(m[5], evens, p * of_p, q * of_q),
+        ]
 
     # products
     def product(self, point: ir.Value, count: ir.Value) -> None:
