@@ -190,7 +190,7 @@ def constant(
     value: Any,
     dtype: Any = None,
     shape: Any = None,
-    name: str = "Const",
+    name: str | None = "Const",
     verify_shape: bool = False,
 ) -> Tensor:
     """A tensor with a fixed value; with `shape` the last element fills what `value` leaves."""
@@ -202,7 +202,7 @@ def constant(
     array = as_array(value, wanted)
     if shape is not None:
         array = _filled(array, [int(d) for d in TensorShape(shape).as_list()], verify_shape)
-    return const(array, name)
+    return const(array, "Const" if name is None else name)
 
 
 def _filled(array: np.ndarray, shape: list[int], verify: bool) -> np.ndarray:
