@@ -27,8 +27,14 @@ def seconds(program: Program, step: Step) -> float:
     return SECONDS_PER_STEP + max(flops(step.node) / FLOPS_PER_SECOND, moved / BYTES_PER_SECOND)
 
 
+REPEATED = ("scan", "scan_parts", "row_parts")
+
+
 def flops(node: Node) -> int:
-    """Floating-point operations of a node of static type; 0 for ops that count none."""
+    """Floating-point operations of a node of static type; 0 for ops that count none.
+
+    What runs as often as data say, or is one of several branches, counts none either.
+    """
     name, type = node.op.name, node.type
     if node.op is KERNEL:
         return _within(node.attrs["body"])
@@ -36,6 +42,9 @@ def flops(node: Node) -> int:
         return _within(node.op.body(tuple([arg.type for arg in node.args]), node.attrs))
     if hasattr(node.op, "flops"):
         return int(node.op.flops(node))
+    if name in REPEATED:
+        times = int(node.attrs.get("length", 1)) * int(node.attrs.get("parts", 1))
+        return times * _within(node.attrs["body"])
     if name == "reduce":
         return sum(arg.tensor.size.__index__() for arg in node.args[: len(node.args) // 2])
     if not isinstance(type, TensorType):

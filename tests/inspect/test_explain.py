@@ -74,6 +74,16 @@ def test_flops(function, types, expected):
     assert flops(graph.outputs[0]) == expected
 
 
+def test_flops_of_what_runs_again_and_again():
+    def loop(h, w, xs):
+        return ops.scan(lambda h, x: (ops.tanh(h @ w + x), None), h, xs)[0]
+
+    graph = trace(loop, tensor("f32", 4, 3), tensor("f32", 3, 3), tensor("f32", 7, 4, 3))
+    (scan,) = [node for node in graph.nodes if node.op.name == "scan"]
+    once = sum(map(flops, scan.attrs["body"].nodes))
+    assert once == 2 * 4 * 3 * 3 + 2 * 4 * 3 and flops(scan) == 7 * once
+
+
 def test_composites_lead_to_their_kernels(report):
     expanded = {d.value.op: d for d in report.decisions if d.rule == "expand"}
     kernels = {kernel.name: kernel for kernel in report.kernels}
