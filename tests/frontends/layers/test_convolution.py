@@ -195,7 +195,7 @@ def test_conv_is_a_list_of_named_layers():
         (lambda: nn.Pooling("all", strides=2), "whole images have no strides"),
         (lambda: nn.Conv((3, 3, 8), bias=0.0, batch_norm=True), "batch_norm has an offset already"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_does_not_fit(layer, message):
     with pytest.raises(ShapeError, match=message):
