@@ -267,6 +267,8 @@ def is_rowwise(node: Node, rows: Sequence[bool]) -> bool:
     """Whether row i of every result needs of the operands that have `rows` the row i only."""
     name, attrs = node.op.name, node.attrs
     first = all(has == (i == 0) for i, has in enumerate(rows))
+    if isinstance(node.type, TensorType) and not node.shape:
+        return False
     if isinstance(node.op, Elementwise) or node.op is ITEM or name in _IN_FIRST:
         return name not in _IN_FIRST or first
     if isinstance(node.op, Composite):

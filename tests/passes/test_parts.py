@@ -184,3 +184,18 @@ def test_a_memory_limit_takes_inference_apart():
         np.testing.assert_allclose(value, wanted, rtol=1e-6, atol=1e-6)
     assert tight.bindings[0].peak_bytes <= limit
     assert "row_parts" in kinds(tight)
+
+
+@pytest.mark.parametrize("shape", [(1,), (1, 1), (1, 4)])
+def test_a_minibatch_of_one(shape):
+    """A row may lose its dim, which is no dim of rows then."""
+
+    def function(x):
+        return ops.sum(x), ops.reshape(x[(0,) * len(shape)], shape=()), ops.sum(x, 0), x + 1
+
+    graph = trace(function, tensor("f32", *shape))
+    made = part_rows(Parting(2))(graph, Trace("part_rows"))
+    for value, expected in zip(
+        evaluate(made, arrays(graph))[0], evaluate(graph, arrays(graph))[0], strict=True
+    ):
+        np.testing.assert_array_equal(value, expected)

@@ -10,9 +10,9 @@ from benchmarks.memory import BATCHES, graphs, program_of
 # what one buffer for each tensor takes to what is planned: inference, and training
 LEAST = {
     "lenet": (10, 4),
-    "alexnet": (8, 20),
-    "resnet-20": (60, 3),
-    "vgg-a": (20, 10),
+    "alexnet": (6, 20),
+    "resnet-20": (40, 3),
+    "vgg-a": (15, 10),
     "googlenet": (20, 4),
 }
 
