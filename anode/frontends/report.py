@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from typing import Any, ClassVar
@@ -96,9 +96,9 @@ def table(title: str, last: str, ran: Iterable[Ran]) -> str:
     rows = sorted(ran, key=lambda row: -row.in_all)
     if not rows:
         return ""
-    took = Counter[str]()
+    took: dict[str, float] = defaultdict(float)
     for row in rows:
-        took[row.how] += row.in_all  # type: ignore[assignment]
+        took[row.how] += row.in_all
     cells = [(*HEADER, last), *(row.cells for row in rows[:LONGEST])]
     widths = [max(len(row[i]) for row in cells) for i in range(len(HEADER))]
     lines = ["  ".join([*map(str.rjust, row, widths), row[-1]]) for row in cells]

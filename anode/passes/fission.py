@@ -33,7 +33,10 @@ Rule = Callable[[Node, "list[Node]", int], Node]
 
 
 def split_scans(graph: Graph, trace: Trace | None = None) -> Graph:
-    """The graph with the products that need no carry taken out of its scans."""
+    """The graph with the products that need no carry taken out of its scans, and simplified then.
+
+    Of one-hot rows, say, a product is one of a loop's rows no more, and becomes a look-up.
+    """
     hits = trace.hits if trace is not None else []
     split: dict[Node, list[Node]] = {}
 

@@ -33,7 +33,7 @@ def halve_products(graph: Graph, trace: Trace | None = None) -> Graph:
         if _is_worth_it(made, replaced):
             with at(node.origin):
                 made = sum_of_parts(made, 2)
-            trace.hits.append(Hit("halve_products", node, halve_products.__doc__ or "", made))
+            trace.hits.append(Hit("halve_products", node, "a sum of two halves", made))
         if made is not node:
             trace.became[node] = made
         return made

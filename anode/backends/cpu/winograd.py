@@ -34,8 +34,8 @@ Matrix = tuple[tuple[float, ...], ...]
 
 # Each transform of one dim is two sparse matrices. Values at p and −p are sums and differences of
 # the even and the odd part, which one matrix has: at 0, p even, p odd, q even, q odd, ∞.
-_P, _Q = 9 / 4, 9 / 16  # p² and q²
-_p, _q = 3 / 2, 3 / 4
+P, Q = 3 / 2, 3 / 4  # the points are 0, ±P, ±Q and infinity
+_PP, _QQ = P * P, Q * Q
 BUTTERFLY: Matrix = (
     (1, 0, 0, 0, 0, 0),
     (0, 1, 1, 0, 0, 0),
@@ -45,27 +45,27 @@ BUTTERFLY: Matrix = (
     (0, 0, 0, 0, 0, 1),
 )
 IMAGE: Matrix = (
-    (_P * _Q, 0, -_P - _Q, 0, 1, 0),
-    (0, 0, -_Q, 0, 1, 0),
-    (0, -_p * _Q, 0, _p, 0, 0),
-    (0, 0, -_P, 0, 1, 0),
-    (0, -_q * _P, 0, _q, 0, 0),
-    (0, _P * _Q, 0, -_P - _Q, 0, 1),
+    (_PP * _QQ, 0, -_PP - _QQ, 0, 1, 0),
+    (0, 0, -_QQ, 0, 1, 0),
+    (0, -P * _QQ, 0, P, 0, 0),
+    (0, 0, -_PP, 0, 1, 0),
+    (0, -Q * _PP, 0, Q, 0, 0),
+    (0, _PP * _QQ, 0, -_PP - _QQ, 0, 1),
 )
-_FP, _FQ = 2 * _P * (_P - _Q), 2 * _Q * (_Q - _P)
+_FP, _FQ = 2 * _PP * (_PP - _QQ), 2 * _QQ * (_QQ - _PP)
 FILTER: Matrix = (
-    (1 / (_P * _Q), 0, 0),
-    (1 / _FP, 0, _P / _FP),
-    (0, _p / _FP, 0),
-    (1 / _FQ, 0, _Q / _FQ),
-    (0, _q / _FQ, 0),
+    (1 / (_PP * _QQ), 0, 0),
+    (1 / _FP, 0, _PP / _FP),
+    (0, P / _FP, 0),
+    (1 / _FQ, 0, _QQ / _FQ),
+    (0, Q / _FQ, 0),
     (0, 0, 1),
 )
 RESULT: Matrix = (
     (1, 1, 0, 1, 0, 0),
-    (0, 0, _p, 0, _q, 0),
-    (0, _P, 0, _Q, 0, 0),
-    (0, 0, _p * _P, 0, _q * _Q, 1),
+    (0, 0, P, 0, Q, 0),
+    (0, _PP, 0, _QQ, 0, 0),
+    (0, 0, P * _PP, 0, Q * _QQ, 1),
 )
 
 MOST_PADDING = TAPS - 1
@@ -149,14 +149,14 @@ class Blocking:
         return _apart(width + self.lanes)
 
     @property
-    def offsets(self) -> tuple[int, int, int, int, int]:
+    def offsets(self) -> tuple[int, ...]:
         """Where V, its products, the lines, zeros and a spare row of a panel begin."""
         found = [0]
         width = self.problem.sizes[1] * self.problem.channels
         zeros = _up(width, self.lanes)
         for size in (POINTS * self.image_step, POINTS * self.result_step, IN * self.line, zeros):
             found.append(found[-1] + size)
-        return tuple(found)  # type: ignore[return-value]
+        return tuple(found)
 
     @property
     def scratch(self) -> int:

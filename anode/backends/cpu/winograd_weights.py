@@ -36,7 +36,6 @@ Ints = tuple[int, ...]
 
 KERNEL, TILE, STEP = 3, 6, 4  # sizes of the filter, of a tile of x, and from one tile to the next
 POINTS = TILE * TILE  # products of transformed channels
-P, Q = 3 / 2, 3 / 4  # 0, both signs of these and infinity are the points along one dim
 BLOCK = (64, 64)  # channels, and filters, that a task computes at most: their sums take 576 KB
 MOST_TILES, LEAST_TILES = 24, 8  # that are transformed at a time
 MOST_TASKS, LEAST_DEPTH = 16, 64  # tasks if that many tiles are left to each

@@ -37,17 +37,8 @@ from anode.backends.cpu.llvm_ir import (
     store_vector,
 )
 from anode.backends.cpu.target import Target
-from anode.backends.cpu.winograd_weights import (
-    KERNEL,
-    POINTS,
-    STEP,
-    TILE,
-    Ints,
-    P,
-    Plan,
-    Q,
-    plan_weights,
-)
+from anode.backends.cpu.winograd import P, Q
+from anode.backends.cpu.winograd_weights import KERNEL, POINTS, STEP, TILE, Ints, Plan, plan_weights
 from anode.ir.dtypes import f32
 from anode.ir.node import Node
 
