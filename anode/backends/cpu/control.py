@@ -2,7 +2,8 @@
 
 A nested program has a table of its own, in the step's workspace, whose entries for inputs and
 outputs are set before each run of the body. Carries are kept twice and change places each trip;
-sequences and stacked results are read and written in place, a slice a trip.
+sequences and stacked results are read and written in place, a slice a trip. These slices come from
+far away and are new each time: the trip before asks for them while its product runs.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from llvmlite import ir
 
-from anode.backends.cpu.llvm_ir import I8, I64, POINTER, Values, i64, loop, thread_number
+from anode.backends.cpu.llvm_ir import I8, I64, PAGE, POINTER, Values, i64, loop, thread_number
 from anode.backends.cpu.serial import copy_bytes
 from anode.ir.dtypes import bool_
 from anode.ir.node import Node
@@ -41,7 +42,8 @@ def control_workspace(threads: int) -> Workspace:
 
 
 def _part_workspace(node: Node, programs: tuple[Program, ...], parts: int) -> int:
-    tables = sum(_rounded(8 * (len(p.buffers) + 1)) + _rounded(p.arena) for p in programs)
+    places = 1 + len(_pages(node, programs))
+    tables = sum(_rounded(8 * (len(p.buffers) + places)) + _rounded(p.arena) for p in programs)
     carries = node.args[: node.attrs.get("carries", 0)]
     return tables + 2 * sum(_rounded(arg.tensor.bytes // parts) for arg in carries)
 
@@ -60,12 +62,41 @@ def _rounded(size: int) -> int:
     return -(-size // _LINE) * _LINE
 
 
+def _pages(node: Node, programs: Sequence[Program]) -> list[tuple[int, int]]:
+    """The pages of the slices of a trip of a scan, or of a part of it: (slice, first byte).
+
+    Sequences come first, then stacked results. None are worth asking for where there is no product
+    to run meanwhile, nor is a slice of less than a page.
+    """
+    if not any(step.kind == "matmul" for program in programs for step in program.steps):
+        return []
+    return [
+        (i, first)
+        for i, size in enumerate(_slice_sizes(node))
+        for first in range(0, size - PAGE + 1, PAGE)
+    ]
+
+
+def _slice_sizes(node: Node) -> list[int]:
+    """Bytes of each slice that a trip of a scan reads or writes, or a trip of a part of it."""
+    attrs = node.attrs
+    if "sequences" not in attrs:
+        return []
+    first, length = attrs["carries"], max(attrs["length"], 1)
+    rows = [arg.tensor.bytes // length for arg in node.args[first : first + attrs["sequences"]]]
+    split = attrs.get("split", ())[: len(rows)]
+    for i, flag in enumerate(split):
+        rows[i] //= attrs["parts"] if flag else 1
+    return rows + [output.tensor.bytes for output in attrs["body"].outputs[first:]]
+
+
 class _Control:
     def __init__(
         self, native: NativeModule, program: Program, step: Step, function: ir.Function
     ) -> None:
         self.native, self.step = native, step
-        bodies = [native.serial(nested) for nested in step.programs]
+        self.pages = _pages(step.node, step.programs)
+        bodies = [native.serial(nested, len(self.pages)) for nested in step.programs]
         self.b = ir.IRBuilder(function.append_basic_block("entry"))
         self.outer, self.scratch, self.task = function.args
         self.parts = step.node.attrs.get("parts", 1)
@@ -140,6 +171,8 @@ class _Control:
             at = b.sub(i64(length - 1), i) if attrs["reverse"] else i
             new = self._next(i, copies)
             row = self._slices(xs, slices, at)
+            after = b.sub(at, i64(1)) if attrs["reverse"] else b.add(at, i64(1))
+            self.bodies[0].ask_for(self._slices([*xs, *ys], [*slices, *stacked], after), self.pages)
             self.bodies[0].run([*carries, *row, *constants], [*new, *self._slices(ys, stacked, at)])
             return new
 
@@ -221,7 +254,7 @@ class _Body:
 
     def __init__(self, control: _Control, program: Program, function: ir.Function) -> None:
         self.control, self.program, self.function = control, program, function
-        self.table = control.take(8 * (len(program.buffers) + 1))
+        self.table = control.take(8 * (len(program.buffers) + 1 + len(control.pages)))
         self.arena = control.take(program.arena)
         b = control.b
         b.store(b.load(control.outer, typ=POINTER), self.table)  # the host callback
@@ -233,6 +266,11 @@ class _Body:
     def _set(self, index: int, address: ir.Value) -> None:
         b = self.control.b
         b.store(address, b.gep(self.table, [i64(index + 1)], source_etype=POINTER))
+
+    def ask_for(self, slices: Sequence[ir.Value], pages: Sequence[tuple[int, int]]) -> None:
+        """Tell the product of the next run what to ask for: these pages of the trip after it."""
+        for place, (index, first) in enumerate(pages, len(self.program.buffers)):
+            self._set(place, self.control.b.gep(slices[index], [i64(first)], source_etype=I8))
 
     def run(self, inputs: Sequence[ir.Value], outputs: Sequence[ir.Value]) -> None:
         for index, address in zip(self.program.inputs, inputs, strict=True):

@@ -15,6 +15,7 @@ POINTER = ir.PointerType()
 _FLOATS: dict[str, ir.Type] = {"f16": ir.HalfType(), "f32": ir.FloatType(), "f64": ir.DoubleType()}
 
 LINE = 64  # bytes of a cache line on nearly every processor
+PAGE = 4096  # bytes that lie together in memory, likewise
 
 Values: TypeAlias = "Sequence[ir.Value]"
 Index: TypeAlias = "ir.Value | int"

@@ -82,6 +82,7 @@ from anode.backends.cpu.matmul_view import offset
 COLUMNS = 16  # of A that are packed at a time: so many rows of memory stay near
 
 __all__ = [
+    "EachStep",
     "Epilogue",
     "MatmulPlan",
     "MatmulSpec",
@@ -107,6 +108,13 @@ places below the last row of C.
 """
 
 
+EachStep = Callable[[ir.IRBuilder, Values, ir.Value], None]
+"""Emits what is done beside each step of k: (builder, extra parameters, number of the step).
+
+Steps are counted over all tiles of C, if it takes one pass over k; else there are none.
+"""
+
+
 def emit_matmul(
     plan: MatmulPlan,
     module: ir.Module,
@@ -114,6 +122,7 @@ def emit_matmul(
     extra_params: Sequence[ir.Type],
     epilogue: Epilogue,
     prefetch: Prefetch | None = None,
+    each_step: EachStep | None = None,
 ) -> ir.Function:
     """Add `void name(a, b, scratch, extra…, i64 task)` to `module`: one task of the product.
 
@@ -128,7 +137,7 @@ def emit_matmul(
     if plan.pack_b and plan.spec.b.column != 1:
         pack = transposer(plan, module, f"{name}.pack")
     builder = ir.IRBuilder(function.append_basic_block("entry"))
-    _Emitter(plan, builder, epilogue, prefetch, pack).emit()
+    _Emitter(plan, builder, epilogue, prefetch, each_step, pack).emit()
     return function
 
 
@@ -168,6 +177,7 @@ class _Emitter:
     b: ir.IRBuilder
     epilogue: Epilogue
     prefetch: Prefetch | None
+    each_step: EachStep | None
     transpose: ir.Function | None
 
     @property
@@ -389,6 +399,8 @@ class _Emitter:
         asks: list[Callable[[ir.Value], None]] = []
         if self.prefetch and plan.k_blocks == 1:
             asks.append(lambda k: self.ask_for_operands(matrices, place, shape, k))
+        if self.each_step and plan.k_blocks == 1:
+            asks.append(self.beside(self.each_step, place))
         if plan.streams_b:
             asks.append(self.copy_ahead(matrices, block, depth.start, place))
         elif plan.panels_ahead:
@@ -403,6 +415,15 @@ class _Emitter:
         part = (depth.start, depth.depth)
         Tile(b, plan, panel, rows, a, source, sums, ahead).emit(part)
         self.finish(matrices, depth, shape, i, mul(b, j, plan.nr), sums)
+
+    def beside(
+        self, each_step: EachStep, place: tuple[ir.Value, ir.Value]
+    ) -> Callable[[ir.Value], None]:
+        """What is done beside the steps of k of a tile, by their number among those of C."""
+        plan, b = self.plan, self.b
+        tile = b.add(mul(b, place[0], plan.panels), place[1])
+        first, extra = mul(b, tile, plan.spec.k), b.function.args[3:-1]
+        return lambda k: each_step(b, extra, add(b, k, first))
 
     def ask_for_operands(
         self,

@@ -109,9 +109,12 @@ class NativeModule:
         return self.threads * self.stride
 
     # steps
-    def step(self, program: Program, step: Step, threads: int) -> ir.Function:
-        """Add `void step(table, scratch, i64 task)`, which runs one task of a step."""
-        kernel = self._kernel(program, step, threads)
+    def step(self, program: Program, step: Step, threads: int, pages: int = 0) -> ir.Function:
+        """Add `void step(table, scratch, i64 task)`, which runs one task of a step.
+
+        A product asks for so many `pages`, whose addresses come after the buffers' in the table.
+        """
+        kernel = self._kernel(program, step, threads, pages)
         self.kernels[step] = kernel
         self.scratch = max(self.scratch, kernel.scratch)
         kind = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I64])
@@ -126,6 +129,8 @@ class NativeModule:
         else:
             pointers = [self.address(b, program, table, i) for i in (*step.reads, *step.writes)]
             own = [scratch] if kernel.scratch else []
+            if pages:
+                own.insert(0, b.gep(table, [i64(len(program.buffers) + 1)], source_etype=POINTER))
             b.call(kernel.function, [*pointers, *own, task])
         if start is not None:
             log = b.gep(table, [i64(len(program.buffers) + 1)], source_etype=POINTER)
@@ -152,11 +157,11 @@ class NativeModule:
             self._shared[data] = found
         return found
 
-    def _kernel(self, program: Program, step: Step, threads: int) -> Kernel:
+    def _kernel(self, program: Program, step: Step, threads: int, pages: int) -> Kernel:
         node, kind = step.node, step.kind
         name = self.module.get_unique_name(f"{step.name}.kernel")
         if kind in KINDS:
-            return self._fused(step, name, threads)
+            return self._fused(step, name, threads, pages)
         if kind == "copy":
             size = node.tensor.bytes
             return self._simple(name, 2, lambda b, args: copy_bytes(b, args[1], args[0], size))
@@ -177,15 +182,15 @@ class NativeModule:
             return Kernel(emit_control(self, program, step, name), tasks, takes_table=True)
         raise BackendError(f"the cpu backend has no kernel for {node.op.name} ({node.origin})")
 
-    def _fused(self, step: Step, name: str, threads: int) -> Kernel:
+    def _fused(self, step: Step, name: str, threads: int, pages: int) -> Kernel:
         attrs = step.node.attrs
         body = attrs["body"]
-        key = (body, attrs["kind"], attrs["space"], attrs["axes"], threads)
+        key = (body, attrs["kind"], attrs["space"], attrs["axes"], threads, pages)
         if key not in self._shared:
             apart = self._open or ir.Module(name)
             if step.kind == "matmul":
                 product = plan_product(body, self.target, threads)
-                function = emit_product(product, apart, name)
+                function = emit_product(product, apart, name, pages)
                 tasks, scratch = product.tasks, max(1, product.scratch)
             elif step.kind == "concatenate":
                 function = emit_concatenate(body, apart, name)
@@ -245,9 +250,13 @@ class NativeModule:
         return Kernel(function, 1, takes_table=True)
 
     # the program
-    def serial(self, program: Program) -> ir.Function:
-        """Add `void body(table, scratch)`: a nested program, run by the thread that calls it."""
-        runs = [self.step(program, step, 1) for step in program.steps]
+    def serial(self, program: Program, pages: int = 0) -> ir.Function:
+        """Add `void body(table, scratch)`: a nested program, run by the thread that calls it.
+
+        Its first product asks for so many pages that are needed next (see `step`).
+        """
+        asking = next((step for step in program.steps if step.kind == "matmul"), None)
+        runs = [self.step(program, s, 1, pages if s is asking else 0) for s in program.steps]
         kind = ir.FunctionType(ir.VoidType(), [POINTER, POINTER])
         function = ir.Function(self.module, kind, self.module.get_unique_name("body"))
         b = ir.IRBuilder(function.append_basic_block("entry"))

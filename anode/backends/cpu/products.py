@@ -11,8 +11,23 @@ from anode.backends.cpu.access import Memory
 from anode.backends.cpu.element import Element
 from anode.backends.cpu.lanes import Lane, llvm_type
 from anode.backends.cpu.levels import Levels
-from anode.backends.cpu.llvm_ir import I32, I64, LINE, POINTER, Values, add, at, mul, prefetch
+from anode.backends.cpu.llvm_ir import (
+    I8,
+    I32,
+    I64,
+    LINE,
+    PAGE,
+    POINTER,
+    Values,
+    add,
+    at,
+    i64,
+    mul,
+    prefetch,
+    smaller,
+)
 from anode.backends.cpu.matmul import (
+    EachStep,
     Epilogue,
     MatmulPlan,
     MatmulSpec,
@@ -24,6 +39,7 @@ from anode.backends.cpu.matmul import (
 from anode.backends.cpu.position import ZERO, Index, Indices, Position
 from anode.backends.cpu.pull import Puller, index_bound
 from anode.backends.cpu.target import Target
+from anode.ir.dtypes import u8
 from anode.ir.graph import Graph
 from anode.ir.node import CONSTANT, INPUT, Node
 from anode.ir.types import TensorType
@@ -92,23 +108,29 @@ def _scalars(body: Graph) -> tuple[Node, ...]:
     return tuple([n for n in body.nodes if n in simple & used and n.op is not CONSTANT])
 
 
-def emit_product(plan: ProductPlan, module: ir.Module, name: str) -> ir.Function:
-    """Add one task: `void name(operand…, result…, scratch, i64 task)` to `module`."""
+def emit_product(plan: ProductPlan, module: ir.Module, name: str, pages: int = 0) -> ir.Function:
+    """Add one task: `void name(operand…, result…, scratch, i64 task)` to `module`.
+
+    With `pages` there is an operand before the scratch: the addresses of so many pages, which are
+    asked for while the product runs.
+    """
     body = plan.body
     count = len(body.types) + len(body.outputs)
     registers = [llvm_type(node.tensor.dtype, 1) for node in plan.scalars]
-    extra = [*[POINTER] * count, *registers]
+    more = [POINTER] * (pages > 0)
+    extra = [*[POINTER] * count, *registers, *more]
     inner = emit_matmul(
-        plan.blocking, module, f"{name}.tiles", extra, _epilogue(plan), _prefetch(plan)
+        *(plan.blocking, module, f"{name}.tiles", extra, _epilogue(plan), _prefetch(plan)),
+        each_step=_ask_for(pages) if pages else None,
     )
-    kind = ir.FunctionType(ir.VoidType(), [*[POINTER] * count, POINTER, I64])
+    kind = ir.FunctionType(ir.VoidType(), [*[POINTER] * count, *more, POINTER, I64])
     function = ir.Function(module, kind, name)
     builder = ir.IRBuilder(function.append_basic_block("entry"))
-    pointers, (scratch, task) = function.args[:count], function.args[count:]
+    pointers, (*asked, scratch, task) = function.args[:count], function.args[count:]
     operands = [_operand(builder, view, pointers) for view in (plan.a, plan.b)]
     pull = _puller(plan, builder, pointers, 1)
     scalars = [pull.pull(node, ()).value for node in plan.scalars]
-    builder.call(inner, [*operands, scratch, *pointers, *scalars, task])
+    builder.call(inner, [*operands, scratch, *pointers, *scalars, *asked, task])
     builder.ret_void()
     return function
 
@@ -129,6 +151,7 @@ def _epilogue(plan: ProductPlan) -> Epilogue:
     """What becomes of sums: the body's results at their place, stored."""
     body, product = plan.body, plan.product
     first, last = len(body.types), len(body.types) + len(body.outputs)
+    scalars = slice(last, last + len(plan.scalars))
 
     def epilogue(
         b: ir.IRBuilder,
@@ -151,7 +174,7 @@ def _epilogue(plan: ProductPlan) -> Epilogue:
             product: Element(rounded),
             **{
                 node: Element(Lane(value, node.tensor.dtype))
-                for node, value in zip(plan.scalars, extra[last:], strict=True)
+                for node, value in zip(plan.scalars, extra[scalars], strict=True)
             },
         }
         rows = product.tensor.static[len(batch) : -1]
@@ -196,6 +219,20 @@ def _prefetch(plan: ProductPlan) -> Prefetch | None:
             prefetch(b, at(b, pointers[index], offset, dtype), columns, dtype, aligned=aligned)
 
     return ask if operands else None
+
+
+def _ask_for(pages: int) -> EachStep:
+    """Asks for a line of so many pages, whose addresses are the last operand, until all are."""
+    lines = PAGE // LINE
+
+    def ask(b: ir.IRBuilder, extra: Values, step: ir.Value) -> None:
+        line = smaller(b, step, pages * lines - 1)
+        place = b.gep(extra[-1], [b.udiv(line, i64(lines))], source_etype=POINTER)
+        within = b.mul(b.urem(line, i64(lines)), i64(LINE))
+        address = b.gep(b.load(place, typ=POINTER), [within], source_etype=I8)
+        prefetch(b, address, 1, u8, aligned=True, level=2)
+
+    return ask
 
 
 def _read_beside(product: Node, body: Graph) -> set[Node]:
