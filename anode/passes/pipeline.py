@@ -24,7 +24,8 @@ from anode.passes.legalize import legalize
 from anode.passes.parts import Parting, part_rows
 from anode.passes.scan_parts import part_scans
 from anode.passes.scan_reuse import reuse_steps
-from anode.passes.scans import merge_scans
+from anode.passes.scan_rows import rows_in_scans
+from anode.passes.scans import drop_rows, merge_scans
 from anode.passes.simplify import simplify
 from anode.passes.split import split_reductions
 from anode.rewrite.trace import Trace, record
@@ -34,6 +35,7 @@ Pass = Callable[[Graph, Trace], Graph]
 
 def pipeline(library: Library | None = None, parting: Parting | None = None) -> tuple[Pass, ...]:
     """The passes in their order, with the kernels of `library` to choose from."""
+    parting = parting or Parting()
     return (
         merge_scans,
         simplify,
@@ -41,10 +43,12 @@ def pipeline(library: Library | None = None, parting: Parting | None = None) -> 
         split_scans,
         layout,
         cover(library),
-        part_rows(parting or Parting()),
+        part_rows(parting),
         legalize,
         simplify,
-        part_scans,
+        drop_rows,
+        rows_in_scans,
+        part_scans(parting.threads),
         halve_products,
         split_reductions,
         fuse,

@@ -2,13 +2,13 @@
 
 A recurrent layer's examples do not meet inside the loop, once sums over them have left it (see
 `split_scans`). So a scan over a batch is several scans over parts of it, without any waiting
-between threads. The number of parts follows from the shapes alone: the bits are the same for any
-number of threads.
+between threads. There are as many as threads, or a few more: larger parts read the weights less
+often. As rows do not meet, the bits are the same for any number of threads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -21,7 +21,7 @@ from anode.ops.reduce import monoid_of
 from anode.rewrite.trace import Hit, Trace
 
 ROWS = 16  # of a part, at least
-PARTS = (4, 2)  # the first that fits
+PARTS = (2, 4, 8)
 LARGE = 1 << 20  # bytes of constants, which each part reads again: then only two parts
 WORK = 1 << 21  # floating-point operations that are worth a second task
 
@@ -32,21 +32,23 @@ class _Mixed(Exception):
     """Rows meet, or a rule is missing."""
 
 
-def part_scans(graph: Graph, trace: Trace | None = None) -> Graph:
-    """The graph with scans over a batch split into parts of it."""
-    hits = trace.hits if trace is not None else []
+def part_scans(threads: int = 1) -> Callable[[Graph, Trace], Graph]:
+    """The pass that splits scans over a batch into parts of it for so many threads."""
 
-    def rewrite(old: Node, args: tuple[Node, ...]) -> Node:
-        new = remake(old, args)
-        made = _parted(new) if old.op is SCAN else None
-        if made is not None:
-            hits.append(Hit("part_scans", old, after=made))
-        return new if made is None else made
+    def part_scans(graph: Graph, trace: Trace) -> Graph:
+        def rewrite(old: Node, args: tuple[Node, ...]) -> Node:
+            new = remake(old, args)
+            made = _parted(new, threads) if old.op is SCAN else None
+            if made is not None:
+                trace.hits.append(Hit("part_scans", old, after=made))
+            return new if made is None else made
 
-    return graph.map(rewrite)
+        return graph.map(rewrite)
+
+    return part_scans
 
 
-def _parted(scan: Node) -> Node | None:
+def _parted(scan: Node, threads: int) -> Node | None:
     attrs, body = scan.attrs, scan.attrs["body"]
     count, length = attrs["carries"], attrs["length"]
     if not count or int(length) * sum(map(_work, body.nodes)) < WORK:
@@ -55,7 +57,7 @@ def _parted(scan: Node) -> Node | None:
         rows = {_rows(node) for node in (*body.inputs[:count], *body.outputs)}
         if len(rows) != 1:
             return None
-        parts = _parts(rows.pop(), scan)
+        parts = _parts(rows.pop(), scan, threads)
         found = _axes(body) if parts else None
         if not parts or found is None:
             return None
@@ -83,14 +85,12 @@ def _rows(node: Node) -> int:
     return node.type.static[0]
 
 
-def _parts(rows: int, scan: Node) -> int:
+def _parts(rows: int, scan: Node, threads: int) -> int:
     """How many parts; 0 for rows that are too few."""
     first = scan.attrs["carries"] + scan.attrs["sequences"]
     heavy = sum(arg.tensor.bytes for arg in scan.args[first:]) > LARGE
-    for parts in PARTS[heavy:]:
-        if rows % parts == 0 and rows // parts >= ROWS:
-            return parts
-    return 0
+    fit = [n for n in PARTS[: 1 if heavy else None] if rows % n == 0 and rows // n >= ROWS]
+    return next((n for n in fit if n >= threads), max(fit, default=0))
 
 
 def _axes(body: Graph) -> dict[Node, Axis]:

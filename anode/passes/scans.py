@@ -1,4 +1,4 @@
-"""Make one of scans that take the same steps.
+"""Make one of scans that take the same steps, and leave out of scans what nothing reads.
 
 A loop that was differentiated is such a pair: the user's scan, and the twin that stacks the carries
 its backward pass reads.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from anode.ir.graph import Graph
+from anode.ir.graph import Graph, close
 from anode.ir.node import ITEM, Node, remake
 from anode.ir.types import TupleType
 from anode.ops.control import SCAN
@@ -33,6 +33,34 @@ def merge_scans(graph: Graph, trace: Trace | None = None) -> Graph:
         return remake(old, args)
 
     return graph.map(rewrite)
+
+
+def drop_rows(graph: Graph, trace: Trace | None = None) -> Graph:
+    """The graph whose scans stack only rows that something reads."""
+    read: dict[Node, set[int]] = {node: set() for node in graph.nodes if node.op is SCAN}
+    for node in graph.nodes:
+        if node.op is ITEM and node.args[0] in read:
+            read[node.args[0]].add(node.attrs["index"])
+    kept = {
+        scan: [i for i in range(len(scan.items)) if i < scan.attrs["carries"] or i in found]
+        for scan, found in read.items()
+        if found
+    }
+    kept = {scan: places for scan, places in kept.items() if len(places) < len(scan.items)}
+
+    def rewrite(old: Node, args: tuple[Node, ...]) -> Node:
+        if old in kept:
+            body = old.attrs["body"]
+            body = close(body.inputs, [body.outputs[i] for i in kept[old]])
+            new = remake(old, args, {**old.attrs, "body": body})
+            if trace is not None:
+                trace.hits.append(Hit("drop_rows", old, after=new))
+            return new
+        if old.op is ITEM and old.args[0] in kept:
+            return args[0].items[kept[old.args[0]].index(old.attrs["index"])]
+        return remake(old, args)
+
+    return graph.map(rewrite) if kept else graph
 
 
 def _merged_bodies(graph: Graph) -> dict[Node, tuple[Graph, list[int]]]:

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from anode.ir.graph import close
 from anode.ir.node import ITEM, Node, make
 from anode.ir.types import TupleType
-from anode.ops.shape import reshape, zeros
-from anode.rewrite.pattern import P, Pattern, Rule, number, number_of, rule
+from anode.ops.shape import reshape, slice, zeros
+from anode.rewrite.pattern import P, Pattern, Rule, number, number_of, rule, scalar_of, var
 
 Result = Callable[[Node, int], "Node | None"]
+Pair = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 def result_of(pattern: Pattern) -> Callable[[Result], Rule]:
@@ -89,4 +90,63 @@ def scan_unread(node: Node) -> Node | None:
     return make(node.op, tuple([node.args[i] for i in kept]), attrs)
 
 
-RULES = (branch_known, branches_alike, while_never, scan_of_nothing, scan_once, scan_unread)
+stacked = P.item(P.scan(...)).named("rows")
+joined = P.reshape(P.item(P.scan(...))).named("rows")
+pairs = var("pairs")
+
+
+@rule(
+    P.dot_general(stacked, var("x"), contract=pairs, batch=((), ())),
+    P.dot_general(var("x"), stacked, contract=pairs, batch=((), ())),
+    P.dot_general(joined, var("x"), contract=pairs, batch=((), ())),
+    P.dot_general(var("x"), joined, contract=pairs, batch=((), ())),
+)
+def product_of_states(node: Node, rows: Node, x: Node, pairs: Pair) -> Node | None:
+    """A sum over steps of states before them, 0 at first, is one over states after all but one"""
+    states = rows.args[0] if rows.op is reshape else rows
+    after, side = _states_after(states), int(node.args[0] is not rows)
+    other = dict(zip(pairs[side], pairs[1 - side], strict=True)).get(0)
+    if after is None or other is None or node.args[1 - side] is rows:
+        return None
+    steps = states.tensor.static[0]
+    each = rows.tensor.static[0] // steps  # rows of a step
+    if rows.shape != (steps * each, *states.shape[1 + (each > 1) :]):
+        return None
+    backwards = states.args[0].attrs["reverse"]
+    operands = [
+        _shorter(reshape(after, shape=rows.shape), 0, each, first=backwards),
+        _shorter(x, other, each, first=not backwards),
+    ]
+    return make(node.op, tuple(operands if side == 0 else operands[::-1]), node.attrs)
+
+
+def _states_after(states: Node) -> Node | None:
+    """For the rows of a carry before each step of a loop those after it, if it is 0 at first."""
+    loop, index = states.args[0], states.attrs["index"]
+    body, count = loop.attrs["body"], loop.attrs["carries"]
+    if index < count or body.outputs[index] not in body.inputs[:count]:
+        return None
+    carry = body.inputs.index(body.outputs[index])
+    start, new = loop.args[carry], body.outputs[carry]
+    if scalar_of(start) is None or number_of(start) != 0 or new not in body.outputs[count:]:
+        return None
+    return loop.items[body.outputs.index(new, count)]
+
+
+def _shorter(x: Node, axis: int, rows: int, *, first: bool) -> Node:
+    """`x` without its first `rows` along an axis, or without its last."""
+    start, limit = [0] * len(x.shape), list(x.shape)
+    start[axis] += rows if first else 0
+    limit[axis] -= 0 if first else rows
+    return slice(x, start=tuple(start), limit=tuple(limit), strides=(1,) * len(x.shape))
+
+
+RULES = (
+    branch_known,
+    branches_alike,
+    while_never,
+    scan_of_nothing,
+    scan_once,
+    scan_unread,
+    product_of_states,
+)

@@ -10,10 +10,14 @@ from anode.ir.types import tensor
 from anode.ops.evaluate import evaluate
 from anode.passes.legalize import legalize
 from anode.passes.pipeline import run_pass
-from anode.passes.scan_parts import part_scans
+from anode.passes.scan_parts import part_scans as pass_for
 from anode.rewrite.trace import Trace
 
 STEPS, ROWS, UNITS = 8, 64, 48
+
+
+def part_scans(graph, threads=2):
+    return pass_for(threads)(graph, Trace("part_scans"))
 
 
 def prepared(graph):
@@ -50,7 +54,7 @@ def test_rows_that_do_not_meet_are_split(reverse):
     parted = part_scans(graph)
     assert names(parted) == ["scan_parts"]
     (scan,) = [node for node in parted.nodes if node.op.name == "scan_parts"]
-    assert scan.attrs["parts"] == 4
+    assert scan.attrs["parts"] == 2
     inputs = values(graph)
     for a, b in zip(evaluate(graph, inputs)[0], evaluate(parted, inputs)[0], strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
@@ -66,6 +70,12 @@ def test_parts_run_natively(reverse):
         for a, b, c in zip(wanted, got, results[0], strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
             assert np.array_equal(b, c)
+
+
+@pytest.mark.parametrize("threads, parts", [(1, 2), (2, 2), (3, 4), (64, 4)])
+def test_there_are_as_many_parts_as_threads_if_rows_suffice(threads, parts):
+    parted = part_scans(prepared(recurrent()), threads)
+    assert [n.attrs["parts"] for n in parted.nodes if n.op.name == "scan_parts"] == [parts]
 
 
 def test_rows_that_meet_are_not_split():

@@ -7,7 +7,7 @@ from anode.ir.graph import trace
 from anode.ir.types import tensor
 from anode.ops.evaluate import evaluate
 from anode.passes.pipeline import run_pass
-from anode.passes.scans import merge_scans
+from anode.passes.scans import drop_rows, merge_scans
 from anode.rewrite.trace import Trace
 from anode.transform.grad import grad
 
@@ -43,3 +43,19 @@ def test_merging_reaches_nested_scans():
     assert count(merged) < count(graph)
     for a, b in zip(*(evaluate(g, [X, X + 1])[0] for g in (graph, merged)), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_rows_that_nothing_reads_are_not_stacked():
+    def f(h, w):
+        step = lambda h, _: (ops.sin(h * w), (h, h + w, h * w))  # noqa: E731
+        last, rows = ops.scan(step, h, None, length=3)
+        return last, rows[1]
+
+    graph = trace(f, tensor("f64", 2), tensor("f64", 2))
+    found = Trace("drop_rows")
+    made = drop_rows(graph, found)
+    (scan,) = scans(made)
+    assert len(scan.items) == 2 and len(found.hits) == 1
+    for a, b in zip(*(evaluate(g, [X, X + 1])[0] for g in (graph, made)), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert drop_rows(made) is made

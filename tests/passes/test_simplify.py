@@ -24,6 +24,7 @@ V, M, T = tensor("f32", 6), tensor("f32", 2, 3), tensor("f32", 2, 3, 4)
 N, U, B, H = tensor("i32", 6), tensor("u8", 6), tensor("bool", 6), tensor("f16", 6)
 S, ONES = tensor("f32"), tensor("f32", 1, 3, 1)
 INDEX = tensor("i32")
+STEPS, OTHERS = tensor("f32", 5, 4, 6), tensor("f32", 5, 4, 3)
 
 
 def wide(x, *axes, shape=(2, 3, 4)):
@@ -67,6 +68,30 @@ def scan_of_one(x, y):
         y, rows + 1, rows, x, y, body=body, carries=1, sequences=2, length=4, reverse=True
     )
     return found.items
+
+
+def states(use, *, start=0.0, reverse=False):
+    """`use` of the states before the steps of a loop, and of another sequence."""
+
+    def run(xs, w, y):
+        def step(h, x):
+            new = ops.sin(x + h * w)
+            return new, (h, new)
+
+        h = ops.full(xs.shape[1:], start)
+        _, (before, after) = ops.scan(step, h, xs, reverse=reverse)
+        return use(before, y), after
+
+    return run
+
+
+def over(x, y, *axes, turned=False):
+    pairs = (axes, axes)
+    return ops.dot_general(*((y, x) if turned else (x, y)), contract=pairs)
+
+
+def over_joined(x, y):
+    return over(ops.reshape(x, shape=(20, 6)), ops.reshape(y, shape=(20, 3)), 0)
 
 
 def never(x, y):
@@ -251,6 +276,16 @@ FIRES = {
     "scan_of_nothing": [(loop(0), V, V)],
     "scan_once": [(loop(1), V, V)],
     "scan_unread": [(scan_of_one, V, V)],
+    "product_of_states": [
+        (states(use, reverse=reverse), STEPS, V, OTHERS)
+        for reverse in (False, True)
+        for use in (
+            over_joined,
+            lambda x, y: over(x, y, 0, 1),
+            lambda x, y: over(x, y, 1, 0, turned=True),
+            lambda x, y: over(x, y, 0),
+        )
+    ],
     "folded": [
         (lambda x: x + ops.sin(constant(2.0)), V),
         (lambda x: x + ops.cumsum(constant(np.arange(6, dtype=np.float32)), 0), V),
@@ -280,6 +315,11 @@ KEPT = [
     ("before_reshape", lambda x, y: ops.reshape(x, shape=(3, 2)) + y, M, tensor("f32", 3, 2)),
     ("before_broadcast", lambda x, y: wide(x, 0) + wide(y, 1), tensor("f32", 2), tensor("f32", 3)),
     ("slice_of_part", lambda x, y: cut(ops.concatenate(x, y, axis=0), (5,), (7,)), V, V),
+    ("product_of_states", states(over_joined, start=1.0), STEPS, V, OTHERS),
+    ("product_of_states", states(lambda x, y: over(x, y, 1)), STEPS, V, OTHERS),
+    ("product_of_states", states(
+        lambda x, y: over(ops.reshape(x, shape=(10, 12)), ops.reshape(y, shape=(10, 6)), 0)
+    ), STEPS, V, OTHERS),
     ("folded", lambda x: x + ops.sum(ops.iota(shape=(6,), dtype="f32")), V),
     ("branches_alike", lambda i, x, y: ops.COND(
         i, x, y, branches=(trace(ops.add, V, V), trace(ops.multiply, V, V))), INDEX, V, V),
