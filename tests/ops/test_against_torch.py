@@ -1,7 +1,8 @@
 """300 sampled configurations of image ops, forward and backward, against PyTorch.
 
-On the reference and on the CPU backend, channels first and last: every other configuration is
-written for channels last, and PyTorch gets its images transposed.
+On the reference and on the CPU backend, which also has to do without oneDNN and without Winograd's
+method, channels first and last: every other configuration is written for channels last, and PyTorch
+gets its images transposed.
 """
 
 from __future__ import annotations
@@ -321,10 +322,16 @@ def configurations() -> list[Configuration]:
     return [make(random, bool(i % 2)) for make, count in counts.items() for i in range(count)]
 
 
+def on_cpu(backend: CpuBackend, graph: Graph, args: Sequence[Any]) -> Sequence[Any]:
+    return backend.compile(graph, threads=1).run(args, State({}))
+
+
 CONFIGURATIONS = configurations()
 BACKENDS = {
     "reference": lambda graph, args: evaluate(graph, args)[0],
-    "cpu": lambda graph, args: CpuBackend().compile(graph, threads=1).run(args, State({})),
+    "cpu": lambda graph, args: on_cpu(CpuBackend(), graph, args),
+    "without onednn": lambda graph, args: on_cpu(CpuBackend(onednn=False), graph, args),
+    "without winograd": lambda graph, args: on_cpu(CpuBackend(winograd=False), graph, args),
 }
 
 
