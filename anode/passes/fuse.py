@@ -93,6 +93,10 @@ class _Fusion:
             return True
         return is_inline(node) and node not in self.stored
 
+    def _is_view(self, node: Node) -> bool:
+        """Whether a node is windows that are read where they lie."""
+        return node.op.name == "windows" and self._is_inline(node)
+
     def _is_member(self, node: Node) -> bool:
         if is_leaf(node) or self._is_inline(node):
             return False
@@ -105,12 +109,12 @@ class _Fusion:
         if is_leaf(node) or self._is_inline(node) or node.op is ITEM:
             return
         for arg, coordinates in self._own_reads(node):
-            if arg.op.name == "windows" and self._is_inline(arg):
-                self.uses[arg].append(Use(node, coordinates))
-                self.windowed.update(x for x, _ in stored_operands(arg, None, self._is_inline))
             self._record_use(node, arg, coordinates)
 
     def _record_use(self, user: Node, arg: Node, coordinates: Coordinates | None) -> None:
+        if self._is_view(arg):
+            self.uses[arg].append(Use(user, coordinates))
+            self.windowed.update(x for x, _ in stored_operands(arg, None, self._is_inline))
         for target, at in stored_operands(arg, coordinates, self._is_inline):
             self.uses[target].append(Use(user, at))
             if target.op is ITEM:
@@ -205,9 +209,11 @@ class _Fusion:
         self.repeated.add(node)
         self.trace.hits.append(Hit("repeat", node, "each of its users computes it"))
         for arg in node.args:
+            read = {arg} if self._is_view(arg) else set()
             for target, _ in stored_operands(arg, None, self._is_inline):
-                for read in (target, target.args[0]) if target.op is ITEM else (target,):
-                    self.uses[read] = [use for use in self.uses[read] if use.user is not node]
+                read |= {target, target.args[0]} if target.op is ITEM else {target}
+            for value in read:
+                self.uses[value] = [use for use in self.uses[value] if use.user is not node]
             for use in self.uses[node]:
                 self._record_use(use.user, arg, use.coordinates)
 
@@ -317,8 +323,7 @@ class _Fusion:
     # groups that read one value
     def _join_readers(self, node: Node) -> None:
         """Make one kernel of those that loop alike over a whole value, so that it is read once."""
-        windows = node.op.name == "windows" and self._is_inline(node)
-        if is_leaf(node) or windows or node in self.escapes:
+        if is_leaf(node) or self._is_view(node) or node in self.escapes:
             spanning = [g for g, at in self._wanted(node).items() if at == identity(g.space)]
             self._merge(g for g in spanning if node.tensor.size > 1)
 

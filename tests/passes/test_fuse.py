@@ -138,6 +138,16 @@ def test_what_windows_read_is_stored_but_for_padding():
     assert "windows that overlap would repeat it" in refusals(function, IMAGE)
 
 
+def test_windows_are_read_by_those_that_repeat_an_operation_on_them():
+    def function(x: Node, w: Node) -> tuple[Node, Node]:
+        products = ops.windows(x, axes=(1, 2), sizes=(5, 5)) * w
+        return ops.sum(products, (3, 4)), ops.sum(products, (0, 2, 3, 4))
+
+    graph = optimize(trace(function, tensor("f32", 2, 40, 40, 3), tensor("f32", 5, 5, 3)))
+    assert kernels(graph) == [("loops", (3, 4)), ("loops", (0, 2, 3, 4))]
+    assert computed(graph.nodes, inside=True)["multiply"] == 2
+
+
 def test_one_cheap_operation_is_repeated_in_windows():
     assert fused(lambda x: ops.local_response_norm(x, size=5), IMAGE) == [("loops", (3,))]
 
