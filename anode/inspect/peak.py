@@ -9,10 +9,12 @@ import ctypes
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import llvmlite.binding as llvm
 import numpy as np
+
+from anode.backends.cpu import code
+from anode.backends.cpu.target import host_target, target_machine
 
 CHAINS = 12  # independent accumulators: latency 4 × 2 units need 8, and 16 registers hold 12
 BUSY = 0.9  # of one thread's peak times the threads; below, others hold a core
@@ -59,17 +61,12 @@ end:
 }}"""
 
 
-def _compiled(ir: str) -> tuple[Any, Callable[[int, int], None]]:
-    """The machine-code owner, which must stay alive, and the function, which releases the GIL."""
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    target = llvm.Target.from_default_triple().create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=3
-    )
-    owner = llvm.create_mcjit_compiler(llvm.parse_assembly(ir), target)
-    owner.finalize_object()
-    signature = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_void_p)
-    return owner, signature(owner.get_function_address("peak"))
+def _compiled(ir: str) -> Callable[[int, int], None]:
+    """The function, which releases the GIL."""
+    target = host_target()
+    made = code.object_code(ir, target_machine(target))
+    (address,) = code.load([made], target, {}, "peak")
+    return ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_void_p)(address)
 
 
 def _best_seconds(task: Callable[[int], None], threads: int, trials: int) -> float:
@@ -86,10 +83,9 @@ def _best_seconds(task: Callable[[int], None], threads: int, trials: int) -> flo
 def fma_gflops(threads: int, trials: int = TRIALS, turns: int = 2_500_000) -> float:
     """Practical peak of float32 fused multiply-adds in GFLOP/s, each counting two operations."""
     lanes = vector_lanes()
-    owner, peak = _compiled(fma_ir(lanes))
+    peak = _compiled(fma_ir(lanes))
     floats = [np.full(CHAINS * lanes, 0.5, np.float32) for _ in range(threads)]
     seconds = _best_seconds(lambda thread: peak(turns, floats[thread].ctypes.data), threads, trials)
-    del owner
     return threads * turns * CHAINS * lanes * 2 / seconds / 1e9
 
 

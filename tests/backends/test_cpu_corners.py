@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from anode.ir.types import tensor
 from anode.ir.variable import Variable
 from anode.ops.control import cond, fori_loop, scan, switch, while_loop
 from tests.backends.agreement import Case, check, compiled, run
+from tests.backends.process import run_python
 
 RNG = np.random.default_rng(3)
 
@@ -369,3 +371,37 @@ def test_a_panel_that_is_packed_in_runs_ends_within_its_scratch():
         return ops.convolution_weights(x, last, kernel=(1, 2))
 
     agrees(function, normal(3, 99, 6, 4), normal(3, 5, 99, 5))
+
+
+FULL = """
+import ctypes, numpy, anode
+from anode import ops
+
+def exe(number):
+    return anode.compile(anode.graph(lambda x: ops.erf(x) * number, anode.tensor("f32", 100)))
+
+def mapped(size, private=0x4022):
+    return libc.mmap(None, size, 0, private, -1, 0)
+
+exe(1.0)(numpy.ones(100, numpy.float32))
+libc, pages = ctypes.CDLL(None), []
+libc.mmap.restype, size = ctypes.c_size_t, ctypes.c_size_t
+libc.mmap.argtypes = [ctypes.c_void_p, size, *[ctypes.c_int] * 3, size]
+libc.munmap.argtypes = [size, size]
+for _ in range(6):  # fill all holes above 3 GiB more, and leave one of a page below
+    end = mapped(3 << 30)
+    for size in (1 << 24, 1 << 20, 1 << 16, 1 << 12):
+        while mapped(size) > end:
+            pass
+    pages.append(mapped(1 << 12))
+    mapped(1 << 12)
+for page in pages:
+    libc.munmap(page, 1 << 12)
+exe(2.0)(numpy.ones(100, numpy.float32))
+print("fine")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is mapped as Linux does")
+def test_code_reaches_its_constants_in_a_process_whose_address_space_is_full_of_holes(tmp_path):
+    assert run_python(FULL, ANODE_CACHE=str(tmp_path)) == "fine\n"

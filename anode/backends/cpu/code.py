@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from itertools import accumulate
+import functools
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import accumulate, count
 from typing import Any
 
 import llvmlite.binding as llvm
 
 from anode.backends.cpu import cache
 from anode.backends.cpu.target import Target, target_machine
+
+_ONE_LINKER = threading.Lock()  # a second one would take what it loaded along when it goes
 
 Made = tuple[dict[str, Any], list[bytes]]
 
@@ -37,16 +41,24 @@ def load(
 ) -> list[int]:
     """Put object files into memory for good: the addresses of their functions `names`.
 
-    They are never unloaded: threads that come late to a run, or wait, may still be in them.
+    Each gets one piece of memory, so that its code reaches its constants however full the process
+    is. They are never unloaded: threads that come late to a run, or wait, may still be in them.
     """
+    library = llvm.JITLibraryBuilder().add_current_process()
     for symbol, address in symbols.items():
-        llvm.add_symbol(symbol, address)
-    empty = llvm.parse_assembly("")
-    empty.triple = target.triple
-    engine = llvm.create_mcjit_compiler(empty, target_machine(target))
+        library.import_symbol(symbol, address)
     for code in objects:
-        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-    engine.finalize_object()
-    addresses = [int(engine.get_function_address(name)) for name in names]
-    engine.detach()
-    return addresses
+        library.add_object_img(code)
+    for name in names:
+        library.export_symbol(name)
+    with _ONE_LINKER:
+        linker, numbers = _linker(target)
+    loaded = library.link(linker, f"library {next(numbers)}")
+    loaded.detach()
+    return [loaded[name] for name in names]
+
+
+@functools.cache
+def _linker(target: Target) -> tuple[llvm.LLJIT, Iterator[int]]:
+    """What loads all code of this process, with numbers to tell its libraries apart."""
+    return llvm.create_lljit_compiler(target_machine(target), use_jit_link=True), count()
