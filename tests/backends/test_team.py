@@ -170,6 +170,22 @@ def test_executables_are_freed_without_collecting_cycles():
         gc.enable()
 
 
+def test_all_threads_take_part_in_the_first_run():
+    """Also those that the system starts only when the run has begun."""
+    script = """
+import ctypes, threading
+from anode.backends.cpu.team import team
+come = threading.Barrier(3)
+kind = ctypes.CFUNCTYPE(
+    None, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 2, *[ctypes.c_void_p] * 2
+)
+program = kind(lambda table, control, version, thread, scratch, team: come.wait(60) and None)
+team(3).run(ctypes.cast(program, ctypes.c_void_p).value, 0, 0, 0)
+print("broken" if come.broken else "done")
+"""
+    assert run_python(script) == "done\n"
+
+
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
 FORK = """
 import os, sys, threading

@@ -176,10 +176,10 @@ define void @anode_wait(ptr %done, i64 %version, i64 %tasks, ptr %team) {{
   ret void
 }}
 
+; Worker number %thread: runs jobs, the first one after number %start.
 ; A job is (program, table, control, scratch), four pointers.
-define void @anode_work(ptr %team, i64 %thread) {{
+define private void @work(ptr %team, i64 %thread, i64 %start) {{
 entry:
-  %start = load atomic i64, ptr %team seq_cst, align 8
   br label %idle
 idle:
   %seen = phi i64 [%start, %entry], [%version, %changed], [%version, %run]
@@ -208,12 +208,14 @@ run:
   br label %idle
 }}
 
-; Where a worker thread begins: its argument is (team, number).
+; Where a worker thread begins: its argument is (team, number, the last job without it).
 define ptr @anode_start(ptr %argument) {{
   %team = load ptr, ptr %argument
   %where = getelementptr i8, ptr %argument, i64 8
   %thread = load i64, ptr %where
-  call void @anode_work(ptr %team, i64 %thread)
+  %when = getelementptr i8, ptr %argument, i64 16
+  %start = load i64, ptr %when
+  call void @work(ptr %team, i64 %thread, i64 %start)
   ret ptr null
 }}
 
@@ -285,9 +287,10 @@ class Team:
         for thread in range(1, self.threads):
             handle = ctypes.c_size_t()
             at = _TEAM_BYTES + LINE * thread
-            self._memory[at : at + 16].view(np.int64)[:] = self._address, thread
-            start, argument = ctypes.c_void_p(self._code.start), ctypes.c_void_p(self._address + at)
-            failed = libc.pthread_create(ctypes.byref(handle), None, start, argument)
+            argument = self._memory[at : at + 24].view(np.int64)
+            argument[:] = self._address, thread, words[_EPOCH // 8]
+            begin = ctypes.c_void_p(self._code.start), ctypes.c_void_p(self._address + at)
+            failed = libc.pthread_create(ctypes.byref(handle), None, *begin)
             if failed:
                 raise BackendError(f"the system refused thread {thread + 1}: {os.strerror(failed)}")
             libc.pthread_detach(handle)
