@@ -6,9 +6,9 @@ import gc
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Thread
 
 import llvmlite.binding as llvm
@@ -29,6 +29,8 @@ from anode.program.program import Program
 from anode.program.recompute import within
 from anode.program.schedule import schedule
 from anode.rewrite.trace import Trace
+
+MOST_GENERATORS = 7  # threads: more would wait for the one that writes the modules
 
 
 class Build:
@@ -108,15 +110,11 @@ class Build:
     def objects(self) -> list[bytes]:
         """The program as relocatable object files.
 
-        A second thread generates code from finished modules while this one writes the others.
+        Other threads generate code from finished modules while this one writes the rest.
         """
-        generator = _Generator(self.target)
-        try:
-            with _prompt_switches(), _uncollected():
-                self._native = self._module(lambda module: generator.submit(str(module)))
-        finally:
-            generator.end()
-        return [future.result() for future in generator.made]
+        with _Generators(self.target) as generators, _prompt_switches(), _uncollected():
+            self._native = self._module(lambda module: generators.submit(str(module)))
+        return [future.result() for future in generators.made]
 
     def layout(self) -> Layout:
         program, native = self.program, self.native
@@ -166,35 +164,46 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-class _Generator:
-    """A thread that generates code. (Executors refuse work once the main thread has ended.)"""
+class _Generators:
+    """Threads that generate code. (Executors refuse work once the main thread has ended.)
+
+    The thread that submits modules lends a hand at the end, and leaves when all code is there.
+    """
 
     def __init__(self, target: Target) -> None:
         self.target, self.made = target, list[Future[bytes]]()
         self._waiting: SimpleQueue[tuple[Future[bytes], str] | None] = SimpleQueue()
-        self._thread = Thread(target=self._generate)
-        self._thread.start()
+        self._others = min(max(target.cores - 1, 1), MOST_GENERATORS)
+        self._threads = [Thread(target=self._generate) for _ in range(self._others)]
+        self._threads.append(Thread(target=team.symbols))  # what programs call is made meanwhile
+
+    def __enter__(self) -> _Generators:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with suppress(Empty):
+            while kind is not None:  # nobody wants the rest
+                self._waiting.get_nowait()
+        for _end in range(self._others + 1):
+            self._waiting.put(None)
+        self._generate()
+        for thread in self._threads:
+            thread.join()
 
     def submit(self, text: str) -> None:
         """Generate code from LLVM text; `made` gets it."""
         self.made.append(Future())
         self._waiting.put((self.made[-1], text))
 
-    def end(self) -> None:
-        self._waiting.put(None)
-        self._thread.join()
-
     def _generate(self) -> None:
+        machine = target_machine(self.target)
         for future, text in iter(self._waiting.get, None):
             try:
-                future.set_result(object_code(text, self._machine))
+                future.set_result(object_code(text, machine))
             except BaseException as failure:  # raised again where the code is wanted
                 future.set_exception(failure)
-
-    @cached_property
-    def _machine(self) -> llvm.TargetMachine:
-        team.symbols()  # what programs call: its code is made in this thread too
-        return target_machine(self.target)
 
 
 class Stages(Mapping[str, str]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,6 +13,7 @@ import llvmlite.binding as llvm
 
 from anode.backends.cpu import cache
 from anode.backends.cpu.target import Target, target_machine
+from anode.errors import BackendError
 
 _ONE_LINKER = threading.Lock()  # a second one would take what it loaded along when it goes
 
@@ -19,8 +21,37 @@ Made = tuple[dict[str, Any], list[bytes]]
 
 
 def object_code(text: str, machine: llvm.TargetMachine) -> bytes:
-    """LLVM text as a relocatable object file; any thread may ask for one."""
-    return bytes(machine.emit_object(llvm.parse_assembly(text, llvm.create_context())))
+    """LLVM text as a relocatable object file; several threads may make some at the same time.
+
+    Each needs a `machine` of its own.
+    """
+    module, failure = llvm.parse_assembly(text, llvm.create_context()), ctypes.c_char_p()
+    made = _generator()(machine, module, 1, ctypes.byref(failure))
+    if not made:
+        raise BackendError(f"LLVM cannot generate code: {(failure.value or b'').decode()}")
+    library = llvm.ffi.lib
+    try:
+        start, size = library.LLVMPY_GetBufferStart(made), library.LLVMPY_GetBufferSize(made)
+        return ctypes.string_at(start, size)
+    finally:
+        library.LLVMPY_DisposeMemoryBuffer(made)
+
+
+@functools.cache
+def _generator() -> Any:
+    """LLVM's code generator as C has it: without the lock by which llvmlite admits one thread.
+
+    LLVM's own rule is that threads share no context.
+    """
+    function = ctypes.CDLL(llvm.ffi.lib._name).LLVMPY_TargetMachineEmitToMemory
+    function.argtypes = [
+        llvm.ffi.LLVMTargetMachineRef,
+        llvm.ffi.LLVMModuleRef,
+        ctypes.c_int,
+        ctypes.POINTER(ctypes.c_char_p),
+    ]
+    function.restype = llvm.ffi.LLVMMemoryBufferRef
+    return function
 
 
 def cached(make: Callable[[], Made], target: Target, *parts: str) -> Made:
