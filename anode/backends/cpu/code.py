@@ -25,8 +25,9 @@ def object_code(text: str, machine: llvm.TargetMachine) -> bytes:
 
     Each needs a `machine` of its own.
     """
-    module, failure = llvm.parse_assembly(text, llvm.create_context()), ctypes.c_char_p()
-    made = _generator()(machine, module, 1, ctypes.byref(failure))
+    context, failure = llvm.create_context(), ctypes.c_char_p()
+    with llvm.parse_assembly(text, context) as module:  # which must not outlive its context
+        made = _generator()(machine, module, 1, ctypes.byref(failure))
     if not made:
         raise BackendError(f"LLVM cannot generate code: {(failure.value or b'').decode()}")
     library = llvm.ffi.lib
