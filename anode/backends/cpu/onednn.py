@@ -8,12 +8,12 @@ structures are stable within version 3.
 from __future__ import annotations
 
 import ctypes
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from ctypes import byref, c_char_p, c_float, c_int, c_int64, c_size_t, c_uint, c_void_p
 from functools import cache
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from anode.errors import BackendError
@@ -187,12 +187,13 @@ def address_of(function: object) -> int:
 @cache
 def library_path() -> Path | None:
     """The shared library that oneDNN's wheel has put into this installation; None without it."""
-    try:
-        files = distribution(WHEEL).files or []
-    except PackageNotFoundError:
-        return None
-    found = [Path(str(file.locate())).resolve() for file in files if "libdnnl.so" in file.name]
-    return next((path for path in found if path.is_file()), None)
+    wheel = f"{WHEEL.replace('-', '_')}-*.dist-info/RECORD"  # importlib.metadata takes 20 ms
+    for record in (found for folder in sys.path for found in Path(folder).glob(wheel)):
+        for line in record.read_text().splitlines():
+            path = (record.parents[1] / line.split(",")[0]).resolve()
+            if "libdnnl.so" in line and path.is_file():
+                return path
+    return None
 
 
 @cache
