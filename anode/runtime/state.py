@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
 from typing import Any
 
@@ -12,6 +12,7 @@ from anode.backends.base import Variables, backend_named
 from anode.errors import GraphError, ShapeError
 from anode.ir.dtypes import DType, bf16, bool_, f32_to_bf16
 from anode.ir.graph import Graph
+from anode.ir.node import constant_value
 from anode.ir.types import TensorType
 from anode.ir.variable import Variable, inverse
 
@@ -112,14 +113,18 @@ class State(Variables):
         """Give `variable` what the `init` of `source` gives for a random key.
 
         Large ones run as native code, which writes the array that is kept: NumPy takes minutes for
-        AlexNet's, and six times their memory.
+        AlexNet's, and six times their memory. What is one number everywhere needs no code.
         """
         from anode.ops.evaluate import evaluate
 
         init = source.init
         if init is None:
             raise GraphError(f"{source.name} has no initialiser; give its value")
-        if source.type.size < LARGE:
+        number = _number_of(init)
+        if number is not None and variable not in self._arrays:
+            self._insert(variable, aligned_full(source.type, number))
+            return
+        if source.type.size < LARGE or number is not None:
             ((self[variable],), _) = evaluate(init, [key])
             return
         made, value = State(), Variable("value", source.type)
@@ -166,9 +171,32 @@ def initial_key(seed: int, position: int) -> np.ndarray:
     return np.array([seed & 0xFFFFFFFF, seed >> 32, position, 0], np.uint32)
 
 
-def aligned_empty(type: TensorType) -> np.ndarray:
-    """An uninitialised array of a static type, aligned to `ALIGNMENT` if it has elements."""
-    raw = np.empty(type.bytes + ALIGNMENT, np.uint8)
+def _number_of(init: Graph) -> np.ndarray | None:
+    """The number that an initial value has everywhere, an array []; None where they differ."""
+    (node,) = init.outputs
+    if node.op.name == "broadcast_in_dim" and not node.args[0].shape:
+        (node,) = node.args
+    return None if node.shape else constant_value(node)
+
+
+def aligned_full(type: TensorType, number: np.ndarray) -> np.ndarray:
+    """An array of a static type, aligned like `aligned_empty`, with the same number everywhere.
+
+    Zeros are the system's, which it makes when they are first touched.
+    """
+    if not any(number.tobytes()):
+        return aligned_empty(type, np.zeros)
+    array = aligned_empty(type)
+    array[...] = number
+    return array
+
+
+def aligned_empty(type: TensorType, made: Callable[..., np.ndarray] = np.empty) -> np.ndarray:
+    """An array of a static type, aligned to `ALIGNMENT` if it has elements; uninitialised.
+
+    With `made=np.zeros` it is not.
+    """
+    raw = made(type.bytes + ALIGNMENT, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
     return raw[start : start + type.bytes].view(type.dtype.numpy).reshape(type.static)
 

@@ -108,3 +108,14 @@ def test_large_initial_values_are_those_of_the_reference():
     found = State.initial([variable], seed=3)[variable]
     expected = ops.evaluate(variable.init, [initial_key(3, 0)])[0][0]
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("number", [0.0, -0.0, 0.3])
+def test_large_initial_values_of_one_number(number, monkeypatch):
+    monkeypatch.setattr("anode.runtime.state.backend_named", None)  # no code is made for them
+    type = tensor("f32", 1 << 10, 1 << 10)
+    init = trace(lambda key: ops.full(type.static, number), tensor("u32", 4))
+    variable = Variable("v", type, init)
+    array = State.initial([variable])[variable]
+    assert array.tobytes() == np.full(type.static, number, np.float32).tobytes()
+    assert array.flags.writeable and array.ctypes.data % 64 == 0

@@ -13,8 +13,10 @@ from anode.errors import ShapeError
 from anode.ir.graph import Graph, trace
 from anode.ir.node import Node, constant
 from anode.ir.types import TensorType, tensor
+from anode.ops.precision import as_dtype
 
 Shape = tuple[int, ...]
+KEY = tensor("u32", 4)  # the type of a random key
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,9 @@ class Initializer:
         """The closed graph from the random key to the value."""
 
         def sample(key: Node) -> Node:
-            return ops.convert(self.sample(key, type.static, fans), dtype=type.dtype)
+            return as_dtype(self.sample(key, type.static, fans), type.dtype)
 
-        return trace(sample, tensor("u32", 4))
+        return trace(sample, KEY)
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,11 @@ class Constant(Initializer):
 
     def sample(self, key: Node, shape: Shape, fans: Fans) -> Node:
         return ops.full(shape, float(self.val))
+
+    def graph(self, type: TensorType, fans: Fans) -> Graph:
+        """The same without tracing: there is one for every slot of an optimiser."""
+        value = ops.full(type.static, float(self.val))
+        return Graph.make((KEY,), [as_dtype(value, type.dtype)])
 
 
 @dataclass(frozen=True, eq=False)
