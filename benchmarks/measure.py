@@ -46,6 +46,8 @@ class Row:
     round_s: list[float] = field(default_factory=list)  # median step seconds of each round
     first_cold_s: float = 0.0
     first_warm_s: float = 0.0
+    compile_cold_s: float = 0.0  # what the first step takes beyond a later one
+    compile_warm_s: float = 0.0
     peak_mb: float = 0.0
     loss_error: float = 0.0  # largest relative difference to the expected first losses
     tolerance: float = TOLERANCE
@@ -199,6 +201,8 @@ class Entrant:
             round_s=self.round_s,
             first_cold_s=self.cold["first_step_s"],
             first_warm_s=self.warm["first_step_s"],
+            compile_cold_s=self.cold["compile_s"],
+            compile_warm_s=self.warm["compile_s"],
             peak_mb=self.peak_mb,
             loss_error=float(errors.max()),
             tolerance=tolerance,

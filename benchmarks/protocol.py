@@ -1,7 +1,9 @@
 """What a contestant's process speaks: one JSON object a line, requests on stdin, replies on stdout.
 
     start            -> {"version", "import_cpu_s", "import_wall_s"}
-    {"build": {...}} -> {"first_step_s", "losses"}    the model is built, its first steps are run
+    {"build": {...}} -> {"first_step_s", "compile_s", "losses"}
+                                                      the model is built, its first steps are run;
+                                                      compile_s: what the first took beyond others
     {"run": n}       -> {"step_s": [...]}             seconds of each of n steps, and the last loss
     {"stats": true}  -> {"peak_mb"}                   the process's peak resident memory
     anything failing -> {"error"}, and the process ends
@@ -89,9 +91,14 @@ def _first_steps(build: Any, request: Reply) -> tuple[Callable[[], SupportsFloat
     start = time.perf_counter()
     train = build(*model)
     losses = [float(train(images, labels))]
-    first = time.perf_counter() - start
-    losses += [float(train(images, labels)) for _ in range(CHECKED_STEPS - 1)]
-    return lambda: train(images, labels), {"first_step_s": first, "losses": losses}
+    first, later = time.perf_counter() - start, []
+    for _ in range(CHECKED_STEPS - 1):
+        start = time.perf_counter()
+        losses.append(float(train(images, labels)))
+        later.append(time.perf_counter() - start)
+    compiling = max(first - sorted(later)[len(later) // 2], 0.0)
+    reply = {"first_step_s": first, "compile_s": compiling, "losses": losses}
+    return lambda: train(images, labels), reply
 
 
 def _loaded(request: Reply) -> tuple[tuple[Any, ...], Any, Any]:

@@ -56,7 +56,8 @@ def model_table(
     sizes = "-".join(map(str, model.widths if isinstance(model, MLP) else model.image))
     title = f"### {name}: {sizes}, batch {model.batch}, {gflop * 1e3:.0f} MFLOP of products a step"
     head = ["contestant", "step ms", f"/ {base.contestant if base else baseline}", "spread"]
-    head += ["GFLOP/s", "of peak", "first cold s", "first warm s", "memory MB", "losses"]
+    head += ["GFLOP/s", "of peak", "first cold s", "first warm s"]
+    head += ["compile cold s", "compile warm s", "memory MB", "losses"]
     body = table(head, (_cells(row, base, gflop, peak) for row in rows if base and not row.skipped))
     skipped = [f"\nSkipped: {row.skipped}" for row in rows if row.skipped]
     return "\n".join([title, "", body, *skipped])
@@ -72,6 +73,8 @@ def _cells(row: Row, base: Row, gflop: float, peak: float) -> list[str]:
         f"{gflop / row.step_s / peak:.0%}",
         f"{row.first_cold_s:.2f}",
         f"{row.first_warm_s:.2f}",
+        f"{row.compile_cold_s:.2f}",
+        f"{row.compile_warm_s:.2f}",
         f"{row.peak_mb:.0f}",
         f"WRONG by {row.loss_error:.0e}" if row.wrong else "agree",
     ]
