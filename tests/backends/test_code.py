@@ -22,9 +22,11 @@ def objects() -> list[bytes]:
 
 
 def test_threads_beside_each_other_make_the_same_code():
-    texts = [str(module) for module in Build(GRAPH, host_target(), 2).native.modules]
-    machine = target_machine(host_target())
-    expected = [code.object_code(text, machine) for text in texts]
+    native = Build(GRAPH, host_target(), 2).native
+    *kernels, program = map(str, native.modules)
+    machines = [target_machine(host_target(), optimized=flag) for flag in (True, False)]
+    expected = [code.object_code(text, machines[0]) for text in kernels]
+    expected.append(code.object_code(program, machines[1]))
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(lambda _: objects(), range(8))) == [expected] * 8
 

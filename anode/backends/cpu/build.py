@@ -91,10 +91,10 @@ class Build:
     @property
     def native(self) -> NativeModule:
         if self._native is None:
-            self._native = self._module(lambda module: None)
+            self._native = self._module(lambda module, optimized: None)
         return self._native
 
-    def _module(self, finished: Callable[[ir.Module], object]) -> NativeModule:
+    def _module(self, finished: Callable[[ir.Module, bool], object]) -> NativeModule:
         return NativeModule(self.program, self.target, self.threads, finished, self.timed)
 
     @property
@@ -103,9 +103,11 @@ class Build:
 
     @property
     def assembly(self) -> str:
-        machine = target_machine(self.target)
-        parsed = (llvm.parse_assembly(str(module)) for module in self.native.modules)
-        return "\n".join(machine.emit_assembly(module) for module in parsed)
+        return "\n".join(map(self._assembly, self.native.modules))
+
+    def _assembly(self, module: ir.Module) -> str:
+        machine = target_machine(self.target, optimized=module is not self.native.module)
+        return str(machine.emit_assembly(llvm.parse_assembly(str(module))))
 
     def objects(self) -> list[bytes]:
         """The program as relocatable object files.
@@ -113,7 +115,7 @@ class Build:
         Other threads generate code from finished modules while this one writes the rest.
         """
         with _Generators(self.target) as generators, _prompt_switches(), _uncollected():
-            self._native = self._module(lambda module: generators.submit(str(module)))
+            self._native = self._module(generators.submit)
         return [future.result() for future in generators.made]
 
     def layout(self) -> Layout:
@@ -172,7 +174,7 @@ class _Generators:
 
     def __init__(self, target: Target) -> None:
         self.target, self.made = target, list[Future[bytes]]()
-        self._waiting: SimpleQueue[tuple[Future[bytes], str] | None] = SimpleQueue()
+        self._waiting: SimpleQueue[tuple[Future[bytes], str, bool] | None] = SimpleQueue()
         self._others = min(max(target.cores - 1, 1), MOST_GENERATORS)
         self._threads = [Thread(target=self._generate) for _ in range(self._others)]
         self._threads.append(Thread(target=team.symbols))  # what programs call is made meanwhile
@@ -192,16 +194,16 @@ class _Generators:
         for thread in self._threads:
             thread.join()
 
-    def submit(self, text: str) -> None:
-        """Generate code from LLVM text; `made` gets it."""
+    def submit(self, module: ir.Module, optimized: bool) -> None:
+        """Generate code of a module; `made` gets it."""
         self.made.append(Future())
-        self._waiting.put((self.made[-1], text))
+        self._waiting.put((self.made[-1], str(module), optimized))
 
     def _generate(self) -> None:
-        machine = target_machine(self.target)
-        for future, text in iter(self._waiting.get, None):
+        machines = [target_machine(self.target, optimized=flag) for flag in (False, True)]
+        for future, text, optimized in iter(self._waiting.get, None):
             try:
-                future.set_result(object_code(text, machine))
+                future.set_result(object_code(text, machines[optimized]))
             except BaseException as failure:  # raised again where the code is wanted
                 future.set_exception(failure)
 

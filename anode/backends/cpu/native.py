@@ -53,10 +53,12 @@ class Kernel:
 
 @dataclass
 class NativeModule:
-    """A program's LLVM modules: of fused kernels, and `module`, which runs them.
+    """A program's LLVM modules: of kernels, and `module`, which runs them.
 
     Each is given to `finished` as soon as it is, so that code can be generated from it while the
-    others are still being written; `modules` has them all. `host_steps` are the steps that call
+    others are still being written; `modules` has them all. All time is spent in kernels, and LLVM
+    takes more of it to optimise a function of a thousand calls than to optimise what it calls: so
+    `module` is not optimised. `host_steps` are the steps that call
     back, numbered as the callback is told; `calls` are the convolutions that oneDNN computes;
     `scratch` is the bytes each thread needs; `kernels` has the kernel of each step, for the report.
     Before a thread's scratch lies a line with its number, which the caller writes: a thread
@@ -67,7 +69,7 @@ class NativeModule:
     program: Program
     target: Target
     threads: int
-    finished: Callable[[ir.Module], object] = lambda module: None
+    finished: Callable[[ir.Module, bool], object] = lambda module, optimized: None
     timed: bool = False
     module: ir.Module = field(default_factory=lambda: ir.Module("anode"))
     modules: list[ir.Module] = field(default_factory=list)
@@ -92,7 +94,7 @@ class NativeModule:
     def _finish(self, module: ir.Module) -> None:
         module.triple = self.target.triple
         self.modules.append(module)
-        self.finished(module)
+        self.finished(module, module is not self.module)
 
     @property
     def control_bytes(self) -> int:
@@ -166,9 +168,12 @@ class NativeModule:
             size = node.tensor.bytes
             return self._simple(name, 2, lambda b, args: copy_bytes(b, args[1], args[0], size))
         if kind == "scatter":
-            return Kernel(*emit_scatter(node, self.module, name, self.target))
+            function, tasks = emit_scatter(node, self._apart(name), name, self.target)
+            return Kernel(self._declared(function), tasks)
         if kind == "cumulate":
-            return Kernel(emit_cumulate(node, self.module, name, self.target), 1)
+            return Kernel(
+                self._declared(emit_cumulate(node, self._apart(name), name, self.target)), 1
+            )
         if kind in HOST:
             return self._host(program, step, name)
         if node.op is CONVOLUTION:
@@ -187,7 +192,7 @@ class NativeModule:
         body = attrs["body"]
         key = (body, attrs["kind"], attrs["space"], attrs["axes"], threads, pages)
         if key not in self._shared:
-            apart = self._open or ir.Module(name)
+            apart = self._apart(name)
             if step.kind == "matmul":
                 product = plan_product(body, self.target, threads)
                 function = emit_product(product, apart, name, pages)
@@ -199,12 +204,20 @@ class NativeModule:
                 plan = plan_loops(body, attrs["space"], attrs["axes"], self.target, threads)
                 function = emit_loops(plan, apart, name)
                 tasks, scratch = plan.tasks, plan.scratch
-            self._open = apart
-            if step.kind == "matmul":  # small kernels share a module with the next product
+            if step.kind == "matmul":
                 self._finish_open()
-            declared = ir.Function(self.module, function.function_type, name)
-            self._shared[key] = Kernel(declared, tasks, scratch)
+            self._shared[key] = Kernel(self._declared(function), tasks, scratch)
         return self._shared[key]
+
+    def _apart(self, name: str) -> ir.Module:
+        """Where a kernel goes: small ones share a module with the next product."""
+        if self._open is None:
+            self._open = ir.Module(name)
+        return self._open
+
+    def _declared(self, kernel: ir.Function) -> ir.Function:
+        """A kernel of another module, to be called."""
+        return ir.Function(self.module, kernel.function_type, kernel.name)
 
     def _call(self, node: Node, name: str) -> Kernel:
         function, scratch = emit_convolution(node, self.module, name, len(self.calls))
@@ -222,8 +235,7 @@ class NativeModule:
             apart = ir.Module(name)
             function, tasks, scratch = emit(node, apart, name, self.target)
             self._finish(apart)
-            declared = ir.Function(self.module, function.function_type, name)
-            self._shared[key] = Kernel(declared, tasks, scratch)
+            self._shared[key] = Kernel(self._declared(function), tasks, scratch)
         return self._shared[key]
 
     def _simple(

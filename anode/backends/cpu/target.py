@@ -50,15 +50,19 @@ def host_target() -> Target:
     )
 
 
-def target_machine(target: Target) -> llvm.TargetMachine:
-    """LLVM's code generator for `target`: position independent, fullest optimisation."""
+def target_machine(target: Target, *, optimized: bool = True) -> llvm.TargetMachine:
+    """LLVM's code generator for `target`: position independent, with all optimisation or none."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     # Some Intel tunings split 512-bit vectors in two to keep the clock up; our kernels are
     # blocked for whole registers, so a split would spill half of every tile.
     wide = ",-prefer-256-bit" if target.vector_bytes == 64 else ""
     return llvm.Target.from_triple(target.triple).create_target_machine(
-        cpu=target.cpu, features=target.features + wide, opt=3, reloc="pic", codemodel="small"
+        cpu=target.cpu,
+        features=target.features + wide,
+        opt=3 if optimized else 0,
+        reloc="pic",
+        codemodel="small",
     )
 
 
