@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,7 @@ def scalar_graph(function: Callable[..., Any], *dtypes: DType) -> Graph:
     return trace(function, *(TensorType(dtype, ()) for dtype in dtypes))
 
 
+@cache
 def monoid(name: str, dtype: DType) -> Graph:
     """The scalar graph of "add", "multiply", "maximum", "minimum", "and" or "or".
 

@@ -93,7 +93,7 @@ class Group:
             if group is goal:
                 return True
             for user in group.users:
-                user = user.current
+                user = user if user.merged is None else user.current  # asked most often of all
                 if user.low <= goal.latest and user not in seen:
                     seen.add(user)
                     stack.append(user)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import llvmlite.binding as llvm
@@ -34,7 +35,12 @@ class Target:
 
 
 def host_target() -> Target:
-    """The processor this process runs on."""
+    """The processor this process runs on, and the cores that it may use now."""
+    return replace(_host(), cores=_available_cores())
+
+
+@cache
+def _host() -> Target:
     features = llvm.get_host_cpu_features()
     triple = llvm.get_process_triple()
     vector_bytes, registers = _vector_registers(triple, features)
@@ -46,7 +52,7 @@ def host_target() -> Target:
         registers=registers,
         l1=_cache_bytes(1, 32 << 10),
         l2=_cache_bytes(2, 512 << 10),
-        cores=_available_cores(),
+        cores=0,
     )
 
 
