@@ -37,6 +37,9 @@ HOST = (  # what runs the NumPy reference, through the callback
 )
 
 
+SHARED = 12  # functions of a module of small kernels, at most: several threads share them out
+
+
 @dataclass(frozen=True)
 class Kernel:
     """A kernel's code, run for each task in range(tasks).
@@ -204,13 +207,13 @@ class NativeModule:
                 plan = plan_loops(body, attrs["space"], attrs["axes"], self.target, threads)
                 function = emit_loops(plan, apart, name)
                 tasks, scratch = plan.tasks, plan.scratch
-            if step.kind == "matmul":
+            if step.kind == "matmul" or len(apart.functions) >= SHARED:
                 self._finish_open()
             self._shared[key] = Kernel(self._declared(function), tasks, scratch)
         return self._shared[key]
 
     def _apart(self, name: str) -> ir.Module:
-        """Where a kernel goes: small ones share a module with the next product."""
+        """Where a kernel goes: small ones share a module, with the next product."""
         if self._open is None:
             self._open = ir.Module(name)
         return self._open
