@@ -114,9 +114,9 @@ def terms_together(node: Node, x: Node, c: Node, d: Node) -> Node | None:
 
 
 @rule(P.abs(-x), P.abs(P.abs(x)))
-def abs_of_sign(x: Node) -> Node:
-    """|−x| = ||x|| = |x|"""
-    return ew.abs(x)
+def abs_of_sign(x: Node) -> Node | None:
+    """|−x| = ||x|| = |x|, but not for unsigned integers, whose −x wraps"""
+    return None if x.dtype.kind == "unsigned" else ew.abs(x)
 
 
 # powers

@@ -300,6 +300,7 @@ KEPT = [
     ("times_zero", lambda x: x * 0, V),  # NaN and infinities stay
     ("minus_itself", lambda x: x - x, V),
     ("both_negated", lambda x, y: -x / -y, U, U),  # negation wraps
+    ("abs_of_sign", lambda x: ops.abs(-x), U),
     ("divided_by_power_of_two", lambda x: x / 3, V),
     ("divided_by_power_of_two", lambda x: x / 0, V),
     ("divided_by_power_of_two", lambda x: x / 2, N),
