@@ -91,7 +91,7 @@ def bench(
     threads: int | None = None,
 ) -> None:
     """Time the architecture `name` and print the table; the first `skip` runs do not count."""
-    for option, value in (("batch", batch or 1), ("runs", runs), ("threads", threads or 1)):
+    for option, value in (("batch", batch), ("runs", runs), ("threads", threads)):
         at_least(option, value, 1)
     found = architecture(name)
     rows = found.batch if batch is None else batch

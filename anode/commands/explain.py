@@ -81,7 +81,8 @@ def report(what: str, given: Mapping[str, Any]) -> Report:
     """The report of `what`: the name of a data set or model, or the path of a graph's text."""
     model = {name: value for name, value in given.items() if name not in OTHER}
     threads = given.get("threads")
-    at_least("threads", 1 if threads is None else threads, 1)
+    for option in ("threads", "batch"):
+        at_least(option, given.get(option), 1)
     if what in DATASETS:
         if "size" in given:
             raise UnsupportedOp(f"--size is for a graph's symbolic dims; {what} has --batch")

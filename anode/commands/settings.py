@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
+from math import inf
 from typing import Any, TypeVar
 
 from anode.data import Batches, ImageSet, Splits, load_fashion_mnist, load_mnist
@@ -83,6 +84,10 @@ class Settings:
         at_least("epochs", self.epochs, 1)
         if not 0 <= self.dropout < 1:
             raise UnsupportedOp(f"--dropout {self.dropout}: give a probability from 0 to below 1")
+        if self.rate is not None and not 0 < self.rate < inf:
+            raise UnsupportedOp(f"--rate {self.rate}: give a number above 0")
+        if self.momentum is not None and not 0 <= self.momentum < 1:
+            raise UnsupportedOp(f"--momentum {self.momentum}: give a number from 0 to below 1")
         if self.fashion and self.data is None:
             raise DataError(
                 "Fashion-MNIST does not come with anode: give the folder of its files with --data"
@@ -184,9 +189,9 @@ def known(what: str, name: str, names: Iterable[str]) -> None:
         raise UnsupportedOp(f"there is no {what} {name!r}; {hint}")
 
 
-def at_least(option: str, value: int, least: int) -> None:
-    """Raise UnsupportedOp for a value of an option that is too small."""
-    if value < least:
+def at_least(option: str, value: int | None, least: int) -> None:
+    """Raise UnsupportedOp for a value of an option that is too small; None is not given."""
+    if value is not None and value < least:
         raise UnsupportedOp(f"--{option} {value}: give at least {least}")
 
 

@@ -19,8 +19,8 @@ from anode.runtime.executable import chosen_threads
 
 def tune(model: str, batch: int | None, threads: int | None, console: Console) -> None:
     """Measure the convolutions of a model's training step, keep the costs, show them."""
-    at_least("batch", 1 if batch is None else batch, 1)
-    at_least("threads", 1 if threads is None else threads, 1)
+    at_least("batch", batch, 1)
+    at_least("threads", threads, 1)
     threads = threads or chosen_threads() or host_target().cores
     graph = architecture(model).training_graph(batch)
     total = len(candidates(graph, threads))

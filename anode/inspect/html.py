@@ -11,6 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from anode.errors import DataError
 from anode.inspect.drawing import MOST_NODES, draw, draw_layers
 from anode.inspect.explain import Kernel, Report
 from anode.inspect.report_text import count, size
@@ -80,6 +81,8 @@ def write(path: str | PathLike[str], text: str) -> None:
     try:
         partial.write_text(text, encoding="utf-8")
         partial.replace(path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror}") from error
     finally:
         partial.unlink(missing_ok=True)
 

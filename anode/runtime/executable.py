@@ -215,6 +215,8 @@ def compile(
     raises BackendError when the graph is compiled, with the least that can. `taps` look at values
     of the graph after each call, see `anode.ops.taps`.
     """
+    if not isinstance(graph, Graph):
+        raise GraphError(f"compile takes a Graph, not {graph!r}; anode.graph(f, *types) makes one")
     backend = chosen_backend(backend)
     threads = chosen_threads() if threads is None else threads
     limit = None if memory_limit is None else bytes_of(memory_limit)

@@ -179,3 +179,8 @@ def test_sizes_no_input_gives():
 
 def test_stages_print():
     assert "add" in compile(ADD, "reference").stages["graph"]
+
+
+def test_a_function_is_no_graph_yet():
+    with pytest.raises(GraphError, match=r"anode\.graph\(f, \*types\) makes one"):
+        compile(lambda x: x)
