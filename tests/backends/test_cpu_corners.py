@@ -11,7 +11,7 @@ import pytest
 
 from anode import ops
 from anode.backends.cpu import position
-from anode.ir.dtypes import f32_to_bf16
+from anode.ir.dtypes import DTYPES, f32_to_bf16
 from anode.ir.graph import Graph, close, fresh_inputs, trace
 from anode.ir.node import Node, constant, read
 from anode.ir.types import tensor
@@ -57,6 +57,20 @@ def test_large_constants_inside_loops():
         return carry + row, carry @ constant(normal(3, 2))
 
     agrees(lambda x, ids: scan(step, x, ids), normal(3), np.array([4, 39, 0, 7], np.int32))
+
+
+@pytest.mark.parametrize("shape", [(9, 16), (17, 32), (33, 40), (65, 3)])
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [("i64", "i32"), ("u64", "i16"), ("i64", "u8"), ("i32", "i16"), ("u16", "u8"), ("f32", "bf16")],
+)
+def test_a_narrower_copy_of_one_lane_writes_no_more_than_its_place(source, target, shape):
+    def function(x: Node) -> tuple[Node, Node]:
+        turned = ops.transpose(x, permutation=(1, 0))
+        return ops.convert(turned, dtype=target), turned
+
+    values = np.arange(1, np.prod(shape) + 1).reshape(shape) % 100
+    agrees(function, values.astype(DTYPES[source].numpy))
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (1, 1), (0,), (3, 0), (0, 3), (1, 0, 1)])

@@ -200,9 +200,24 @@ def store_vector(
     if mask is None:
         b.store(value, pointer, align=dtype.size)
         return
+    only = _only_lane(mask)
+    if only is not None:
+        # LLVM 22 stores 64 bits of a lane that AVX-512 truncates to 32 where it is the only one.
+        b.store(b.extract_element(value, I32(only)), at(b, pointer, only, dtype), align=dtype.size)
+        return
     name = f"llvm.masked.store.{_suffix(value.type)}.p0"
     kind = ir.FunctionType(ir.VoidType(), [value.type, POINTER, I32, mask.type])
     b.call(_intrinsic(b, name, kind), [value, pointer, ir.Constant(I32, dtype.size), mask])
+
+
+def _only_lane(mask: ir.Value) -> int | None:
+    """The lane of a constant mask that has only one."""
+    lanes = [i for i, lane in enumerate(mask.constant) if lane.constant] if _constant(mask) else []
+    return lanes[0] if len(lanes) == 1 else None
+
+
+def _constant(value: ir.Value) -> bool:
+    return isinstance(value, ir.Constant) and isinstance(value.constant, (list, tuple))
 
 
 def prefetch(
