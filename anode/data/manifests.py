@@ -30,8 +30,8 @@ MAX_FILE = 1 << 28
 # What only says how aeon works, not what comes out.
 HOW = frozenset({
     "block_size", "cache_directory", "decode_thread_count", "iteration_mode", "node_count",
-    "node_id", "pinned", "single_thread", "macrobatch_size", "shuffle_every_epoch",
-    "web_server_port",
+    "iteration_mode_count", "node_id", "pinned", "single_thread", "macrobatch_size",
+    "shuffle_every_epoch", "web_server_port",
 })  # fmt: skip
 WHAT = frozenset({
     "manifest_filename", "manifest_root", "batch_size", "minibatch_size", "type", "etl",
@@ -58,7 +58,8 @@ class Augmentation:
     The part of an image that is cut out has the shape of the result, stretched by
     `horizontal_distortion`, and `scale` times the largest size that fits; with `do_area_scale`
     that share of the image's area. It is in the middle if `center`, else anywhere. Without
-    `crop_enable` the whole image is taken. `padding` pixels of black are added all round first.
+    `crop_enable` the whole image is taken; with `padding`, which needs that, a part of its own size
+    from anywhere in the image with so many pixels of black all round.
     `lighting` is the spread of a shift along the principal components of colours.
     """
 
@@ -89,12 +90,14 @@ class Augmentation:
             raise DataError(
                 f"images of {width}x{height} with a scale of {made.scale} cannot be made"
             )
+        if made.padding and made.crop_enable:
+            raise DataError("padding cuts out a part itself; it needs crop_enable=False")
         return made
 
     def __call__(self, image: Image, random: np.random.Generator) -> np.ndarray:
         """The pixels u8[height, width, 3] that are made of a decoded image."""
         if self.padding:
-            image = _padded(image, self.padding)
+            image = _shifted(image, *random.integers(-self.padding, self.padding + 1, 2).tolist())
         box = self._box(image.size, random) if self.crop_enable else (0, 0, *image.size)
         size = self.width, self.height
         found = pixels(image.resize(size, pillow().Resampling.BILINEAR, box))
@@ -106,20 +109,15 @@ class Augmentation:
         self, size: tuple[int, int], random: np.random.Generator
     ) -> tuple[float, float, float, float]:
         """Left, top, right and bottom of what is cut out."""
-        if self.padding and self.scale == (1.0, 1.0):
-            across, down = map(float, (min(self.width, size[0]), min(self.height, size[1])))
-        else:
-            share = random.uniform(*self.scale)
-            stretch = random.uniform(*self.horizontal_distortion)
-            ratio = self.width * stretch / self.height
-            across, down = min(size[0], size[1] * ratio), min(size[1], size[0] / ratio)
-            if self.do_area_scale:
-                share = min(1.0, (share * size[0] * size[1] / (across * down)) ** 0.5)
-            across, down = across * share, down * share
+        share = random.uniform(*self.scale)
+        stretch = random.uniform(*self.horizontal_distortion)
+        ratio = self.width * stretch / self.height
+        across, down = min(size[0], size[1] * ratio), min(size[1], size[0] / ratio)
+        if self.do_area_scale:
+            share = min(1.0, (share * size[0] * size[1] / (across * down)) ** 0.5)
+        across, down = across * share, down * share
         at = (0.5, 0.5) if self.center else (random.random(), random.random())
         left, top = (size[0] - across) * at[0], (size[1] - down) * at[1]
-        if self.padding:
-            left, top = round(left), round(top)
         return left, top, left + across, top + down
 
     def _coloured(self, image: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -325,10 +323,10 @@ def _content(path: str) -> bytes:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from error
 
 
-def _padded(image: Image, padding: int) -> Image:
-    width, height = image.size
-    found = pillow().new(image.mode, (width + 2 * padding, height + 2 * padding))
-    found.paste(image, (padding, padding))
+def _shifted(image: Image, across: int, down: int) -> Image:
+    """The image moved right and down, black where it was."""
+    found = pillow().new(image.mode, image.size)
+    found.paste(image, (across, down))
     return found
 
 

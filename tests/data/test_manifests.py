@@ -71,7 +71,7 @@ def test_order_and_crops_are_seeded(config):
     assert loader.ndata == 3 and len(labels(loader)[0]) == 3
 
 
-def test_colours_and_padding(config):
+def test_colours(config):
     changes = {"contrast": [0.5, 0.5], "brightness": [1.5, 1.5], "saturation": [0.0, 0.0]}
     config["augmentation"][0] |= changes
     image = dict(next(iter(ManifestLoader(config))))["image"]
@@ -79,11 +79,30 @@ def test_colours_and_padding(config):
     grey = 0.114 * np.array([40, 80, 120, 160])
     wanted = grey * 0.75 + grey.mean() * 0.75
     np.testing.assert_allclose(image[0, 0, 0], wanted, atol=1)
-    config["augmentation"] = [{"type": "image", "padding": 2, "center": False}]
-    image = dict(next(iter(ManifestLoader(config))))["image"]
-    assert image.shape == (3, 3, 4, 4)
     config["augmentation"] = [{"type": "image", "lighting": [0.0, 0.5]}]
     assert dict(next(iter(ManifestLoader(config))))["image"].std() > 0
+
+
+def test_padding_moves_the_image_and_keeps_its_size(config):
+    config["etl"][0] |= {"width": 6}
+    whole = dict(next(iter(ManifestLoader(config))))["image"]
+    config["augmentation"] = [{"type": "image", "padding": 2, "crop_enable": False}]
+    config |= {"batch_size": 7, "random_seed": 1}
+    places = set()
+    for image, label in zip(*dict(next(iter(ManifestLoader(config)))).values(), strict=True):
+        value = 30 * int(label[0])
+        if not value:
+            continue  # its red is that of the border
+        down, across = (int(where[0]) for where in np.nonzero(image[2] == value))
+        rows, columns = (int(np.count_nonzero((image[2] == value).any(axis))) for axis in (1, 0))
+        seen = image[0, down : down + rows, across : across + columns]
+        assert any(
+            np.array_equal(seen, whole[1, 0, :rows, start : start + columns])
+            for start in range(7 - columns)
+        )
+        assert np.count_nonzero(image[2]) == rows * columns
+        places.add((down, across, rows, columns))
+    assert len(places) > 1
 
 
 def test_the_first_form_of_configurations(config):
@@ -106,6 +125,7 @@ def test_the_first_form_of_configurations(config):
         ({"remote": {}}, "'remote' is not there"),
         ({"augmentation": [{"type": "image", "angle": [-20, 20]}]}, "'angle' is not there"),
         ({"augmentation": [{"type": "image", "scale": [0.0, 2.0]}]}, "cannot be made"),
+        ({"augmentation": [{"type": "image", "padding": 4}]}, "needs crop_enable=False"),
         ({"manifest_filename": "/nowhere"}, "cannot be read"),
         ({"etl": [{"type": "image", "height": 4, "width": 4, "seed": 1}]}, "no option 'seed'"),
     ],
