@@ -48,7 +48,8 @@ class AssignableTensorOp(TensorOp):
         super().__init__(**kwargs)
         self.is_constant, self.is_input = is_constant, is_input
         self.is_persistent, self.is_trainable = is_persistent, is_trainable
-        self.is_placeholder, self.const = is_placeholder, const
+        self.is_placeholder = self._is_placeholder = is_placeholder  # scripts read either
+        self.const = const
         self.number = next(_numbers)
         self.initial_value: np.ndarray | None = None
         if initial_value is not None:

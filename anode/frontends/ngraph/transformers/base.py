@@ -245,6 +245,9 @@ class HetrTransformer(Transformer):
         logger.info("hetr: one process runs the ops of all devices")
 
 
+NEON3 = {"ngcpu": "cpu", "nginterp": "cpu", "nggpu": "gpu"}  # its names of what runs here
+
+
 class _Chosen:
     """The factory that `make_transformer` calls."""
 
@@ -267,7 +270,8 @@ def transformer_choices() -> list[str]:
 
 
 def allocate_transformer(name: str, **kargs: Any) -> Transformer:
-    """A transformer by name; ValueError for one that is not there."""
+    """A transformer by name, ngraph's or neon 3's; ValueError for one that is not there."""
+    name = NEON3.get(name, name)
     if name not in Transformer.transformers:
         known = ", ".join(f"'{choice}'" for choice in transformer_choices())
         raise ValueError(f"there is no transformer {name!r}; transformer must be one of ({known})")

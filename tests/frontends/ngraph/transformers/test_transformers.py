@@ -112,6 +112,13 @@ def test_factories():
         ngt.allocate_transformer("gpu")
 
 
+@pytest.mark.parametrize("name", ["ngcpu", "nginterp"])
+def test_neon_3s_names_of_what_runs(name):
+    assert ngt.make_transformer_factory(name)().transformer_name == "cpu"
+    with pytest.raises(ValueError, match="no transformer 'gpu'"):
+        ngt.make_transformer_factory("nggpu")()
+
+
 def test_several_devices_give_the_results_of_one():
     x = ng.placeholder([N])
     with ng.metadata(device="cpu", device_id=("0", "1"), parallel=N):

@@ -84,9 +84,4 @@ class NgraphArgparser(configargparse.ArgumentParser):
 
     def make_and_set_transformer_factory(self, args: Any) -> None:
         """Let make_transformer make what --backend names."""
-        name = self.transformer_name(args.backend)
-        ngt.set_transformer_factory(ngt.make_transformer_factory(name))
-
-    def transformer_name(self, backend: str) -> str:
-        """The transformer of a --backend."""
-        return backend
+        ngt.set_transformer_factory(ngt.make_transformer_factory(args.backend))

@@ -10,10 +10,10 @@ from anode.frontends.ngraph.frontends.neon.axis import is_shadow_axis
 
 
 class GaussianInit:
-    """Normal numbers."""
+    """Normal numbers; `var` is what `std` was called once, a standard deviation."""
 
-    def __init__(self, mean: float = 0.0, std: float = 0.01) -> None:
-        self.mean, self.std = mean, std
+    def __init__(self, mean: float = 0.0, std: float = 0.01, var: float | None = None) -> None:
+        self.mean, self.std = mean, std if var is None else var
 
     def __call__(self, w_axes: Any) -> Any:
         return np.random.normal(self.mean, self.std, w_axes.lengths)

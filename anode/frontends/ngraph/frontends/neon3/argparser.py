@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from anode.frontends.ngraph.frontends.neon.argparser import NgraphArgparser
-
-BACKENDS = {"ngcpu": "cpu", "nginterp": "cpu", "nggpu": "gpu"}  # of the C++ nGraph
+from anode.frontends.ngraph.transformers.base import NEON3
 
 
 class NeonArgparser(NgraphArgparser):
@@ -15,7 +14,7 @@ class NeonArgparser(NgraphArgparser):
     default_backend = "ngcpu"
 
     def backend_names(self) -> Any:
-        return [*BACKENDS, *super().backend_names()]
+        return [*NEON3, *super().backend_names()]
 
     def parse_args(self, *args: Any, **kwargs: Any) -> Any:
         parsed = super().parse_args(*args, **kwargs)
@@ -24,6 +23,3 @@ class NeonArgparser(NgraphArgparser):
             if value is not None:
                 print(f"    {name} : {value}")
         return parsed
-
-    def transformer_name(self, backend: str) -> str:
-        return BACKENDS.get(backend, backend)

@@ -12,6 +12,7 @@ AXES = ng.make_axes([axis.make_shadow_axis(ng.make_axis(5, name="K")), *IN])
     ("made", "draw"),
     [
         (initializer.GaussianInit(1, 2), lambda s: np.random.normal(1, 2, s)),
+        (initializer.GaussianInit(1, var=2), lambda s: np.random.normal(1, 2, s)),
         (initializer.UniformInit(-2, 2), lambda s: np.random.uniform(-2, 2, s)),
         (initializer.GlorotInit(), lambda s: np.random.uniform(-1, 1, s) * np.sqrt(6 / 17)),
         (initializer.XavierInit(), lambda s: np.random.uniform(-1, 1, s) * np.sqrt(3 / 12)),
