@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from anode import ops
-from anode.frontends.neon.backends.lowering import BINARY, UNARY, fitted
+from anode.frontends.neon.backends.lowering import BINARY, FLOATING, UNARY, fitted
 from anode.frontends.neon.backends.normalization import Normalization, Products
 from anode.frontends.neon.backends.operations import Operations
 from anode.frontends.neon.backends.optree import REDUCTIONS, OpTreeNode
@@ -35,7 +35,7 @@ class OpCollection:
     """The names of op-trees' ops by kind."""
 
     zero_operand_ops = frozenset({"rand", "onehot"})
-    unary_ops = frozenset(UNARY) | {"transpose"}
+    unary_ops = frozenset({*UNARY, *FLOATING, "transpose"})
     binary_ops = frozenset(BINARY) | {"assign", "dot", "shift"}
     reduction_ops = frozenset(REDUCTIONS)
     float_ops = zero_operand_ops | unary_ops | binary_ops

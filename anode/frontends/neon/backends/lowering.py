@@ -23,8 +23,10 @@ UNARY: dict[str, Callable[[Node], Node]] = {
     "neg": ops.negate,
     "abs": ops.abs,
     "sgn": ops.sign,
-    "sqrt": ops.sqrt,
     "sqr": ops.square,
+}
+FLOATING: dict[str, Callable[[Node], Node]] = {  # of whole numbers give others
+    "sqrt": ops.sqrt,
     "exp": ops.exp,
     "log": ops.log,
     "exp2": ops.exp2,
@@ -94,8 +96,10 @@ class _Lowering:
             return ops.transpose(left, permutation=tuple(reversed(range(len(left.shape)))))
         if op in UNARY:
             return UNARY[op](self._number(left))
+        if op in FLOATING:
+            return FLOATING[op](self._fraction(left))
         if op in REDUCTIONS:
-            return REDUCTIONS[op](self._number(left), what["axis"], keepdims=True)
+            return REDUCTIONS[op](self._summand(op, left), what["axis"], keepdims=True)
         if op in ("argmax", "argmin"):
             places = getattr(ops, op)(self._number(left), axis=what["axis"])
             return ops.expand_dims(places, what["axis"])
@@ -103,6 +107,8 @@ class _Lowering:
 
     def _binary(self, op: str, left: Node, right: Node, what: dict[str, Any]) -> Node:
         left, right = self._same(left, right)
+        if op == "div":
+            left, right = self._fraction(left), self._fraction(right)
         if op == "dot":
             return ops.matmul(left, right)
         if op == "shift":
@@ -120,13 +126,22 @@ class _Lowering:
     def _number(self, x: Node) -> Node:
         return ops.convert(x, dtype=self._float) if x.dtype is bool_ else x
 
+    def _fraction(self, x: Node) -> Node:
+        return x if x.dtype.is_float else ops.convert(x, dtype=self._float)
+
+    def _summand(self, op: str, x: Node) -> Node:
+        """Sums of whole numbers do not wrap round where the numbers' type ends, as in NumPy."""
+        x = self._number(x)
+        return x if op != "sum" or x.dtype.is_float else ops.convert(x, dtype=i64)
+
     def _same(self, *xs: Node) -> tuple[Node, ...]:
         """The operands in one type: a float's where one is."""
-        kinds = {x.dtype for x in xs}
-        if len(kinds) == 1 and bool_ not in kinds:
+        kinds = {x.dtype for x in xs} - {bool_}
+        if len(kinds) == 1 and all(x.dtype is not bool_ for x in xs):
             return xs
         floats = [kind for kind in kinds if kind.is_float]
-        wide = max(floats, key=lambda kind: kind.bits) if floats else self._float
+        whole = dtype_of(np.result_type(*(k.numpy for k in kinds))) if kinds else self._float
+        wide = max(floats, key=lambda kind: kind.bits) if floats else whole
         return tuple(x if x.dtype is wide else ops.convert(x, dtype=wide) for x in xs)
 
 

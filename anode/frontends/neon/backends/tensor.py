@@ -168,8 +168,9 @@ class Tensor(Arithmetic):
             return self
         found = self if sliced is None else self._view(sliced, shape)
         if len(shape) > MIN_DIMS and 1 in shape:
-            kept = tuple(n for n in shape if n != 1)
-            kept += (1,) * (MIN_DIMS - len(kept))
+            kept = list(shape)
+            while len(kept) > MIN_DIMS and 1 in kept:
+                kept.remove(1)
             return found.reshape(kept)
         return found
 

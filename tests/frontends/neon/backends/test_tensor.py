@@ -68,6 +68,39 @@ def test_op_trees_are_numpy(be):
     np.testing.assert_allclose(found, want, rtol=1e-5, atol=1e-5)
 
 
+def test_whole_numbers_are_numpys(be):
+    i, j = np.array([[7, -8, 9], [1, 2, 3]]), np.array([[2, 3, -4], [5, 7, 2]])
+    bytes_ = np.array([[200, 100, 255], [1, 2, 3]], np.uint8)
+    x, y = be.array(i, dtype=np.int32), be.array(j, dtype=np.int32)
+    b = be.array(bytes_, dtype=np.uint8)
+
+    def value(tree):
+        return tree.astensor().get() if not isinstance(tree, Tensor) else tree.get()
+
+    for found, want in [
+        (x / y, i / j),
+        (x / 2, i / 2),
+        (be.sum(b, axis=1), bytes_.sum(1, keepdims=True)),
+        (be.mean(b), bytes_.mean()),
+        (be.std(b, axis=0), bytes_.std(0, keepdims=True)),
+        (be.sum(x > y, axis=0), (i > j).sum(0, keepdims=True)),
+        (be.sum(b) * x, bytes_.sum() * i),
+        (be.sqrt(be.absolute(x)), np.sqrt(abs(i))),
+        (be.log(y * y), np.log(j * j)),
+        (be.sig(x), 1 / (1 + np.exp(-i))),
+        (be.exp(be.argmax(y, axis=0)), np.exp(j.argmax(0))[None]),
+    ]:
+        np.testing.assert_allclose(value(found), np.broadcast_to(want, found.shape), rtol=2e-6)
+
+
+def test_a_dim_of_one_goes_where_two_are_left(be):
+    x = be.array(np.arange(24.0).reshape(2, 3, 4))
+    assert [part.shape for part in (x[0], x[0, 1], x[:, 1], x[1, :, 2], x[:1])] == [
+        (3, 4), (1, 4), (2, 4), (3, 1), (3, 4),
+    ]  # fmt: skip
+    assert x[1, 2].get().tolist() == [[20, 21, 22, 23]]
+
+
 def test_products_and_reductions(be):
     a = np.random.RandomState(0).rand(3, 4)
 
