@@ -6,7 +6,7 @@ import pytest
 from anode.errors import ShapeError
 from anode.frontends.neon import NervanaObject
 from anode.frontends.neon.backends import gen_backend
-from anode.frontends.neon.optimizers import GradientDescentMomentum, RMSProp, ShiftAdaMax
+from anode.frontends.neon.optimizers import Adam, GradientDescentMomentum, RMSProp, ShiftAdaMax
 
 
 @pytest.fixture(autouse=True)
@@ -62,6 +62,16 @@ def test_the_backend_s_rounding_counts_for_every_optimizer():
     assert abs((found - VALUES.astype(np.float32)).mean()) < 2e-5  # of a spacing of 1e-3 to 2e-3
     nearest = stepped(lambda: GradientDescentMomentum(0.1, 0.9), VALUES, stochastic_round=3)
     assert set((nearest * 16).ravel()) <= set(range(8, 33))
+
+
+def test_a_rate_given_as_rounding_is_told_and_does_not_round(caplog):
+    rounded, plain = (
+        stepped(lambda given=given: Adam(*given, learning_rate=0.1), VALUES)
+        for given in ((0.01,), ())
+    )
+    np.testing.assert_array_equal(rounded, plain)
+    assert "Adam: stochastic_round=0.01 is no number of bits" in caplog.text
+    assert "learning_rate, which is 0.1?" in caplog.text
 
 
 @pytest.mark.parametrize("datatype", [np.float16, np.float64])

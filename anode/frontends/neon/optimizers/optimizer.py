@@ -189,6 +189,7 @@ class FormulaOptimizer(Optimizer):
     gradient_clip_value: float | None = None
     param_clip_value: float | None = None
     _rounding: np.random.RandomState | None = None
+    _warned = False
 
     def formula(self) -> formulas.Optimizer:
         """The formula with its numbers."""
@@ -221,17 +222,33 @@ class FormulaOptimizer(Optimizer):
             p, g = node(value), clipped(gradient, self.gradient_clip_value or None)
             new = formula.rule(p, g, step.of(p.tensor), States(self.slots(), states))
             value.write(clipped(new, self.param_clip_value or None))
-        if self.stochastic_round or self.be.stochastic_round:
-            self._round([value for (value, _), _ in parameters])
+        bits = self._bits()
+        if bits is not None:
+            self._round([value for (value, _), _ in parameters], bits)
 
-    def _round(self, values: Sequence[Tensor]) -> None:
+    def _bits(self) -> int | None:
+        """The bits of rounded parameters; None without rounding, which a fraction does not ask for.
+
+        The first argument of most optimisers is `stochastic_round`, where scripts give a rate.
+        """
+        asked = self.stochastic_round or self.be.stochastic_round
+        if isinstance(asked, float) and not asked.is_integer():
+            if not self._warned:
+                logger.warning(
+                    "%s: stochastic_round=%g is no number of bits, so nothing is rounded; is it "
+                    "meant as learning_rate, which is %g?",
+                    *(self.classnm, asked, self.learning_rate),
+                )
+            self._warned = True
+            return None
+        return (ROUNDED_BITS if asked is True else int(asked)) if asked else None
+
+    def _round(self, values: Sequence[Tensor], bits: int) -> None:
         """Round parameters to fewer bits, up or down at random, so that the mean is what it was.
 
         The random numbers are none of the backend's `rng`, whose order initial values and masks
         depend on.
         """
-        asked = self.stochastic_round or self.be.stochastic_round
-        bits = ROUNDED_BITS if asked is True else int(asked)
         if self._rounding is None:
             self._rounding = np.random.RandomState(self.be.rng_seed)
         draw = self._rounding.randint
