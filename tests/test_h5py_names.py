@@ -31,6 +31,16 @@ with h5py.File("new.h5", "r") as file:
 with h5py.File("new.h5") as file:
     file["more"] = 1.5
     assert file["more"].value == 1.5
+    costs = file.create_dataset("costs", data=np.arange(6.0).reshape(3, 2))
+    costs[np.float32(1.0)] = 7
+    costs[2.0, np.float64(1)] = 8
+    assert costs[1.0].tolist() == [7, 7] and costs[:, 1.0].tolist() == [1, 7, 8]
+    try:
+        costs[0.5]
+    except (TypeError, ValueError):
+        pass
+    else:
+        raise AssertionError("there is no row 0.5")
 h5py_names.restore()
 with h5py.File("new.h5", "r") as file:
     assert file["words"][1] == "two"

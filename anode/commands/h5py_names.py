@@ -1,7 +1,8 @@
 """What h5py has changed since version 2, which scripts of that time read and write with.
 
 Text of variable length came as `str`, not as bytes; files were opened to be written where no mode
-was given; a data set had its array as `value`. A run gives this back as soon as h5py is imported.
+was given; a data set had its array as `value`, and took whole floats as indices. A run gives this
+back as soon as h5py is imported.
 """
 
 from __future__ import annotations
@@ -60,18 +61,29 @@ class _Loader(Loader):
 def _restore(h5py: Any) -> None:
     if hasattr(h5py.Dataset, "value"):  # version 2, or changed already
         return
-    get, make = h5py.Dataset.__getitem__, h5py.File.__init__
+    get, put, make = h5py.Dataset.__getitem__, h5py.Dataset.__setitem__, h5py.File.__init__
 
     @wraps(get)
-    def getitem(self: Any, *args: Any, **keywords: Any) -> Any:
-        return _text(h5py, get(self, *args, **keywords), self.dtype)
+    def getitem(self: Any, args: Any, **keywords: Any) -> Any:
+        return _text(h5py, get(self, _index(args), **keywords), self.dtype)
+
+    @wraps(put)
+    def setitem(self: Any, args: Any, value: Any) -> None:
+        put(self, _index(args), value)
 
     @wraps(make)
     def init(self: Any, name: Any, mode: str | None = None, *args: Any, **keywords: Any) -> None:
         make(self, name, mode or _mode(name), *args, **keywords)
 
-    h5py.Dataset.__getitem__, h5py.File.__init__ = getitem, init
+    h5py.Dataset.__getitem__, h5py.Dataset.__setitem__, h5py.File.__init__ = getitem, setitem, init
     h5py.Dataset.value = property(lambda self: self[()])
+
+
+def _index(key: Any) -> Any:
+    """A key with whole floats as integers."""
+    if isinstance(key, tuple):
+        return tuple(map(_index, key))
+    return int(key) if isinstance(key, (float, np.floating)) and float(key).is_integer() else key
 
 
 def _text(h5py: Any, value: Any, dtype: np.dtype) -> Any:
