@@ -25,6 +25,33 @@ def test_modules_are_those_of_the_frontend(neon):
     assert sys.modules["neon.layers.layer"] is own
 
 
+@pytest.mark.parametrize(
+    "path, home",
+    [
+        ("layers.layer:Tensor", "backends.backend"),
+        ("layers.layer:NervanaObject", ""),
+        ("layers.layer:Autodiff", "backends"),
+        ("layers.recurrent:ParameterLayer", "layers.layer"),
+        ("layers.recurrent:interpret_in_shape", "layers.layer"),
+        ("layers.container:Affine", "layers"),
+        ("layers.container:LookupTable", "layers"),
+        ("layers.container:Recurrent", "layers"),
+        ("layers.container:get_steps", "layers.recurrent"),
+        ("backends.nervanacpu:Tensor", "backends.backend"),
+        ("backends.nervanacpu:OpTreeNode", "backends.backend"),
+        ("models.model:ModelDescription", "util.modeldesc"),
+        ("data.text:pad_sentences", "data.text_preprocessing"),
+        ("data.text:pad_data", "data.text_preprocessing"),
+    ],
+)
+def test_names_that_neon_s_modules_import_from_others(neon, path, home):
+    from importlib import import_module
+
+    module, name = path.split(":")
+    found = getattr(import_module(f"neon.{module}"), name)
+    assert found is getattr(import_module(f"neon.{home}".rstrip(".")), name)
+
+
 def test_a_missing_module_fails_with_the_nearest(neon):
     with pytest.raises(
         ModuleNotFoundError, match=r"neon\.initialisers.*nearest: neon\.initializers"

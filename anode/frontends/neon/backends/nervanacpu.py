@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from anode.frontends.neon.backends.backend import Backend
-from anode.frontends.neon.backends.tensor import Tensor as CPUTensor
+from anode.frontends.neon.backends.backend import Backend, OpCollection
+from anode.frontends.neon.backends.optree import OpTreeNode
+from anode.frontends.neon.backends.tensor import Tensor
 
-__all__ = ["CPUTensor", "NervanaCPU"]
+__all__ = ["CPUTensor", "NervanaCPU", "OpCollection", "OpTreeNode", "Tensor"]
+
+CPUTensor = Tensor
 
 
 class NervanaCPU(Backend):

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from anode.errors import DataError
-from anode.frontends.neon.data import text_preprocessing
 from anode.frontends.neon.data.dataiterator import ArrayIterator, NervanaDataIterator, onehot
 from anode.frontends.neon.data.datasets import Dataset
 from anode.frontends.neon.data.hdf5iterator import h5py_module
+from anode.frontends.neon.data.text_preprocessing import pad_data, pad_sentences
 
 logger = logging.getLogger(__name__)
 Tokenizer = Callable[[str], Sequence[str]]
@@ -118,13 +118,13 @@ class Text(NervanaDataIterator):
     def pad_sentences(*args: Any, **kwargs: Any) -> np.ndarray:
         """`text_preprocessing.pad_sentences`, where it has moved."""
         logger.error("Text.pad_sentences is now neon.data.text_preprocessing.pad_sentences")
-        return text_preprocessing.pad_sentences(*args, **kwargs)
+        return pad_sentences(*args, **kwargs)
 
     @staticmethod
     def pad_data(*args: Any, **kwargs: Any) -> Any:
         """`text_preprocessing.pad_data`, where it has moved."""
         logger.error("Text.pad_data is now neon.data.text_preprocessing.pad_data")
-        return text_preprocessing.pad_data(*args, **kwargs)
+        return pad_data(*args, **kwargs)
 
     def reset(self) -> None:
         """Begin with the first minibatch again, as each epoch does anyway."""
@@ -330,7 +330,7 @@ class IMDB(Dataset):
 
     def gen_iterators(self) -> dict[str, Any]:
         """The iterators "train" and "test", and the number "nclass"."""
-        train, test, nclass = text_preprocessing.pad_data(
+        train, test, nclass = pad_data(
             self.filepath or self.load_data(),
             vocab_size=self.vocab_size,
             sentence_length=self.sentence_length,

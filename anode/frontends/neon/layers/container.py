@@ -576,7 +576,7 @@ Multicost.__module__ = __name__  # files name the class by it
 
 
 def __getattr__(name: str) -> Any:
-    """Containers that are made of these, from their own module."""
+    """Containers that are made of these, and layers that neon's module imports."""
     if name in ("Encoder", "Decoder", "Seq2Seq"):
         from anode.frontends.neon.layers import seq2seq
 
@@ -585,4 +585,8 @@ def __getattr__(name: str) -> Any:
         from anode.frontends.neon.layers import skipthought
 
         return skipthought.SkipThought
+    if name in ("Affine", "LookupTable", "Recurrent", "get_steps"):
+        from anode.frontends.neon.layers import layer, recurrent
+
+        return getattr(recurrent if hasattr(recurrent, name) else layer, name)
     raise AttributeError(f"module 'neon.layers.container' has no attribute {name!r}")

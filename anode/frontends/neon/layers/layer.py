@@ -1,5 +1,8 @@
 """neon's layers, but for recurrent ones and containers, at the path that files name them by."""
 
+from anode.frontends.neon import NervanaObject  # noqa: F401 (scripts import these three from here)
+from anode.frontends.neon.backends.autodiff import Autodiff  # noqa: F401
+from anode.frontends.neon.backends.tensor import Tensor  # noqa: F401
 from anode.frontends.neon.layers.base import (
     BranchNode,
     CompoundLayer,

@@ -11,7 +11,11 @@ from typing import Any
 
 from anode import ops
 from anode.frontends.neon.backends.tensor import Tensor
-from anode.frontends.neon.layers.base import Layer
+from anode.frontends.neon.layers.base import (  # noqa: F401 (scripts import two from here)
+    Layer,
+    ParameterLayer,
+    interpret_in_shape,
+)
 from anode.frontends.neon.layers.bidirectional import (
     BiBNRNN,
     BiLSTM,

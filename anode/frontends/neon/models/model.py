@@ -15,6 +15,7 @@ from anode.frontends.neon.layers.container import DeltasTree, LayerContainer, Se
 from anode.frontends.neon.numbers import Numbers
 from anode.frontends.neon.stepping import Step, parts_of
 from anode.frontends.neon.tracing import is_tracing
+from anode.frontends.neon.util.modeldesc import ModelDescription
 from anode.frontends.neon.util.persist import load_class, load_obj, save_obj
 
 
@@ -333,4 +334,4 @@ def as_tensor(cost: Any, be: Any) -> Any:
 from anode.frontends.neon.models.adversarial import GAN  # noqa: E402 (it is a Model)
 
 GAN.__module__ = __name__  # files name classes by it
-__all__ = ["GAN", "LayerContainer", "Model"]
+__all__ = ["GAN", "LayerContainer", "Model", "ModelDescription"]
