@@ -7,16 +7,18 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from itertools import count
 from pathlib import Path
 from struct import Struct
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 import numpy as np
 
 from anode.errors import GraphError, ShapeError
+from anode.ir.dims import Dim
 from anode.ir.dtypes import DTYPES, DType, bf16, bool_, dtype_of, f32, f32_to_bf16, i32
 from anode.ir.op import REQUIRED, Op, registry
 from anode.ir.types import Shape, TensorType, TupleType, Type
@@ -30,7 +32,7 @@ _interned: dict[Key, _Interned] = {}
 _serials = count()
 _line: ContextVar[Origin | None] = ContextVar("line", default=None)
 _SCALARS = {dtype: TensorType(dtype, ()) for dtype in DTYPES.values()}
-_INT = frozenset([int])
+_OWN_KEY = frozenset([int, str, bytes, type(None), Dim, DType, TensorType])  # never equal
 _PACK = {dtype: Struct(dtype.numpy.char).pack for dtype in DTYPES.values() if dtype is not bf16}
 _DEFAULTS = {bool: bool_, int: i32, float: f32}
 
@@ -169,40 +171,28 @@ def make(
 ) -> Node:
     """The node of `op` on `args`: the one that exists already, or a new one, its type inferred."""
     if not attrs:
-        return _intern(op, args, _NO_ATTRS, (op, args), None, origin)
-    return _intern(op, args, attrs, (op, args, *attributes_key(attrs)), None, origin)
+        return intern(op, args, _NO_ATTRS, (), None, origin)
+    return intern(op, args, MappingProxyType(dict(attrs)), attributes_key(attrs), None, origin)
 
 
-class Call(NamedTuple):
-    """What one way to call an op comes to: canonical attributes, their key, the result's type."""
-
-    attrs: Mapping[str, Any]
-    key: Key
-    type: Type
-
-
-def make_call(op: Op, args: tuple[Node, ...], call: Call) -> Node:
-    """The same for attributes and a type that are known from a call with operands of such types."""
-    return _intern(op, args, call.attrs, (op, args, *call.key), call.type, None)
-
-
-def _intern(
+def intern(
     op: Op,
     args: tuple[Node, ...],
     attrs: Mapping[str, Any],
-    key: Key,
-    type: Type | None,
-    origin: Origin | None,
+    attrs_key: Key,
+    type: Type | None = None,
+    origin: Origin | None = None,
 ) -> Node:
+    """The same for read-only attributes whose key is known, and perhaps the result's type."""
+    key = (op, args, *attrs_key)
     try:
         found = _interned.get(key)
     except TypeError:
-        raise GraphError(f"{op.name}: attributes must be hashable, got {dict(attrs)}") from None
+        raise GraphError(f"{op.name}: attributes must be hashable, got {attrs}") from None
     if found is not None and (node := found()) is not None:
         return node
     node = object.__new__(Node)
-    node.op, node.args = op, args
-    node.attrs = MappingProxyType(dict(attrs)) if attrs else _NO_ATTRS
+    node.op, node.args, node.attrs = op, args, attrs
     node.origin = origin or _line.get() or user_line()
     node.type = op.infer(tuple([arg.type for arg in args]), attrs) if type is None else type
     node.serial = next(_serials)
@@ -225,17 +215,19 @@ def _forget(reference: _Interned) -> None:
 
 def attributes_key(attrs: Mapping[str, Any]) -> Key:
     """Attributes as part of a key."""
-    return (tuple(attrs), *map(_key, attrs.values()))
+    return (*attrs, *[_key(value) for value in attrs.values()])
 
 
 def _key(value: Any) -> Any:
-    """An attribute as part of a key, where 1, 1.0 and True differ, and so do 0.0 and -0.0.
-
-    A tuple of integers is its own key; what is no tuple has its class with it.
-    """
+    """An attribute as part of a key, where 1, 1.0 and True differ, and so do 0.0 and -0.0."""
     kind = type(value)
     if kind is tuple:
-        return value if _INT.issuperset(map(type, value)) else tuple(map(_key, value))
+        for item in value:
+            if type(item) not in _OWN_KEY:
+                return tuple([_key(item) for item in value])
+        return value
+    if kind in _OWN_KEY:
+        return value
     return kind, value.hex() if kind is float else value
 
 
@@ -244,11 +236,16 @@ def user_line() -> Origin | None:
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
-        own = name.startswith(_PACKAGE) and not name.startswith(_SCRIPTS)
-        if not own and not name.startswith("<"):
+        if _is_users(name):
             return Origin((name, frame.f_lineno))
         frame = frame.f_back  # type: ignore[assignment]
     return None
+
+
+@cache
+def _is_users(file: str) -> bool:
+    own = file.startswith(_PACKAGE) and not file.startswith(_SCRIPTS)
+    return not own and not file.startswith("<")
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from anode.ir.dims import Dim, Shape, Size, bind_size, product
@@ -45,7 +45,7 @@ class TensorType:
             return self
         return TensorType(self.dtype, tuple(bind_size(s, sizes) for s in self.shape), self.layout)
 
-    def with_shape(self, shape: Shape) -> TensorType:
+    def with_shape(self, shape: Iterable[Size]) -> TensorType:
         return TensorType(self.dtype, tuple(shape))
 
     def with_dtype(self, dtype: DType) -> TensorType:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,7 +21,7 @@ from anode.errors import ShapeError, UnsupportedOp
 from anode.ir.dims import Dim
 from anode.ir.dtypes import DTYPES, DType, bf16, bf16_to_f32, bool_, dtype_of, f32_to_bf16
 from anode.ir.graph import Graph, trace
-from anode.ir.node import Call, Key, Node, attributes_key, constant, make, make_call, registry
+from anode.ir.node import Key, Node, attributes_key, constant, intern, make, registry
 from anode.ir.op import Op
 from anode.ir.types import Shape, Size, TensorType, TupleType, Type
 from anode.ops.numpy_scalars import NUMPY
@@ -30,6 +31,7 @@ MOST_CALLS = 1024  # of one op that are remembered
 
 Vjp = Callable[..., "tuple[Node | None, ...]"]
 Evaluate = Callable[..., Any]
+Call = tuple[Mapping[str, Any], Key, Type]  # canonical attributes, their key, result's type
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -56,7 +58,7 @@ class DeclaredOp(Op):
         self.gradient: Vjp | None = None
         self.differentiable = True
         self.canonicalize: Callable[..., Mapping[str, Any]] | None = None
-        self.calls: dict[Key, Call] = {}  # of types and attributes as given, seen lately
+        self.calls: dict[Key, Call] = {}  # seen lately, by types and attributes as given
 
     def vjp(self, rule: F) -> F:
         """Decorator: declare the gradient."""
@@ -84,19 +86,23 @@ class DeclaredOp(Op):
             return make(self, nodes, self.complete(types, attrs))
         if call is None:
             full = self.complete(types, attrs)
-            call = Call(full, attributes_key(full), self.infer(types, full))
+            call = MappingProxyType(full), attributes_key(full), self.infer(types, full)
             if len(self.calls) >= MOST_CALLS:
                 self.calls.clear()
             self.calls[given] = call
-        return make_call(self, nodes, call)
+        return intern(self, nodes, *call)
 
     def operand_nodes(self, args: tuple[Any, ...]) -> tuple[Node, ...]:
-        self.check_count(len(args))
+        if len(args) != len(self.operands):
+            self.check_count(len(args))
         return as_nodes(args)
 
     def complete(self, types: tuple[Type, ...], attrs: Mapping[str, Any]) -> dict[str, Any]:
-        full = super().complete(types, {name: plain(value) for name, value in attrs.items()})
-        if self.canonicalize:
+        full = super().complete(types, attrs)
+        for name, value in attrs.items():
+            if type(value) not in _PLAIN:
+                full[name] = plain(value)
+        if self.canonicalize is not None:
             full.update(self.canonicalize(*types, **full))
         return full
 
@@ -192,7 +198,7 @@ class Composite(DeclaredOp):
 
     def body(self, types: tuple[Type, ...], attrs: Mapping[str, Any]) -> Graph:
         """The closed graph of the body for operands of these types."""
-        key = (types, tuple(attrs.items()), tuple(map(type, attrs.values())))
+        key = (types, *attributes_key(attrs))
         found = self._bodies.get(key)
         if found is None:
             found = trace(lambda *xs: self.function(*xs, **attrs), *types)
@@ -236,6 +242,7 @@ def elementwise(
     return declare
 
 
+_NODE = frozenset([Node])
 _PLAIN = {bool, int, float, str, DType, Dim, type(None)}
 _ACCEPTS: dict[str, Callable[[DType], bool]] = {
     "float": lambda d: d.is_float,
@@ -249,11 +256,13 @@ _ACCEPTS: dict[str, Callable[[DType], bool]] = {
 
 def as_nodes(args: tuple[Any, ...]) -> tuple[Node, ...]:
     """Operands as nodes; Python numbers take the element type of the first node among `args`."""
-    nodes = [a for a in args if isinstance(a, Node)]
-    if len(nodes) == len(args):
+    if _NODE.issuperset(map(type, args)):
         return args
-    dtypes = [node.type.dtype for node in nodes if isinstance(node.type, TensorType)]
-    dtype = dtypes[0] if dtypes else None
+    dtype = None
+    for arg in args:
+        if isinstance(arg, Node) and isinstance(arg.type, TensorType):
+            dtype = arg.type.dtype
+            break
     return tuple([a if isinstance(a, Node) else _literal(a, dtype, args) for a in args])
 
 
@@ -270,17 +279,17 @@ def _literal(value: Any, dtype: DType | None, args: tuple[Any, ...]) -> Node:
 
 def broadcast_together(name: str, nodes: tuple[Node, ...]) -> tuple[Node, ...]:
     """The nodes broadcast to their common shape, by NumPy's rule."""
-    shapes = [node.tensor.shape for node in nodes]
-    if shapes.count(shapes[0]) == len(shapes):
+    shapes = {node.tensor.shape for node in nodes}
+    if len(shapes) == 1:
         return nodes
-    common = _common_shape(name, nodes, shapes)
-    pairs = zip(nodes, shapes, strict=True)
-    return tuple([n if shape == common else _broadcast(n, common) for n, shape in pairs])
+    shapes.discard(())  # a scalar takes any shape
+    common = shapes.pop() if len(shapes) == 1 else _common_shape(name, nodes, shapes)
+    return tuple([n if n.shape == common else _broadcast(n, common) for n in nodes])
 
 
-def _common_shape(name: str, nodes: tuple[Node, ...], shapes: list[Shape]) -> Shape:
+def _common_shape(name: str, nodes: tuple[Node, ...], shapes: set[Shape]) -> Shape:
     longest = max(shapes, key=len)
-    if [longest[len(longest) - len(shape) :] for shape in shapes] == shapes:
+    if all(longest[-len(shape) :] == shape for shape in shapes):
         return longest
     common: list[Size] = []
     for axis in range(-len(longest), 0):
@@ -314,11 +323,14 @@ def narrow(array: Any, dtype: DType) -> np.ndarray:
 
 def plain(value: Any) -> Any:
     """An attribute as a hashable plain value: lists and ranges become tuples, NumPy ints ints."""
-    if value.__class__ in _PLAIN:
+    kind = type(value)
+    if kind in _PLAIN:
         return value
     if isinstance(value, (tuple, list, range)):
-        is_plain = _PLAIN.issuperset(map(type, value))
-        return tuple(value if is_plain else [plain(item) for item in value])
+        for item in value:
+            if type(item) not in _PLAIN:
+                return tuple([plain(item) for item in value])
+        return tuple(value)
     if isinstance(value, np.generic):
         return value.item()
     return dtype_of(value) if isinstance(value, (np.dtype, type)) else value

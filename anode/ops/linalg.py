@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -41,16 +42,12 @@ def dot_general(
     check_tensors("dot_general", x, y)
     if x.dtype is not y.dtype:
         raise mismatch("dot_general", "operands of unequal types", [x, y], "convert one of them")
-    for pair in (contract, batch):
-        if [x.shape[a] for a in pair[0]] != [y.shape[b] for b in pair[1]]:
-            raise mismatch("dot_general", f"unequal sizes along the paired axes {pair}", [x, y])
-    shape = [x.shape[a] for a in batch[0]]
-    for type, i in ((x, 0), (y, 1)):
-        axes = batch[i] + contract[i]
-        free = [size for a, size in enumerate(type.shape) if a not in axes]
-        if len(free) + len(axes) != len(type.shape):
-            raise mismatch("dot_general", f"an axis of {type} is paired twice in {axes}", [x, y])
-        shape += free
+    m, n = x.shape, y.shape
+    (x_paired, x_free), (y_paired, y_free) = _axes(contract, batch, len(m), len(n))
+    if [m[a] for a in x_paired] != [n[a] for a in y_paired]:
+        paired = x_paired, y_paired
+        raise mismatch("dot_general", f"unequal sizes along the paired axes {paired}", [x, y])
+    shape = [m[a] for a in batch[0] + x_free] + [n[a] for a in y_free]
     return TensorType(dtype or x.dtype, tuple(shape))
 
 
@@ -72,6 +69,17 @@ def _counted(pair: Pair, x_rank: int, y_rank: int) -> Pair:
         tuple([axis_of("dot_general", a, x_rank) for a in pair[0]]),
         tuple([axis_of("dot_general", b, y_rank) for b in pair[1]]),
     )
+
+
+@lru_cache(maxsize=4096)
+def _axes(contract: Pair, batch: Pair, x_rank: int, y_rank: int) -> tuple[Pair, Pair]:
+    """The paired axes and the free ones of each operand."""
+    axes = []
+    for rank, paired in zip((x_rank, y_rank), map(add, batch, contract), strict=True):
+        if len(set(paired)) != len(paired):
+            raise mismatch("dot_general", f"an axis is paired twice in {paired}")
+        axes.append((paired, _free(rank, paired)))
+    return axes[0], axes[1]
 
 
 @dot_general.evaluate

@@ -101,14 +101,14 @@ def transpose(x: TensorType, *, permutation: Ints | None = None) -> TensorType:
     check_tensors("transpose", x)
     if permutation is None or sorted(permutation) != list(range(x.rank)):
         raise mismatch("transpose", f"{permutation} is no permutation of the dims", [x])
-    return x.with_shape(tuple(x.shape[axis] for axis in permutation))
+    return x.with_shape([x.shape[axis] for axis in permutation])
 
 
 @transpose.canonical
 def _(x: TensorType, *, permutation: Ints | None) -> Mapping[str, Any]:
     if permutation is None:
         return {"permutation": tuple(reversed(range(x.rank)))}
-    return {"permutation": tuple(axis_of("transpose", axis, x.rank) for axis in permutation)}
+    return {"permutation": tuple([axis_of("transpose", axis, x.rank) for axis in permutation])}
 
 
 @transpose.evaluate
