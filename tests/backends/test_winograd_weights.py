@@ -29,16 +29,24 @@ Ints = tuple[int, ...]
 
 
 def gradient(
-    n: int, sizes: Ints, c: int, o: int, low: Ints = (1, 1), high: Ints = (1, 1), dtype: str = "f32"
+    n: int,
+    sizes: Ints,
+    c: int,
+    o: int,
+    low: Ints = (1, 1),
+    high: Ints = (1, 1),
+    dtype: str = "f32",
+    size: int = 3,
+    stride: int = 1,
 ) -> Graph:
-    out = [size + a + b - 2 for size, a, b in zip(sizes, low, high, strict=True)]
+    out = [(s + a + b - size) // stride + 1 for s, a, b in zip(sizes, low, high, strict=True)]
     types = tensor(dtype, n, *sizes, c), tensor(dtype, n, *out, o)
     return trace(
         lambda x, ct: ops.convolution_weights(
             x,
             ct,
-            kernel=(3, 3),
-            strides=(1, 1),
+            kernel=(size, size),
+            strides=(stride, stride),
             low=low,
             high=high,
             dilations=(1, 1),
@@ -60,22 +68,30 @@ def always(graph: Graph, threads: int = 1) -> CpuCompiled:
     return CpuCompiled(graph, TARGET, threads, choosing(ALWAYS, threads))
 
 
-def in_f64(args: Sequence[np.ndarray], low: Ints, high: Ints) -> np.ndarray:
+def in_f64(
+    args: Sequence[np.ndarray], low: Ints, high: Ints, size: int = 3, stride: int = 1
+) -> np.ndarray:
     x, ct = (a.astype(np.float64) for a in args)
     x = np.pad(x, ((0, 0), *zip(low, high, strict=True), (0, 0)))
-    h, w = ct.shape[1:-1]
-    windows = [[x[:, r : r + h, s : s + w] for s in range(3)] for r in range(3)]
-    return np.array([[np.einsum("nhwc,nhwo->co", at, ct) for at in row] for row in windows])
+    height, width = (1 + stride * (n - 1) for n in ct.shape[1:-1])
+
+    def tap(r: int, s: int) -> np.ndarray:
+        window = x[:, r : r + height : stride, s : s + width : stride]
+        return np.einsum("nhwc,nhwo->co", window, ct)
+
+    return np.array([[tap(r, s) for s in range(size)] for r in range(size)])
 
 
-def check(graph: Graph, low: Ints = (1, 1), high: Ints = (1, 1)) -> CpuCompiled:
+def check(
+    graph: Graph, low: Ints = (1, 1), high: Ints = (1, 1), size: int = 3, stride: int = 1
+) -> CpuCompiled:
     """The kernel is used, is exact to a few roundings, and gives the same bits on 1 to 3."""
     args = arrays(graph)
     sides = [always(graph, threads) for threads in (1, 2, 3)]
     assert "winograd_weights" in [step.kind for step in sides[0].program.steps]
     first, *others = ([np.array(x) for x in side.run(args, State({}))] for side in sides)
-    want = in_f64(args, low, high)
-    scale = in_f64([abs(x) for x in args], low, high)
+    want = in_f64(args, low, high, size, stride)
+    scale = in_f64([abs(x) for x in args], low, high, size, stride)
     np.testing.assert_array_less(abs(first[0] - want), 5e-6 * (scale + scale.max()))
     assert all(first[0].tobytes() == other[0].tobytes() for other in others)
     return sides[0]
@@ -90,11 +106,21 @@ def test_odd_sizes_paddings_and_channels(seed: int) -> None:
     check(gradient(random.choice((1, 2, 5)), sizes, c, o, low, high), low, high)
 
 
+@pytest.mark.parametrize("size, stride", [(2, 1), (3, 2), (4, 2), (5, 2), (6, 2), (8, 3)])
+@pytest.mark.parametrize("seed", range(2))
+def test_sizes_and_strides(size: int, stride: int, seed: int) -> None:
+    random = Random(100 * size + 10 * stride + seed)
+    low, high = (tuple([random.randrange(size) for _ in range(2)]) for _ in range(2))
+    sizes = tuple([random.randrange(size, 20) for _ in range(2)])
+    c, o = (random.choice((16, 20, 40, 70)) for _ in range(2))
+    check(gradient(3, sizes, c, o, low, high, "f32", size, stride), low, high, size, stride)
+
+
 def test_parts_of_the_tiles_and_blocks_of_channels() -> None:
     many = gradient(9, (13, 15), 16, 80)
     (node,) = [n for n in check(many).build.optimized.nodes if n.op.name == "winograd_weights"]
     plan = plan_weights(node, TARGET)
-    assert plan.parts == 2 and plan.blocks == (1, 2) and plan.tasks == 4
+    assert plan.parts == 2 and plan.blocks == (1, 1, 2) and plan.tasks == 4
     assert plan.count == 9 * 4 * 4 and plan.count // plan.parts > plan.depth
     wide = check(gradient(2, (5, 5), 130, 150))
     (node,) = [n for n in wide.build.optimized.nodes if n.op.name == "winograd_weights"]
@@ -110,10 +136,11 @@ def test_narrower_vectors_and_smaller_caches(bytes: int, registers: int, l2: int
     assert made.run(args, State({}))[0].tobytes() == always(graph).run(args, State({}))[0].tobytes()
 
 
-def test_about_as_exact_as_a_direct_sum() -> None:
-    graph = gradient(16, (32, 32), 16, 16)
+@pytest.mark.parametrize("size, stride", [(3, 1), (4, 2)])
+def test_about_as_exact_as_a_direct_sum(size: int, stride: int) -> None:
+    graph = gradient(16, (32, 32), 16, 16, size=size, stride=stride)
     args = arrays(graph)
-    want = in_f64(args, (1, 1), (1, 1))
+    want = in_f64(args, (1, 1), (1, 1), size, stride)
     (direct,) = CpuCompiled(graph, TARGET, 1, choosing(Costs(only=GENERATED), 1)).run(
         args, State({})
     )

@@ -79,10 +79,11 @@ class Choosing:
         if way == ONEDNN:
             return _built(wanted, problem, tasks), primitive(problem).implementation
         if problem.kind == WEIGHTS:
-            return winograd_weights.gradient(wanted.node), "Winograd's F(3x3, 4x4)"
+            name = f"Winograd's {winograd.method_of(problem).gradient}"
+            return winograd_weights.gradient(wanted.node), name
         whole = replace(problem, batch=problem.batch * tasks)
         made = winograd.convolved(wanted.node, whole, _added(wanted), host_target())
-        return made, "Winograd's F(4x4, 3x3)"
+        return made, f"Winograd's {winograd.method_of(problem)}"
 
 
 def library_for(threads: int, onednn_wanted: bool = True, winograd_wanted: bool = True) -> Choosing:

@@ -43,13 +43,14 @@ SHARES: Mapping[str, Mapping[str, tuple[_Pair, _Pair, _Pair]]] = {
         "few channels": ((1.42, 1.15), (0.29, 0.83), (1.34, 1.13)),
     },
 }
-# The same of Winograd's method, counting the products it does without; of whole tiles, on both
-# cores: its share of one core is smaller where others wait for memory.
+# The same of the products that Winograd's method takes, on both cores: its share of one core is
+# smaller where others wait for memory.
 WINOGRAD_SHARES: Mapping[str, tuple[float, float, float]] = {
-    "wide": (2.7, 2.6, 2.1),
-    "narrow": (1.5, 1.5, 1.65),
+    "wide": (0.68, 0.65, 0.53),
+    "narrow": (0.38, 0.38, 0.41),
+    "strided": (0.6, 0.6, 0.5),
 }
-FILTERS = 60.0  # places of a result that a core at its peak sums up while filters are transformed
+FILTERS = 30.0  # operations that a core at its peak does while an element of filters is transformed
 MOST_BORDERS = 1.5
 LANES = 16  # filters or channels that oneDNN computes at once: what is missing is computed as zeros
 
@@ -149,14 +150,13 @@ def _shares(problem: Problem, tasks: int, threads: int) -> dict[str, float]:
 
 def _by_winograd(whole: Problem, kind: str, threads: int) -> float:
     """The share that Winograd's method reaches of a convolution."""
-    share = WINOGRAD_SHARES[kind][KINDS.index(whole.kind)]
+    geometry = winograd.Geometry.of(whole)
+    share = WINOGRAD_SHARES[kind][KINDS.index(whole.kind)] * whole.flops / (2 * geometry.products)
     if whole.kind == WEIGHTS:
         return share * winograd_weights.filled(whole, threads)
-    forward = winograd.as_forward(whole)
-    covered = prod([-(-size // winograd.OUT) * winograd.OUT for size in forward.out])
-    share *= prod(forward.out) / covered * _filled(whole)
-    share *= min(winograd.tasks_of(forward), threads) / threads
-    return 1 / (1 / share + FILTERS / (forward.batch * prod(forward.out)))
+    side = geometry.result.channels
+    share *= side / (-(-side // LANES) * LANES) * min(geometry.tasks, threads) / threads
+    return 1 / (1 / share + FILTERS * geometry.filters / whole.flops)
 
 
 def _three(library: float, generated: float, winograd: float) -> Seconds:

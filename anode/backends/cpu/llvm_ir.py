@@ -115,6 +115,27 @@ def counted(
     when(b, b.icmp_signed("<", i64(start), i64(stop)), lambda: loop(b, start, stop, step, once))
 
 
+def for_each(
+    b: ir.IRBuilder,
+    ranges: Sequence[int | tuple[ir.Value, ir.Value]],
+    body: Callable[..., None],
+    *found: ir.Value,
+) -> None:
+    """`body(i, j, …)` for all indices in some ranges, the last the innermost."""
+    if not ranges:
+        body(*found)
+        return
+    first, last = ranges[0] if isinstance(ranges[0], tuple) else (0, ranges[0])
+    counted(b, first, last, 1, lambda i: for_each(b, ranges[1:], body, *found, i))
+
+
+def function(module: ir.Module, name: str, pointers: int) -> tuple[ir.IRBuilder, Values]:
+    """A new kernel: a builder at its start; its parameters, `pointers` and the task's number."""
+    kind = ir.FunctionType(ir.VoidType(), [*[POINTER] * pointers, I64])
+    made = ir.Function(module, kind, name)
+    return ir.IRBuilder(made.append_basic_block("entry")), made.args
+
+
 def thread_number(b: ir.IRBuilder, scratch: ir.Value) -> ir.Value:
     """The number of the thread whose scratch this is; it lies in the line before."""
     return b.load(b.gep(scratch, [i64(-LINE)], source_etype=I8), typ=I64)

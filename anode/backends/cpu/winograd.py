@@ -1,74 +1,36 @@
-"""Convolutions by Winograd's method F(4x4, 3x3): the ops in the graph, and how they are cut up.
+"""Convolutions by Winograd's method: the ops in the graph, and how they are cut up.
 
-A tile of 4x4 results of a 3x3 convolution takes 6x6 elements of the image. Both are polynomials'
-coefficients along each dim, and their product is had from its values at six points: 36 products a
-tile where the sum over windows takes 144. Source: Lavin and Gray, "Fast Algorithms for
-Convolutional Neural Networks", 2016.
+A tile of 4x4 results takes fewer products than the sum over windows (see `winograd_method`):
 
-    U = G w Gᵀ      filters, 3x3 to 6x6, once: FILTERS
-    V = Bᵀ x B      a tile of the image, 6x6
-    y = Aᵀ (U·V) A  a tile of the result, 4x4: CONVOLUTION; U·V is 36 matrix products over channels
+    U = G w Gᵀ      filters, once: FILTERS
+    V = Bᵀ x B      a tile of the image
+    y = Aᵀ (U·V) A  a tile of results: CONVOLUTION; U·V is a matrix product a point over channels
 
-The usual points 0, ±1, ±2, ∞ lose most of two digits. At 0, ±3/4, ±3/2, ∞ results differ from those
-in f64 by 4e-7 to 2e-6 (root of the mean square, relative), four times what a direct sum does.
+With a stride s, the s² phases of the image are channels of a grid s times as coarse: a filter of
+4x4 that moves by 2 is one of 2x2 over four times the channels. A gradient by data is the
+convolution of its operand with turned filters, whose results are the phases of the image.
+
+The usual points 0, ±1, ±2, ∞ lose most of two digits. At those of METHODS results differ from those
+in f64 by 4e-7 to 2e-6 (root of the mean square, relative), for 3x3 taps four times what a direct
+sum does, for 2x2 twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from math import prod
 from typing import Any
 
-from anode.backends.cpu.onednn_conv import DATA, FORWARD, WEIGHTS, Problem
+from anode.backends.cpu.onednn_conv import DATA, FORWARD, WEIGHTS, Ints, Problem
 from anode.backends.cpu.target import Target
+from anode.backends.cpu.winograd_method import METHODS, Method
 from anode.ir.dtypes import f32
 from anode.ir.node import Node, make
 from anode.ir.op import Op
 from anode.ir.types import TensorType, Type
 
-OUT, IN, TAPS = 4, 6, 3  # sides of a tile of results, of the image's tile, of a filter
-POINTS = IN * IN
-Matrix = tuple[tuple[float, ...], ...]
-
-# Each transform of one dim is two sparse matrices. Values at p and −p are sums and differences of
-# the even and the odd part, which one matrix has: at 0, p even, p odd, q even, q odd, ∞.
-P, Q = 3 / 2, 3 / 4  # the points are 0, ±P, ±Q and infinity
-_PP, _QQ = P * P, Q * Q
-BUTTERFLY: Matrix = (
-    (1, 0, 0, 0, 0, 0),
-    (0, 1, 1, 0, 0, 0),
-    (0, 1, -1, 0, 0, 0),
-    (0, 0, 0, 1, 1, 0),
-    (0, 0, 0, 1, -1, 0),
-    (0, 0, 0, 0, 0, 1),
-)
-IMAGE: Matrix = (
-    (_PP * _QQ, 0, -_PP - _QQ, 0, 1, 0),
-    (0, 0, -_QQ, 0, 1, 0),
-    (0, -P * _QQ, 0, P, 0, 0),
-    (0, 0, -_PP, 0, 1, 0),
-    (0, -Q * _PP, 0, Q, 0, 0),
-    (0, _PP * _QQ, 0, -_PP - _QQ, 0, 1),
-)
-_FP, _FQ = 2 * _PP * (_PP - _QQ), 2 * _QQ * (_QQ - _PP)
-FILTER: Matrix = (
-    (1 / (_PP * _QQ), 0, 0),
-    (1 / _FP, 0, _PP / _FP),
-    (0, P / _FP, 0),
-    (1 / _FQ, 0, _QQ / _FQ),
-    (0, Q / _FQ, 0),
-    (0, 0, 1),
-)
-RESULT: Matrix = (
-    (1, 1, 0, 1, 0, 0),
-    (0, 0, P, 0, Q, 0),
-    (0, _PP, 0, _QQ, 0, 0),
-    (0, 0, P * _PP, 0, Q * _QQ, 1),
-)
-
-MOST_PADDING = TAPS - 1
 LEAST_CHANNELS: Mapping[str, int] = {FORWARD: 8, DATA: 8, WEIGHTS: 16}  # and filters
 MOST_TASKS, LEAST_TILES = 32, 16  # of a convolution, and of a task or a block
 BLOCK = 384 << 10  # bytes that a block's tiles may take up; measured, it matters little
@@ -76,30 +38,101 @@ MOST_VECTORS = 4  # of a panel's row
 
 
 @dataclass(frozen=True)
-class Blocking:
-    """How `problem` (a forward one) is cut into `tasks`, and these into blocks of tiles.
+class Side:
+    """Images as phases of a coarser grid: phase p of place i is at stride·i + p − low in a dim."""
 
-    The filters lie in panels of `panel` columns. All rows of tiles of all images are shared out; a
-    block is `rows` of them, `across` tiles each. Offsets and steps are in floats of scratch.
+    sizes: Ints
+    channels: int
+    stride: int
+    low: Ints
+
+    @property
+    def phases(self) -> int:
+        return self.stride**2
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A convolution, or a gradient by data, of stride 1 from phases of images to others.
+
+    `grid` has the places of the results, each the sum of taps² places of the source from it on.
     """
 
-    problem: Problem
+    batch: int
+    source: Side
+    result: Side
+    grid: Ints
+    method: Method
+
+    @staticmethod
+    def of(problem: Problem) -> Geometry:
+        stride, method = problem.strides[0], method_of(problem)
+        if problem.kind != DATA:
+            source = Side(problem.sizes, problem.channels, stride, problem.low)
+            result = Side(problem.out, problem.filters, 1, (0, 0))
+            return Geometry(problem.batch, source, result, problem.out, method)
+        first = [low // stride for low in problem.low]  # place that has elements of the image
+        before = tuple([method.taps - 1 - i for i in first])
+        source = Side(problem.out, problem.filters, 1, before)
+        low = tuple([low % stride for low in problem.low])
+        result = Side(problem.sizes, problem.channels, stride, low)
+        grid = tuple([-(-(n + a) // stride) for n, a in zip(problem.sizes, low, strict=True)])
+        return Geometry(problem.batch, source, result, grid, method)
+
+    @property
+    def down(self) -> int:
+        """Rows of tiles of an image."""
+        return -(-self.grid[0] // self.method.tile)
+
+    @property
+    def across(self) -> int:
+        return -(-self.grid[1] // self.method.tile)
+
+    @property
+    def depth(self) -> int:
+        """Channels of the source in all phases: the terms of a product."""
+        return self.source.phases * self.source.channels
+
+    @property
+    def tasks(self) -> int:
+        """In how many equal tasks the rows of tiles are computed: the same for any threads."""
+        rows = self.batch * self.down
+        most = min(MOST_TASKS, max(1, rows * self.across // LEAST_TILES))
+        return max(t for t in range(1, most + 1) if rows % t == 0)
+
+    @property
+    def products(self) -> int:
+        """Multiplications of transformed channels by filters."""
+        return self.batch * self.down * self.across * self.filters
+
+    @property
+    def filters(self) -> int:
+        """Elements of the transformed filters."""
+        return self.method.points * self.depth * self.result.phases * self.result.channels
+
+
+@dataclass(frozen=True)
+class Blocking:
+    """How a convolution is cut into `tasks`, and these into blocks of tiles.
+
+    The filters lie in panels of `panel` columns of a phase. All rows of tiles of all images are
+    shared out; a block is `rows` of them. Offsets and steps are in floats of scratch.
+    """
+
+    geometry: Geometry
     tasks: int
     panel: int
     lanes: int
     registers: int
 
     @property
-    def across(self) -> int:
-        return -(-self.problem.out[1] // OUT)
-
-    @property
-    def down(self) -> int:
-        return -(-self.problem.out[0] // OUT)
-
-    @property
     def panels(self) -> int:
-        return -(-self.problem.filters // self.panel)
+        """Panels of all phases."""
+        return self.geometry.result.phases * self.phase_panels
+
+    @property
+    def phase_panels(self) -> int:
+        return -(-self.geometry.result.channels // self.panel)
 
     @property
     def vectors(self) -> int:
@@ -108,13 +141,14 @@ class Blocking:
 
     @property
     def rows_a_task(self) -> int:
-        return self.problem.batch * self.down // self.tasks
+        return self.geometry.batch * self.geometry.down // self.tasks
 
     @cached_property
     def rows(self) -> int:
         """Rows of tiles of a block: an equal part of a task's, in BLOCK bytes if they can be."""
-        whole, row = self.rows_a_task, 4 * POINTS * self.across * (self.pitch + self.panel)
-        most = max(BLOCK // row, -(-LEAST_TILES // self.across))
+        whole, across = self.rows_a_task, self.geometry.across
+        row = 4 * self.geometry.method.points * across * (self.pitch + self.panel)
+        most = max(BLOCK // row, -(-LEAST_TILES // across))
         return max((r for r in range(1, min(whole, most) + 1) if whole % r == 0), default=1)
 
     @property
@@ -124,12 +158,13 @@ class Blocking:
 
     @property
     def tiles(self) -> int:
-        return self.rows * self.across
+        return self.rows * self.geometry.across
 
     @property
     def pitch(self) -> int:
         """From a tile's channels at a point to the next tile's."""
-        whole = _up(self.problem.channels, self.lanes)
+        channels = self.geometry.source.channels
+        whole = _up(self.geometry.depth - channels + _up(channels, self.lanes), self.lanes)
         return whole + self.lanes if whole % 256 == 0 else whole  # not all in one set of a cache
 
     @property
@@ -145,16 +180,20 @@ class Blocking:
     @property
     def line(self) -> int:
         """From a row of the transformed lines of the image to the next one."""
-        width = (OUT * self.across + IN - OUT) * self.problem.channels
-        return _apart(width + self.lanes)
+        geometry, source = self.geometry, self.geometry.source
+        method = geometry.method
+        width = source.stride * (method.tile * geometry.across + method.taps - 1)
+        width = max(width, source.low[1] + source.sizes[1])
+        return _apart(width * source.channels + self.lanes)
 
     @property
     def offsets(self) -> tuple[int, ...]:
         """Where V, its products, the lines, zeros and a spare row of a panel begin."""
         found = [0]
-        width = self.problem.sizes[1] * self.problem.channels
-        zeros = _up(width, self.lanes)
-        for size in (POINTS * self.image_step, POINTS * self.result_step, IN * self.line, zeros):
+        method, source = self.geometry.method, self.geometry.source
+        points = method.points * self.image_step, method.points * self.result_step
+        zeros = _up(source.sizes[1] * source.channels, self.lanes)
+        for size in (*points, method.size * self.line, zeros):
             found.append(found[-1] + size)
         return tuple(found)
 
@@ -173,13 +212,14 @@ class Blocking:
 
 
 class _Convolution(Op):
-    """A convolution of kind "forward", and what follows it, from x, U, [bias,] [added].
+    """A convolution or its gradient by data, and what follows it, from x, U, [bias,] [added].
 
-    U is (panels, 36, channels, panel). See Problem; `tasks` are equal parts of the rows of tiles.
+    U is (panels, points, channels, panel). See Problem; `tasks` are equal parts of rows of tiles.
     """
 
     def infer(self, types: tuple[Type, ...], attrs: Mapping[str, Any]) -> Type:
-        return TensorType(f32, Problem.of(attrs).y_shape)
+        problem = Problem.of(attrs)
+        return TensorType(f32, problem.x_shape if problem.kind == DATA else problem.y_shape)
 
     def flops(self, node: Node) -> int:
         """Those of the sum over windows."""
@@ -196,66 +236,48 @@ class _Convolution(Op):
 
 
 class _Filters(Op):
-    """Filters (3, 3, c, o) at Winograd's points, in panels: (panels, 36, channels, panel).
+    """Filters (k, k, c, o) at Winograd's points, in panels: (panels, points, channels, panel).
 
-    With `flipped` they are turned around, and are those from o channels to c.
+    They move by `stride`: the channels are those of each phase. With `flipped` they are turned
+    around and are those from o channels to c, the panels those of each phase.
     """
 
     def infer(self, types: tuple[Type, ...], attrs: Mapping[str, Any]) -> Type:
-        (w,) = types
+        w, panel = types[0], attrs["panel"]
         assert isinstance(w, TensorType)
-        channels, filters = sides(w, attrs["flipped"])
-        return TensorType(f32, (-(-filters // attrs["panel"]), POINTS, channels, attrs["panel"]))
-
-
-def sides(w: TensorType, flipped: bool) -> tuple[int, int]:
-    """The channels that filters (3, 3, c, o) take and give."""
-    *_, c, o = w.static
-    return (o, c) if flipped else (c, o)
+        (size, _, c, o), stride = w.static, attrs["stride"]
+        points = METHODS[-(-size // stride)].points
+        if attrs["flipped"]:
+            return TensorType(f32, (stride**2 * -(-c // panel), points, o, panel))
+        return TensorType(f32, (-(-o // panel), points, stride**2 * c, panel))
 
 
 CONVOLUTION = _Convolution("winograd_convolution")
 FILTERS = _Filters("winograd_filters")
 
 
+def method_of(problem: Problem) -> Method:
+    """The method for the taps that a filter has in each phase."""
+    return METHODS[-(-problem.kernel[0] // problem.strides[0])]
+
+
 def refusal(problem: Problem) -> str:
     """Why a convolution, or its gradient, cannot be computed so; nothing if it can."""
     if problem.dtype != "f32":
         return f"Winograd's method is for f32, not {problem.dtype}"
-    if problem.kernel != (TAPS, TAPS) or problem.groups != 1:
-        return "Winograd's method is for 3x3 filters, all in one group"
-    if max(*problem.strides, *problem.dilations) > 1:
-        return "Winograd's method is for strides and dilations of 1"
-    if not all(0 <= p <= MOST_PADDING for p in (*problem.low, *problem.high)):
-        return f"Winograd's method is for paddings of 0 to {MOST_PADDING}"
+    if len(problem.kernel) != 2 or problem.groups != 1:
+        return "Winograd's method is for two dims, all channels in one group"
+    if len({*problem.kernel}) > 1 or len({*problem.strides}) > 1 or max(problem.dilations) > 1:
+        return "Winograd's method is for square filters and strides, without dilations"
+    (size, _), (stride, _) = problem.kernel, problem.strides
+    if -(-size // stride) not in METHODS:
+        return f"Winograd's method is for filters of 2 or 3 strides, not {size}x{size}/{stride}"
+    if not all(0 <= p < size for p in (*problem.low, *problem.high)):
+        return f"Winograd's method is for paddings of 0 to {size - 1}"
     if min(problem.channels, problem.filters) < (least := LEAST_CHANNELS[problem.kind]):
         return f"Winograd's method takes at least {least} channels and filters"
-    places = problem if problem.kind == WEIGHTS else as_forward(problem)
-    return "" if prod((places.batch, *places.out)) else "there is nothing to compute"
-
-
-def as_forward(problem: Problem) -> Problem:
-    """A convolution by data as the convolution of its operand with turned filters."""
-    if problem.kind == FORWARD:
-        return problem
-    low, high = (tuple([TAPS - 1 - p for p in side]) for side in (problem.low, problem.high))
-    return replace(
-        problem,
-        kind=FORWARD,
-        sizes=problem.out,
-        channels=problem.filters,
-        filters=problem.channels,
-        low=low,
-        high=high,
-    )
-
-
-def tasks_of(problem: Problem) -> int:
-    """In how many equal tasks the rows of tiles are computed: the same for any threads."""
-    down, across = (-(-size // OUT) for size in problem.out)
-    rows = problem.batch * down
-    most = min(MOST_TASKS, max(1, rows * across // LEAST_TILES))
-    return max(t for t in range(1, most + 1) if rows % t == 0)
+    geometry = Geometry.of(problem)
+    return "" if prod((geometry.batch, *geometry.grid)) else "there is nothing to compute"
 
 
 def panel_of(filters: int, target: Target) -> int:
@@ -269,18 +291,19 @@ def panel_of(filters: int, target: Target) -> int:
 
 def blocking(attrs: Mapping[str, Any], target: Target) -> Blocking:
     """The blocking of a CONVOLUTION node."""
-    problem, tasks, panel = Problem.of(attrs), attrs["tasks"], attrs["panel"]
-    return Blocking(problem, tasks, panel, target.lanes(4), target.registers)
+    geometry = Geometry.of(Problem.of(attrs))
+    return Blocking(geometry, attrs["tasks"], attrs["panel"], target.lanes(4), target.registers)
 
 
-def convolved(node: Node, whole: Problem, added: Sequence[Node], target: Target) -> Node:
-    """The convolution `node`, which is `whole`, in Winograd's way; `added` follows it."""
+def convolved(node: Node, problem: Problem, added: Sequence[Node], target: Target) -> Node:
+    """The convolution `node`, which is `problem`, in Winograd's way; `added` follows it."""
     x, w = node.args
-    flipped = whole.kind == DATA
-    problem = as_forward(whole)
-    tasks, panel = tasks_of(problem), panel_of(problem.filters, target)
-    u = make(FILTERS, (w,), {"panel": panel, "flipped": flipped})
-    return make(CONVOLUTION, (x, u, *added), {**asdict(problem), "tasks": tasks, "panel": panel})
+    geometry = Geometry.of(problem)
+    panel = panel_of(geometry.result.channels, target)
+    attrs = {"panel": panel, "stride": problem.strides[0], "flipped": problem.kind == DATA}
+    u = make(FILTERS, (w,), attrs)
+    attrs = {**asdict(problem), "tasks": geometry.tasks, "panel": panel}
+    return make(CONVOLUTION, (x, u, *added), attrs)
 
 
 def _up(count: int, unit: int) -> int:

@@ -1,19 +1,14 @@
-"""The gradient of a 3×3 convolution by its weights, with 4 times fewer multiplications.
+"""The gradient of a convolution by its weights by Winograd's method, with fewer multiplications.
 
-Winograd's F(3×3, 4×4): of a tile of 4×4 of the result's gradient and the 6×6 of x that its windows
-cover, a filter's nine sums take 36 multiplications instead of 144 (Lavin and Gray, "Fast Algorithms
-for Convolutional Neural Networks", 2016, with the filter and the result exchanged). Along one dim,
-with d of x, g of the gradient and the points a = 0, ±p, ±q, ∞,
+Of a tile of 4x4 of the result's gradient and the elements of x that its windows cover, a filter's
+nine sums take 36 multiplications instead of 144 (see `winograd_method`). As the last transform is
+linear, the products are summed up over all tiles first, as matrix products of channels by filters,
+one a point, whose depth is the tiles; the sums are transformed once. With a stride, the phases of x
+are channels of a coarser grid, as in `winograd`.
 
-    dw = Aᵀ [(Bᵀ d) · (G g)]      Bᵀ d  at a: Σ dᵢ bᵢ, the bᵢ of Π (t − a'), a' ≠ a finite
-                                  G g   at a: Σ gᵢ aⁱ, at ∞: g₃
-                                  Aᵀ m  Σ mₐ aⁱ / Π (a − a') and at i = 2 also m∞
-
-and in two dims each is applied along both. As Aᵀ is linear, the products are summed up over all
-tiles first, as 36 matrix products of channels by filters whose depth is the tiles, and the sums are
-transformed once. The points p = 3/2 and q = 3/4 lose fewer digits than the usual 1 and 2, and a sum
-has a sixteenth of a direct one's terms: results differ from those in f64 by 4e-7 to 8e-7 (root of
-the mean square, relative), three to six times what oneDNN's do, and about as generated code's do.
+A sum has a sixteenth of a direct one's terms: results differ from those in f64 by 4e-7 to 8e-7
+(root of the mean square, relative), three to six times what oneDNN's do, and about as generated
+code's do.
 """
 
 from __future__ import annotations
@@ -25,6 +20,8 @@ from typing import Any
 
 from anode.backends.cpu.onednn_conv import Problem
 from anode.backends.cpu.target import Target
+from anode.backends.cpu.winograd import method_of
+from anode.backends.cpu.winograd_method import METHODS, Method
 from anode.ir.dtypes import f32
 from anode.ir.node import Node, make
 from anode.ir.op import Op
@@ -34,8 +31,6 @@ from anode.ops.shape import reshape
 
 Ints = tuple[int, ...]
 
-KERNEL, TILE, STEP = 3, 6, 4  # sizes of the filter, of a tile of x, and from one tile to the next
-POINTS = TILE * TILE  # products of transformed channels
 BLOCK = (64, 64)  # channels, and filters, that a task computes at most: their sums take 576 KB
 MOST_TILES, LEAST_TILES = 24, 8  # that are transformed at a time
 MOST_TASKS, LEAST_DEPTH = 16, 64  # tasks if that many tiles are left to each
@@ -45,54 +40,65 @@ CACHE = 0.85  # share of the second-level cache that a task fills
 
 
 class _WinogradWeights(Op):
-    """x (n, h, w, c) and ct (n, oh, ow, o) → (parts, 3, 3, c, o): what each part of the tiles adds.
+    """x (n, h, w, c) and ct (n, oh, ow, o) → (parts, k, k, c, o): what each part of the tiles adds.
 
-    `low` and `high` zeros are around the two spatial dims of x; all in f32.
+    The filters have `size` k and move by `stride`; `low` zeros are before the two dims of x. All in
+    f32.
     """
 
     def infer(self, types: tuple[Type, ...], attrs: Mapping[str, Any]) -> Type:
         x, ct = types
         assert isinstance(x, TensorType) and isinstance(ct, TensorType)
-        return TensorType(f32, (attrs["parts"], KERNEL, KERNEL, x.shape[-1], ct.shape[-1]))
+        return TensorType(f32, (attrs["parts"], *[attrs["size"]] * 2, x.shape[-1], ct.shape[-1]))
 
     def flops(self, node: Node) -> int:
         """Multiplications and additions of the products of transformed channels."""
         x, ct = (arg.tensor.static for arg in node.args)
-        return 2 * POINTS * x[-1] * ct[-1] * tiles(ct[0], ct[1:-1])
+        method, stride = _method(node), node.attrs["stride"]
+        channels = stride**2 * x[-1]
+        return 2 * method.points * channels * ct[-1] * tiles(method, ct[0], ct[1:-1])
 
 
 WINOGRAD_WEIGHTS = _WinogradWeights("winograd_weights")
 
 
-def tiles(batch: int, out: Ints) -> int:
+def _method(node: Node) -> Method:
+    return METHODS[-(-node.attrs["size"] // node.attrs["stride"])]
+
+
+def tiles(method: Method, batch: int, out: Ints) -> int:
     """The tiles of so many gradients of images."""
-    return batch * prod(-(-size // STEP) for size in out)
+    return batch * prod(-(-size // method.tile) for size in out)
 
 
 def filled(problem: Problem, threads: int) -> float:
-    """The share of the kernel's time on some threads that goes into places and filters there are.
+    """The share of the kernel's time on some threads that goes into filters there are.
 
-    The rest is for what is beyond the borders or the last filter, for each part's sums, and idle.
+    The rest is for what is beyond the last filter, for each part's sums, and idle.
     """
-    channels, filters, count = problem.channels, problem.filters, tiles(problem.batch, problem.out)
-    shares = parts(channels, filters, count)
-    places = problem.batch * prod(problem.out) / (STEP**2 * (count + shares * OVERHEAD))
-    tasks = shares * _blocks(channels, filters)
-    busy = tasks / _whole(tasks, threads)
-    return busy * places * filters / _whole(filters, LANES)
+    phases, method = prod(problem.strides), method_of(problem)
+    count = tiles(method, problem.batch, problem.out)
+    shares = parts(problem.channels, problem.filters, count, phases)
+    tasks = shares * phases * _blocks(problem.channels, problem.filters)
+    busy = tasks / _whole(tasks, threads) * count / (count + shares * OVERHEAD)
+    return busy * problem.filters / _whole(problem.filters, LANES)
 
 
 def gradient(node: Node) -> Node:
     """The gradient by weights that `node` is, as the op and the sum over its parts."""
     x, ct = (arg.tensor.static for arg in node.args)
-    shares = parts(x[-1], ct[-1], tiles(ct[0], ct[1:-1]))
-    made = make(WINOGRAD_WEIGHTS, node.args, {"low": node.attrs["low"], "parts": shares})
+    (size, _), (stride, _) = (node.attrs[name] for name in ("kernel", "strides"))
+    count = tiles(METHODS[-(-size // stride)], ct[0], ct[1:-1])
+    shares = parts(x[-1], ct[-1], count, stride**2)
+    attrs = {"size": size, "stride": stride, "low": node.attrs["low"], "parts": shares}
+    made = make(WINOGRAD_WEIGHTS, node.args, attrs)
     return reshape(made, shape=node.shape) if shares == 1 else reduce_sum(made, 0)
 
 
-def parts(channels: int, filters: int, count: int) -> int:
+def parts(channels: int, filters: int, count: int, phases: int) -> int:
     """The parts that `count` tiles are added up in, so that there are enough tasks."""
-    return max(1, min(MOST_TASKS // _blocks(channels, filters), count // LEAST_DEPTH))
+    blocks = phases * _blocks(channels, filters)
+    return max(1, min(MOST_TASKS // blocks, count // LEAST_DEPTH))
 
 
 def _blocks(channels: int, filters: int) -> int:
@@ -103,11 +109,15 @@ def _blocks(channels: int, filters: int) -> int:
 class Plan:
     """The sizes of one kernel.
 
-    `sizes` and `out` are the spatial sizes of x and of the gradient. `channels` and `filters` are
-    those of a block in whole vectors, `depth` tiles are transformed at a time. A micro-tile of the
-    products has `rows` of channels by `vectors` of filters.
+    The filters have `size` and `stride`. `sizes` and `out` are the spatial sizes of x and of the
+    gradient. `channels` and `filters` are those of a block in whole vectors, `depth` tiles are
+    transformed at a time. A micro-tile of the products has `rows` of channels by `vectors` of
+    filters.
     """
 
+    method: Method
+    size: int
+    stride: int
     sizes: Ints
     out: Ints
     low: Ints
@@ -125,12 +135,13 @@ class Plan:
     @property
     def grid(self) -> Ints:
         """Tiles along both dims of an image."""
-        return tuple(-(-size // STEP) for size in self.out)
+        return tuple(-(-size // self.method.tile) for size in self.out)
 
     @property
     def blocks(self) -> Ints:
-        """Blocks of channels, and of filters."""
-        return -(-self.all_channels // self.channels), -(-self.all_filters // self.filters)
+        """Phases, blocks of channels, and of filters."""
+        sides = (self.all_channels, self.channels), (self.all_filters, self.filters)
+        return (self.stride**2, *[-(-size // block) for size, block in sides])
 
     @property
     def tasks(self) -> int:
@@ -148,20 +159,25 @@ class Plan:
     @property
     def scratch(self) -> int:
         """Bytes that a task needs."""
-        return (POINTS * sum(self.pitches) + max(self.channels, self.filters)) * f32.size
+        sums = self.method.points * sum(self.pitches)
+        return (sums + max(self.channels, self.filters)) * f32.size
 
 
 def plan_weights(node: Node, target: Target) -> Plan:
     x, ct = (arg.tensor.static for arg in node.args)
-    lanes, count, parts = target.lanes(f32.size), tiles(ct[0], ct[1:-1]), node.attrs["parts"]
+    lanes, parts, method = target.lanes(f32.size), node.attrs["parts"], _method(node)
+    count = tiles(method, ct[0], ct[1:-1])
     channels, filters = (
         _whole(_shares(size, most), lanes)
         for size, most in zip((x[-1], ct[-1]), BLOCK, strict=True)
     )
-    room = int(target.l2 * CACHE) // (f32.size * POINTS) - channels * filters
+    room = int(target.l2 * CACHE) // (f32.size * method.points) - channels * filters
     most = max(LEAST_TILES, min(MOST_TILES, room // (channels + filters)))
     vectors = min(2, filters // lanes)
     return Plan(
+        method=method,
+        size=node.attrs["size"],
+        stride=node.attrs["stride"],
         sizes=x[1:-1],
         out=ct[1:-1],
         low=node.attrs["low"],

@@ -1,10 +1,10 @@
 """The kernel of `winograd_weights`: transforms and products of tiles as LLVM code.
 
-A task computes a block of channels by filters for one part of the tiles. It transforms some tiles,
-so many that they stay in the second-level cache, and multiplies 36 pairs of matrices, adding to
-sums in scratch, while it asks for what the next tiles will read. Places beyond the borders are read
-from a line of zeros. Within a part tiles are added up in their order, so that the bits depend on
-the number of parts alone.
+A task computes a block of a phase's channels by filters for one part of the tiles. It transforms
+some tiles, so many that they stay in the second-level cache, and multiplies a pair of matrices for
+each point, adding to sums in scratch, while it asks for what the next tiles will read. Places
+beyond the borders are read from a line of zeros. Within a part tiles are added up in their order,
+so that the bits depend on the number of parts alone.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from anode.backends.cpu.llvm_ir import (
     store_vector,
 )
 from anode.backends.cpu.target import Target
-from anode.backends.cpu.winograd import P, Q
-from anode.backends.cpu.winograd_weights import KERNEL, POINTS, STEP, TILE, Ints, Plan, plan_weights
+from anode.backends.cpu.winograd_method import Matrix, Place, along_both, taps
+from anode.backends.cpu.winograd_weights import Ints, Plan, plan_weights
 from anode.ir.dtypes import f32
 from anode.ir.node import Node
 
@@ -56,8 +56,9 @@ def emit_winograd_weights(
 
 
 class _Block(NamedTuple):
-    """What a task computes: the first of its channels and of its filters."""
+    """What a task computes: its phase in both dims, the first of its channels and filters."""
 
+    phase: tuple[ir.Value, ir.Value]
     channel: ir.Value
     filter: ir.Value
 
@@ -67,15 +68,22 @@ class _Emitter:
     plan: Plan
     b: ir.IRBuilder
 
+    @property
+    def points(self) -> int:
+        return self.plan.method.points
+
     def emit(self) -> None:
         plan, b = self.plan, self.b
         task: ir.Value = b.function.args[-1]
-        task, filters = self.split(task, plan.blocks[1])
-        part, channels = self.split(task, plan.blocks[0])
-        block = _Block(mul(b, channels, plan.channels), mul(b, filters, plan.filters))
+        phases, *blocks = plan.blocks
+        task, filters = self.split(task, blocks[1])
+        task, channels = self.split(task, blocks[0])
+        part, phase = self.split(task, phases)
+        firsts = mul(b, channels, plan.channels), mul(b, filters, plan.filters)
+        block = _Block(self.split(phase, plan.stride), *firsts)
         bounds = (part, add(b, part, 1))
         first, last = (b.udiv(mul(b, x, plan.count), i64(plan.parts)) for x in bounds)
-        self.clear(self.sums, POINTS * plan.pitches[0])
+        self.clear(self.sums, self.points * plan.pitches[0])
         self.clear(self.zeros, max(plan.channels, plan.filters))
 
         def some(start: ir.Value) -> None:
@@ -85,10 +93,10 @@ class _Emitter:
             later = add(b, start, plan.depth)
 
             def point(i: ir.Value) -> None:
-                self.ask(block, add(b, later, mul(b, i, -(-plan.depth // POINTS))))
+                self.ask(block, add(b, later, mul(b, i, -(-plan.depth // self.points))))
                 self.product(i, count)
 
-            counted(b, 0, POINTS, 1, point)
+            counted(b, 0, self.points, 1, point)
 
         counted(b, first, last, plan.depth, some)
         self.finish(block, part)
@@ -110,15 +118,15 @@ class _Emitter:
 
     @property
     def channels(self) -> ir.Value:
-        return self.scratch(POINTS * self.plan.pitches[0])
+        return self.scratch(self.points * self.plan.pitches[0])
 
     @property
     def filters(self) -> ir.Value:
-        return self.scratch(POINTS * sum(self.plan.pitches[:2]))
+        return self.scratch(self.points * sum(self.plan.pitches[:2]))
 
     @property
     def zeros(self) -> ir.Value:
-        return self.scratch(POINTS * sum(self.plan.pitches))
+        return self.scratch(self.points * sum(self.plan.pitches))
 
     @property
     def zero(self) -> ir.Constant:
@@ -141,37 +149,35 @@ class _Emitter:
         grid = self.plan.grid
         rest, column = self.split(tile, grid[1])
         image, row = self.split(rest, grid[0])
-        return image, mul(self.b, row, STEP), mul(self.b, column, STEP)
+        return image, *(mul(self.b, i, self.plan.method.tile) for i in (row, column))
 
     def transform_x(self, block: _Block, index: ir.Value, tile: ir.Value) -> None:
         plan, b = self.plan, self.b
         image, row, column = self.corner(tile)
-        rows = [self.inside(row, i - plan.low[0], 0, plan.sizes) for i in range(TILE)]
-        columns = [self.inside(column, i - plan.low[1], 1, plan.sizes) for i in range(TILE)]
+        around = self.around_x(block, (row, column))
         base = at(b, b.function.args[0], block.channel, f32)
-        places = self.places(base, image, (rows, columns), plan.sizes, plan.all_channels)
+        places = self.places(base, image, around, plan.sizes, plan.all_channels)
         target = at(b, self.channels, mul(b, index, plan.channels), f32)
 
         def vector(c: ir.Value) -> None:
             mask = self.mask(block.channel, c, plan.all_channels, plan.channels)
             loaded = [self.load(place, c, mask) for place in places]
-            self.save(target, c, plan.pitches[1], self.along_both(loaded, self.of_x))
+            self.save(target, c, plan.pitches[1], self.to_points(plan.method.image, loaded))
 
         counted(b, 0, plan.channels, plan.lanes, vector)
 
     def transform_ct(self, block: _Block, index: ir.Value, tile: ir.Value) -> None:
         plan, b = self.plan, self.b
         image, row, column = self.corner(tile)
-        rows = [self.inside(row, i, 0, plan.out) for i in range(STEP)]
-        columns = [self.inside(column, i, 1, plan.out) for i in range(STEP)]
+        around = self.around_ct((row, column))
         base = at(b, b.function.args[1], block.filter, f32)
-        places = self.places(base, image, (rows, columns), plan.out, plan.all_filters)
+        places = self.places(base, image, around, plan.out, plan.all_filters)
         target = at(b, self.filters, mul(b, index, plan.filters), f32)
 
         def vector(k: ir.Value) -> None:
             mask = self.mask(block.filter, k, plan.all_filters, plan.filters)
             loaded = [self.load(place, k, mask) for place in places]
-            self.save(target, k, plan.pitches[2], self.along_both(loaded, self.of_ct))
+            self.save(target, k, plan.pitches[2], self.to_points(plan.method.result, loaded))
 
         counted(b, 0, plan.filters, plan.lanes, vector)
 
@@ -181,28 +187,43 @@ class _Emitter:
 
         def tile(index: ir.Value) -> None:
             image, row, column = self.corner(add(b, first, index))
-            inside = [(add(b, start, i), None) for start in (row, column) for i in range(STEP)]
-            around = inside[:STEP], inside[STEP:]
-            x, ct = (at(b, b.function.args[i], start, f32) for i, start in enumerate(block))
+            new = [line[-plan.method.tile :] for line in self.around_x(block, (row, column))]
+            around = self.around_ct((row, column))
+            x, ct = (at(b, b.function.args[i], start, f32) for i, start in enumerate(block[1:]))
             channels, filters = plan.all_channels, plan.all_filters
-            for place in self.places(x, image, around, plan.sizes, channels):
+            for place in self.places(x, image, new, plan.sizes, channels):
                 self.near(place, min(plan.channels, channels), channels)
             for place in self.places(ct, image, around, plan.out, filters):
                 self.near(place, min(plan.filters, filters), filters)
 
-        counted(b, 0, -(-plan.depth // POINTS), 1, tile)
+        counted(b, 0, -(-plan.depth // self.points), 1, tile)
 
     def near(self, place: ir.Value, count: int, channels: int) -> None:
         aligned = channels * f32.size % LINE == 0
         prefetch(self.b, place, count, f32, aligned=aligned, level=2)
 
-    def inside(
-        self, start: ir.Value, offset: int, dim: int, sizes: Ints
-    ) -> tuple[ir.Value, ir.Value | None]:
-        """An index along a dim, and whether it is one of the image; None if it always is."""
+    def around_x(self, block: _Block, corner: tuple[ir.Value, ir.Value]) -> list[list[Place]]:
+        """For both dims the places of a phase of x that a tile takes."""
+        b, plan, stride = self.b, self.plan, self.plan.stride
+        found = []
+        for dim, (start, phase) in enumerate(zip(corner, block.phase, strict=True)):
+            first = add(b, mul(b, start, stride), phase)
+            offsets = [i * stride - plan.low[dim] for i in range(plan.method.size)]
+            found.append([self.inside(first, i, dim, plan.sizes, stride) for i in offsets])
+        return found
+
+    def around_ct(self, corner: tuple[ir.Value, ir.Value]) -> list[list[Place]]:
+        tile = range(self.plan.method.tile)
+        return [
+            [self.inside(start, i, dim, self.plan.out, 1) for i in tile]
+            for dim, start in enumerate(corner)
+        ]
+
+    def inside(self, start: ir.Value, offset: int, dim: int, sizes: Ints, stride: int) -> Place:
+        """An index in a tile's phase along a dim, and whether it is one of the image."""
         b, size = self.b, sizes[dim]
         index = b.add(start, i64(offset))
-        last = (self.plan.grid[dim] - 1) * STEP + offset
+        last = (self.plan.grid[dim] - 1) * self.plan.method.tile * stride + stride - 1 + offset
         if offset >= 0 and last < size:
             return index, None
         return index, b.icmp_unsigned("<", index, i64(size))
@@ -211,7 +232,7 @@ class _Emitter:
         self,
         base: ir.Value,
         image: ir.Value,
-        indices: tuple[Sequence[tuple[ir.Value, ir.Value | None]], ...],
+        indices: Sequence[Sequence[Place]],
         sizes: Ints,
         channels: int,
     ) -> Values:
@@ -246,51 +267,8 @@ class _Emitter:
         for point, value in enumerate(values):
             store_vector(self.b, value, at(self.b, place, point * pitch, f32), f32)
 
-    def along_both(self, square: Values, transform: Callable[[Values], list[ir.Value]]) -> Values:
-        """The transform of each row of a square, then of each column of the result, row-major."""
-        size = int(len(square) ** 0.5)
-        rows = [transform(square[i : i + size]) for i in range(0, len(square), size)]
-        columns = [transform(column) for column in zip(*rows, strict=True)]
-        return [value for row in zip(*columns, strict=True) for value in row]
-
-    def plus(self, x: ir.Value, factor: float, y: ir.Value) -> ir.Value:
-        """x + factor·y"""
-        constant = ir.Constant(self.zero.type, [factor] * self.lanes)
-        return multiply_add(self.b, constant, y, x)
-
-    def pair(self, even: ir.Value, point: float, odd: ir.Value) -> list[ir.Value]:
-        """The values of even + t·odd at both signs of a point."""
-        return [self.plus(even, point, odd), self.plus(even, -point, odd)]
-
-    def of_x(self, d: Values) -> list[ir.Value]:
-        at_p = self.pair(self.plus(d[4], -Q * Q, d[2]), P, self.plus(d[3], -Q * Q, d[1]))
-        at_q = self.pair(self.plus(d[4], -P * P, d[2]), Q, self.plus(d[3], -P * P, d[1]))
-        ends = [
-            self.plus(self.plus(d[i + 4], -P * P - Q * Q, d[i + 2]), P * P * Q * Q, d[i])
-            for i in (0, 1)
-        ]
-        return [ends[0], *at_p, *at_q, ends[1]]
-
-    def of_ct(self, g: Values) -> list[ir.Value]:
-        at_p, at_q = (
-            self.pair(self.plus(g[0], t * t, g[2]), t, self.plus(g[1], t * t, g[3])) for t in (P, Q)
-        )
-        return [g[0], *at_p, *at_q, g[3]]
-
-    def of_sums(self, m: Values) -> list[ir.Value]:
-        p, q = P * P, Q * Q
-        of_p, of_q = 1 / (2 * p * (p - q)), 1 / (2 * q * (q - p))
-        evens = self.b.fadd(m[1], m[2]), self.b.fadd(m[3], m[4])
-        odds = self.b.fsub(m[1], m[2]), self.b.fsub(m[3], m[4])
-
-        def total(first: ir.Value, pair: Values, at_p: float, at_q: float) -> ir.Value:
-            return self.plus(self.plus(first, at_p, pair[0]), at_q, pair[1])
-
-        return [
-            total(self.plus(self.zero, 1 / (p * q), m[0]), evens, of_p, of_q),
-            total(self.zero, odds, P * of_p, Q * of_q),
-            total(m[5], evens, p * of_p, q * of_q),
-        ]
+    def to_points(self, matrix: Matrix, square: Values) -> Values:
+        return along_both(square, lambda line: self.plan.method.to_points(self.b, matrix, line))
 
     # products
     def product(self, point: ir.Value, count: ir.Value) -> None:
@@ -347,10 +325,11 @@ class _Emitter:
     # the gradient
     def finish(self, block: _Block, part: ir.Value) -> None:
         """Transform the sums, and store the block of the gradient of this part."""
-        plan, b = self.plan, self.b
-        size = plan.all_channels * plan.all_filters
-        result = at(b, b.function.args[2], mul(b, part, KERNEL**2 * size), f32)
+        plan, b, method = self.plan, self.b, self.plan.method
+        area = plan.all_channels * plan.all_filters
+        result = at(b, b.function.args[2], mul(b, part, plan.size**2 * area), f32)
         rows = smaller(b, b.sub(i64(plan.all_channels), block.channel), plan.channels)
+        found_at = taps(b, method, (plan.size, plan.stride), block.phase)
 
         def row(c: ir.Value) -> None:
             line = mul(b, add(b, block.channel, c), plan.all_filters)
@@ -360,10 +339,13 @@ class _Emitter:
             def vector(k: ir.Value) -> None:
                 mask = self.mask(block.filter, k, plan.all_filters, plan.filters)
                 place = at(b, source, k, f32)
-                loaded = [self.load(place, i * plan.pitches[0]) for i in range(POINTS)]
-                place = at(b, target, k, f32)
-                for i, value in enumerate(self.along_both(loaded, self.of_sums)):
-                    store_vector(b, value, at(b, place, i * size, f32), f32, mask)
+                sums = [self.load(place, i * plan.pitches[0]) for i in range(self.points)]
+                found = along_both(sums, lambda line: method.from_points(b, method.filter, line))
+                for (tap, exists), value in zip(found_at, found, strict=True):
+                    place = at(b, target, add(b, mul(b, tap, area), k), f32)
+                    if exists is not None:
+                        place = b.select(exists, place, self.zeros)  # not read any more
+                    store_vector(b, value, place, f32, mask)
 
             counted(b, 0, plan.filters, plan.lanes, vector)
 
