@@ -34,7 +34,7 @@ from anode.ir.types import TensorType, Type
 LEAST_CHANNELS: Mapping[str, int] = {FORWARD: 8, DATA: 8, WEIGHTS: 16}  # and filters
 MOST_TASKS, LEAST_TILES = 32, 16  # of a convolution, and of a task or a block
 BLOCK = 384 << 10  # bytes that a block's tiles may take up; measured, it matters little
-MOST_VECTORS = 4  # of a panel's row
+MOST_VECTORS = 2  # of a panel's row: more of them leave fewer tiles to multiply each by
 
 
 @dataclass(frozen=True)
@@ -284,8 +284,7 @@ def panel_of(filters: int, target: Target) -> int:
     """The columns of a panel: what fills registers best without too many that are padded."""
     lanes = target.lanes(4)
     vectors = -(-filters // lanes)
-    most = MOST_VECTORS if target.registers >= 32 else 2
-    best = min(range(1, most + 1), key=lambda n: (-(-vectors // n) * n, -n))
+    best = min(range(1, MOST_VECTORS + 1), key=lambda n: (-(-vectors // n) * n, -n))
     return best * lanes
 
 
