@@ -109,8 +109,10 @@ def counted(
         return ()
 
     if isinstance(start, int) and isinstance(stop, int):
-        if start < stop:
+        if start + step < stop:
             loop(b, start, stop, step, once)
+        elif start < stop:
+            body(i64(start))
         return
     when(b, b.icmp_signed("<", i64(start), i64(stop)), lambda: loop(b, start, stop, step, once))
 

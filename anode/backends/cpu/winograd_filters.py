@@ -9,6 +9,7 @@ from llvmlite import ir
 
 from anode.backends.cpu.llvm_ir import (
     I64,
+    Values,
     add,
     at,
     counted,
@@ -99,9 +100,12 @@ class _FilterTransform:
         def vector(v: ir.Value) -> None:
             read = self.across if self.flipped else self.along
             taps = read(phase, channel, add(b, first, v))
-            found = along_both(taps, lambda line: method.to_points(b, method.filter, line))
-            for i, value in enumerate(found):
-                store_vector(b, value, at(b, place, add(b, v, i * depth * panel), f32), f32)
+            for i, j, value in along_both(taps, method.taps, transform):
+                offset = (i * method.size + j) * depth * panel
+                store_vector(b, value, at(b, place, add(b, v, offset), f32), f32)
+
+        def transform(line: Values) -> list[ir.Value]:
+            return method.to_points(b, method.filter, line)
 
         counted(b, 0, panel, self.lanes, vector)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 
 from llvmlite import ir
 
@@ -276,15 +275,19 @@ class _Tiles:
         lanes, filters = blocks.lanes, result.channels
         mask = lanes_below(b, b.sub(i64(filters), column), lanes) if filters % lanes else None
         offsets = [add(b, source, point * blocks.result_step) for point in range(method.points)]
-        found = [_load(b, at(b, self.products, offset, f32), lanes) for offset in offsets]
-        square = along_both(found, lambda line: method.from_points(b, method.result, line))
+        found = (_load(b, at(b, self.products, offset, f32), lanes) for offset in offsets)
+
+        def transform(line: Values) -> list[ir.Value]:
+            return method.from_points(b, method.result, line)
+
+        values = along_both(found, method.size, transform)
         bias = None if self.bias is None else _load(b, at(b, self.bias, column, f32), lanes, mask)
-        for i, j in product(range(method.tile), repeat=2):
+        for i, j, value in values:
             place = (i * result.sizes[1] + j) * result.stride * filters
             offset = b.add(start, i64(place))
             valid = [test for test in (inside[0][i], inside[1][j]) if test is not None]
             added = None if self.added is None else self.place(self.added, offset, valid)
-            value = self.following(square[i * method.tile + j], bias, added, mask)
+            value = self.following(value, bias, added, mask)
             store_vector(b, value, self.place(self.y, offset, valid), f32, mask)
 
     def place(self, array: ir.Value, offset: ir.Value, valid: Sequence[ir.Value]) -> ir.Value:

@@ -18,10 +18,11 @@ So each transform is two sparse matrices: even and odd parts, then their sums an
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, reduce
-from math import isqrt, prod
+from itertools import islice
+from math import prod
 from typing import TypeAlias
 
 from llvmlite import ir
@@ -138,12 +139,17 @@ METHODS = {
 }
 
 
-def along_both(square: Values, transform: Callable[[Values], list[ir.Value]]) -> list[ir.Value]:
-    """The transform of each row of a square, then of each column of the result, row-major."""
-    size = isqrt(len(square))
-    rows = [transform(square[i : i + size]) for i in range(0, len(square), size)]
-    columns = [transform(column) for column in zip(*rows, strict=True)]
-    return [value for row in zip(*columns, strict=True) for value in row]
+def along_both(
+    square: Iterable[ir.Value], size: int, transform: Callable[[Values], list[ir.Value]]
+) -> Iterator[tuple[int, int, ir.Value]]:
+    """The transform of each row of a square, then of each column: (row, column, value).
+
+    What is loaded and stored one by one is so near its use: a square has more than the registers.
+    """
+    elements = iter(square)
+    rows = [transform(list(islice(elements, size))) for _ in range(size)]
+    columns = enumerate(zip(*rows, strict=True))
+    return ((i, j, value) for j, column in columns for i, value in enumerate(transform(column)))
 
 
 def taps(

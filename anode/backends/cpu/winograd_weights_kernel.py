@@ -9,7 +9,7 @@ so that the bits depend on the number of parts alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -161,8 +161,8 @@ class _Emitter:
 
         def vector(c: ir.Value) -> None:
             mask = self.mask(block.channel, c, plan.all_channels, plan.channels)
-            loaded = [self.load(place, c, mask) for place in places]
-            self.save(target, c, plan.pitches[1], self.to_points(plan.method.image, loaded))
+            loaded = (self.load(place, c, mask) for place in places)
+            self.to_points(plan.method.image, loaded, at(b, target, c, f32), plan.pitches[1])
 
         counted(b, 0, plan.channels, plan.lanes, vector)
 
@@ -176,8 +176,8 @@ class _Emitter:
 
         def vector(k: ir.Value) -> None:
             mask = self.mask(block.filter, k, plan.all_filters, plan.filters)
-            loaded = [self.load(place, k, mask) for place in places]
-            self.save(target, k, plan.pitches[2], self.to_points(plan.method.result, loaded))
+            loaded = (self.load(place, k, mask) for place in places)
+            self.to_points(plan.method.result, loaded, at(b, target, k, f32), plan.pitches[2])
 
         counted(b, 0, plan.filters, plan.lanes, vector)
 
@@ -262,13 +262,18 @@ class _Emitter:
     def load(self, place: ir.Value, offset: Index, mask: ir.Value | None = None) -> ir.Value:
         return load_vector(self.b, at(self.b, place, offset, f32), self.lanes, f32, f32, mask)
 
-    def save(self, place: ir.Value, offset: ir.Value, pitch: int, values: Values) -> None:
-        place = at(self.b, place, offset, f32)
-        for point, value in enumerate(values):
-            store_vector(self.b, value, at(self.b, place, point * pitch, f32), f32)
+    def to_points(
+        self, matrix: Matrix, square: Iterable[ir.Value], target: ir.Value, pitch: int
+    ) -> None:
+        """A square at all points, stored `pitch` from one to the next."""
+        b, method = self.b, self.plan.method
 
-    def to_points(self, matrix: Matrix, square: Values) -> Values:
-        return along_both(square, lambda line: self.plan.method.to_points(self.b, matrix, line))
+        def transform(line: Values) -> list[ir.Value]:
+            return method.to_points(b, matrix, line)
+
+        for i, j, value in along_both(square, len(matrix[0]), transform):
+            place = at(b, target, (i * method.size + j) * pitch, f32)
+            store_vector(b, value, place, f32)
 
     # products
     def product(self, point: ir.Value, count: ir.Value) -> None:
@@ -331,6 +336,9 @@ class _Emitter:
         rows = smaller(b, b.sub(i64(plan.all_channels), block.channel), plan.channels)
         found_at = taps(b, method, (plan.size, plan.stride), block.phase)
 
+        def transform(line: Values) -> list[ir.Value]:
+            return method.from_points(b, method.filter, line)
+
         def row(c: ir.Value) -> None:
             line = mul(b, add(b, block.channel, c), plan.all_filters)
             target = at(b, result, add(b, line, block.filter), f32)
@@ -339,9 +347,9 @@ class _Emitter:
             def vector(k: ir.Value) -> None:
                 mask = self.mask(block.filter, k, plan.all_filters, plan.filters)
                 place = at(b, source, k, f32)
-                sums = [self.load(place, i * plan.pitches[0]) for i in range(self.points)]
-                found = along_both(sums, lambda line: method.from_points(b, method.filter, line))
-                for (tap, exists), value in zip(found_at, found, strict=True):
+                sums = (self.load(place, i * plan.pitches[0]) for i in range(self.points))
+                for i, j, value in along_both(sums, method.size, transform):
+                    tap, exists = found_at[i * method.taps + j]
                     place = at(b, target, add(b, mul(b, tap, area), k), f32)
                     if exists is not None:
                         place = b.select(exists, place, self.zeros)  # not read any more
