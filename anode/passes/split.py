@@ -25,6 +25,7 @@ COLUMNS = 128  # results side by side that are a task
 LARGE = 1 << 15  # elements that are worth a second kernel
 PARTS = 8  # rows that make a split worth it
 LANES = 64  # elements in a row, likewise
+TERMS = 8  # that each of a row's results adds up, likewise
 
 
 def split_reductions(graph: Graph, trace: Trace | None = None) -> Graph:
@@ -57,9 +58,12 @@ def _splitting_axis(node: Node) -> int | None:
     shape, axes = node.args[0].tensor.static, node.attrs["axes"]
     if _tasks(shape, axes) > FEW or product(shape) < LARGE or len(axes) < 2:
         return None
-    total = product(tuple([shape[axis] for axis in axes]))
-    found = (axis for axis in axes if shape[axis] >= PARTS and total // shape[axis] >= LANES)
-    return next(found, None)
+    total, columns = product(tuple([shape[axis] for axis in axes])), _columns(shape, axes)
+    for axis in axes:
+        terms = total // shape[axis]
+        if shape[axis] >= PARTS and terms >= TERMS and terms * columns >= LANES:
+            return axis
+    return None
 
 
 def _columns(shape: tuple[int, ...], axes: tuple[int, ...]) -> int:

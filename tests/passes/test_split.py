@@ -52,6 +52,10 @@ def test_columns_that_few_threads_could_share_are_split_over_their_rows():
     graph = trace(lambda x: ops.sum(x, axis=(0, 1, 2)), tensor("f32", 16, 8, 8, 64))
     parts = split_reductions(graph)
     assert [n.attrs["axes"] for n in parts.nodes if n.op.name == "reduce"] == [(1, 2), (0,)]
+    small = trace(lambda x: ops.sum(x, axis=(0, 1, 2)), tensor("f32", 64, 3, 3, 128))
+    assert reductions(split_reductions(small)) == 2
+    pairs = trace(lambda x: ops.sum(x, axis=(0, 1)), tensor("f32", 4096, 2, 64))
+    assert split_reductions(pairs) is pairs
     wide = trace(lambda x: ops.sum(x, axis=(0, 1)), tensor("f32", 16, 8, 4096))
     assert split_reductions(wide) is wide
 
