@@ -32,7 +32,7 @@ from anode.ops.shape import reshape
 Ints = tuple[int, ...]
 
 BLOCK = (64, 64)  # channels, and filters, that a task computes at most: their sums take 576 KB
-MOST_TILES, LEAST_TILES = 24, 8  # that are transformed at a time
+MOST_TILES, LEAST_TILES = 32, 8  # that are transformed at a time
 MOST_TASKS, LEAST_DEPTH = 16, 64  # tasks if that many tiles are left to each
 LANES = 16  # filters come in so many
 OVERHEAD = 10  # tiles that take as long as clearing and transforming the sums of a part
