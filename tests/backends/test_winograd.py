@@ -234,3 +234,20 @@ def test_parts_of_a_minibatch() -> None:
         found.append(np.array(made.run(args, State({}))[0]))
     assert len({result.tobytes() for result in found}) == 1
     np.testing.assert_allclose(found[0], wanted, rtol=0, atol=1e-5 * abs(wanted).max())
+
+
+def test_strided_filters_are_chosen_in_all_three_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANODE_CACHE", "off")
+    attrs = {**SAME, "strides": (2, 2)}
+
+    def three(x: Node, w: Node, ct: Node) -> tuple[Node, ...]:
+        data = ops.convolution_data(ct, w, sizes=(14, 14), **attrs)
+        weights = ops.convolution_weights(x, ct, kernel=(4, 4), **attrs)
+        return ops.convolution(x, w, **attrs), data, weights
+
+    x, w, ct = (64, 14, 14, 64), (4, 4, 64, 128), (64, 7, 7, 128)
+    graph = trace(three, *[tensor("f32", *shape) for shape in (x, w, ct)])
+    made = CpuBackend(onednn=False).compile(graph, threads=2)
+    (cover,) = [t for t in made.traces if t.name == "cover"]
+    names = sorted([hit.note.split(", of peak")[0] for hit in cover.hits])
+    assert names == ["Winograd's F(2x2, 4x4)", *["Winograd's F(4x4, 2x2)"] * 2]
