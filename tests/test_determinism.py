@@ -73,6 +73,30 @@ def test_any_number_of_threads_any_number_of_times(expected, threads):
     assert train(threads) == expected
 
 
+def step(layers: list[object], threads: int) -> list[bytes]:
+    """All that a training step on images leaves."""
+    random = np.random.RandomState(1)
+    images, labels = random.randn(16, 15, 14, 16).astype(np.float32), random.randint(0, 9, 16)
+    model = nn.Model(layers, seed=3, backend="cpu", threads=threads)
+    cost = model.training_step(nn.CrossEntropyMulti(), nn.GradientDescentMomentum(0.1, 0.9))
+    costs = [cost(images, labels.astype(np.int32)).tobytes() for _ in range(2)]
+    return [*costs, *[np.asarray(array).tobytes() for array in model.state.values()]]
+
+
+@pytest.mark.parametrize(
+    ("size", "filters", "groups"), [(3, 16, 16), (3, 48, 1), (3, 32, 1), (7, 48, 1), (1, 24, 1)]
+)
+def test_convolutions_by_any_number_of_threads(size, filters, groups):
+    def layers() -> list[object]:
+        first = nn.Conv((size, size, filters), groups=groups, batch_norm=True, activation=nn.Tanh())
+        second = nn.Conv((3, 3, filters), padding=1, strides=2, batch_norm=True)
+        third = nn.Conv((3, 3, filters), padding=1, bias=0.1)
+        return [first, second, third, nn.Affine(9, bias=0.0, activation=nn.Softmax())]
+
+    one = step(layers(), 1)
+    assert one == step(layers(), 2) == step(layers(), 3)
+
+
 def test_a_checkpoint_changes_nothing(expected, tmp_path):
     assert train(2, str(tmp_path / "c")) == expected
     assert (tmp_path / "c").exists()

@@ -199,12 +199,11 @@ def show(
 def tune(
     model: Annotated[str, typer.Argument(help="An architecture, such as alexnet or resnet-20.")],
     batch: Annotated[int | None, typer.Option(help="Rows of a minibatch.")] = None,
-    threads: Threads = None,
 ) -> None:
     """Measure a model's convolutions by oneDNN and by generated code, for the faster to be used."""
     from anode.commands.tune import tune
 
-    tune(model, batch, threads, Console())
+    tune(model, batch, Console())
 
 
 @app.command()

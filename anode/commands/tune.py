@@ -14,14 +14,12 @@ from anode.backends.cpu.target import host_target
 from anode.commands.settings import at_least
 from anode.inspect.tune import Measured, candidates, measure
 from anode.models import architecture
-from anode.runtime.executable import chosen_threads
 
 
-def tune(model: str, batch: int | None, threads: int | None, console: Console) -> None:
+def tune(model: str, batch: int | None, console: Console) -> None:
     """Measure the convolutions of a model's training step, keep the costs, show them."""
     at_least("batch", batch, 1)
-    at_least("threads", threads, 1)
-    threads = threads or chosen_threads() or host_target().cores
+    threads = host_target().cores  # which choices are for
     graph = architecture(model).training_graph(batch)
     total = len(candidates(graph, threads))
     results = track(measure(graph, threads), "measuring", total, console=console, transient=True)

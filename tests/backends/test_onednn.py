@@ -245,7 +245,7 @@ def test_measured_costs_decide_and_damaged_ones_do_not(
     graph = trace(lambda x, w: ops.convolution(x, w, **SAME), IMAGES, FILTERS)
     (node,) = graph.outputs
     problem, tasks = choice.problem_of(choice.Convolution(node))
-    name = costs.name_of(problem, tasks, 2)
+    name = costs.name_of(problem, tasks, TARGET.cores)
     for seconds, kinds in (([1, 2, 3], ["forward"]), ([2, 1, 3], [])):
         (tmp_path / costs.FILE).write_text(json.dumps({name: seconds}))
         made = CpuBackend().compile(graph, threads=2)

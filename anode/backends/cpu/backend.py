@@ -54,19 +54,19 @@ class CpuBackend(Backend):
             raise BackendError(f"threads={threads}: choose at least 1")
         target = host_target()
         threads = threads or target.cores
-        library = _library(graph, threads, self.onednn, self.winograd)
+        library = _library(graph, target, self.onednn, self.winograd)
         return CpuCompiled(graph, target, threads, library, memory_limit)
 
 
 def _library(
-    graph: Graph, threads: int, onednn: bool = True, winograd: bool = True
+    graph: Graph, target: Target, onednn: bool = True, winograd: bool = True
 ) -> Choosing | None:
     """What convolutions are offered to; nothing is imported for a graph without any."""
     if not _convolves(graph):
         return None
     from anode.backends.cpu.choice import library_for
 
-    return library_for(threads, onednn, winograd)
+    return library_for(target.cores, onednn, winograd)
 
 
 def _convolves(graph: Graph) -> bool:
@@ -98,7 +98,7 @@ class CpuCompiled(Compiled):
     ) -> None:
         started = time.perf_counter()
         self.graph, self.target, self.threads = graph, target, threads
-        self.library = library or _library(graph, threads)
+        self.library = library or _library(graph, target)
         self.memory_limit = memory_limit
         parts = (
             repr(graph),

@@ -37,12 +37,13 @@ MOST_PARTS, LEAST_PLACES = 8, 1200
 
 @dataclass(frozen=True)
 class Choosing:
-    """The kernel of each convolution: the one that the costs say is fastest on so many threads.
+    """The kernel of each convolution: the one that the costs say is fastest on so many cores.
 
+    They are the machine's, not those of the threads of a run, whose bits must not depend on them.
     `key` names what choices depend on; `absent` says why there is no oneDNN, where there is none.
     """
 
-    threads: int
+    cores: int
     costs: Costs
     key: str
     absent: str = ""
@@ -55,7 +56,7 @@ class Choosing:
         while ways := [way for way in WAYS if way not in refused]:
             if ways == [GENERATED]:
                 break
-            choice = self.costs.compare(problem, tasks, self.threads, ways)
+            choice = self.costs.compare(problem, tasks, self.cores, ways)
             if choice.way == GENERATED:
                 return "; ".join([f"generated code is faster: {choice.reason}", *refused.values()])
             try:
@@ -86,13 +87,13 @@ class Choosing:
         return made, f"Winograd's {winograd.method_of(problem)}"
 
 
-def library_for(threads: int, onednn_wanted: bool = True, winograd_wanted: bool = True) -> Choosing:
+def library_for(cores: int, onednn_wanted: bool = True, winograd_wanted: bool = True) -> Choosing:
     """What convolutions are computed by. oneDNN, if wanted, is loaded now."""
     found = onednn.load() if onednn_wanted else "oneDNN is switched off"
     absent, costs = found if isinstance(found, str) else "", Costs.load()
     version = "" if isinstance(found, str) else f"oneDNN {found.version} "
     key = f"{version}{'Winograd ' * winograd_wanted}{costs.key}"
-    return Choosing(threads, costs, key, absent, winograd_wanted)
+    return Choosing(cores, costs, key, absent, winograd_wanted)
 
 
 def problem_of(wanted: Convolution) -> tuple[Problem, int]:
