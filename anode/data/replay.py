@@ -1,5 +1,7 @@
 """Replay memory: what an agent saw and did, from which minibatches of transitions are drawn."""
 
+from __future__ import annotations
+
 from typing import Any, NamedTuple
 
 import numpy as np
