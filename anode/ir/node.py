@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
 from itertools import count
 from pathlib import Path
 from struct import Struct
@@ -242,10 +242,11 @@ def user_line() -> Origin | None:
     return None
 
 
-@cache
+@functools.cache
 def _is_users(file: str) -> bool:
+    """Whether a file is neither ours nor one that runs our properties when they are asked for."""
     own = file.startswith(_PACKAGE) and not file.startswith(_SCRIPTS)
-    return not own and not file.startswith("<")
+    return not own and not file.startswith("<") and file != functools.__file__
 
 
 @contextmanager

@@ -1,10 +1,13 @@
+import functools
 import gc
 import inspect
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import anode
 from anode import ops
 from anode.errors import GraphError, ShapeError
 from anode.ir.dims import Dim
@@ -104,6 +107,16 @@ def test_origin_is_the_line_that_made_the_node():
         assert node.origin[0] == __file__
     assert y.origin[1] == y.args[0].origin[1] == line
     assert repr(y.origin) == f"{__file__}:{line}"
+
+
+def test_origin_is_no_line_of_what_runs_properties():
+    """A property of ours is asked for by a frame of functools, which the user did not write."""
+    (x,) = fresh_inputs(F32)
+    ours = str(Path(anode.__file__).with_name("ours.py"))
+    text = "class Ours:\n    node = cached_property(lambda self: x * 0.125)"
+    space = {"cached_property": functools.cached_property, "x": x}
+    exec(compile(text, ours, "exec"), space)
+    assert space["Ours"]().node.origin[0] == __file__
 
 
 def test_origin_is_not_identity_and_can_be_given():

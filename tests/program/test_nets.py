@@ -11,7 +11,7 @@ from benchmarks.memory import BATCHES, graphs, program_of
 LEAST = {
     "lenet": (10, 4),
     "alexnet": (6, 20),
-    "resnet-20": (40, 3),
+    "resnet-20": (25, 3),
     "vgg-a": (15, 10),
     "googlenet": (20, 4),
 }
