@@ -290,8 +290,9 @@ def make_transformer_factory(name: str, **kargs: Any) -> Callable[[], Transforme
 
 
 def transformer_name() -> str:
-    """The name of the factory that was set."""
-    return str(getattr(_Chosen.factory, "name", ""))
+    """The name of the transformers that the factory that was set makes."""
+    name = str(getattr(_Chosen.factory, "name", ""))
+    return NEON3.get(name, name)
 
 
 def unsupported(what: str, instead: str) -> UnsupportedOp:

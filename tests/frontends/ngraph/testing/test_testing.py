@@ -11,7 +11,7 @@ from anode.frontends.ngraph.testing import (
     numeric_derivative,
     raise_all_numpy_errors,
 )
-from anode.frontends.ngraph.transformers import make_transformer_factory
+from anode.frontends.ngraph.transformers import base, make_transformer_factory
 
 A = ng.make_axis(3, name="testing_a")
 
@@ -43,7 +43,9 @@ def test_derivatives_by_differences_and_by_formula():
         numeric_derivative(lambda x: x, np.array([1]), 1)
 
 
-def test_comparison_has_the_tolerance_of_the_transformer():
+@pytest.mark.parametrize("name", ["cpu", "ngcpu"])
+def test_comparison_has_the_tolerance_of_the_transformer(name, monkeypatch):
+    monkeypatch.setattr(base._Chosen, "factory", make_transformer_factory(name))
     assert_allclose(1.0, 1.000001)
     with pytest.raises(AssertionError):
         assert_allclose(1.0, 1.000001, transformer_overwrite=False)
