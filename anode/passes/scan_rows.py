@@ -73,17 +73,19 @@ def _cheap(scan: Node, graph: Graph, uses: Counter[Node]) -> _Rows:
 def _made_of(sequence: Node, graph: Graph, uses: Counter[Node]) -> _Rows:
     """All that only the sequence needs, as far as it can be computed row by row."""
     found, wanted = _Rows(), Counter([sequence])
-    with_rows = {sequence}
+    by_row, whole = {sequence}, set[Node]()
     for node in reversed(graph.nodes):
         if not wanted[node]:
             continue
-        flags = _operands_with_rows(node) if node in with_rows else None
+        flags = None if node in whole else _operands_with_rows(node)
         if flags is None or wanted[node] < uses[node]:
-            (found.rows if node in with_rows else found.same)[node] = None
+            found.rows |= dict.fromkeys(by_row & {node})
+            found.same |= dict.fromkeys(whole & {node})
             continue
         found.nodes[node] = flags
         wanted.update(node.args)
-        with_rows.update(arg for arg, flag in zip(node.args, flags, strict=True) if flag)
+        for arg, flag in zip(node.args, flags, strict=True):
+            (by_row if flag else whole).add(arg)
     return found
 
 
@@ -132,11 +134,12 @@ def _with_rows(scan: Node, rows: _Rows, new: dict[Node, Node]) -> Node:
     places = [*range(a + count), *range(a + len(sequences), len(fresh) - len(same))]
     inner = dict(zip(inputs, [fresh[i] for i in places], strict=True))
     known = dict(zip(rows.rows, fresh[a + count : a + len(sequences)], strict=True))
-    known |= dict(zip(same, fresh[len(fresh) - len(same) :], strict=True))
-    known |= {node: node for node in rows.same if node.op is CONSTANT}
+    whole = {node: node for node in rows.same if node.op is CONSTANT}
+    whole |= dict(zip(same, fresh[len(fresh) - len(same) :], strict=True))
     for node in reversed(rows.nodes):
-        args = tuple([known[arg] for arg in node.args])
-        known[node] = _row(node, args, rows.nodes[node][0])
+        flags = rows.nodes[node]
+        args = [(known if flag else whole)[x] for x, flag in zip(node.args, flags, strict=True)]
+        known[node] = _row(node, tuple(args), flags[0])
     for i, arg in enumerate(scan.args):
         if i not in kept:
             inner[body.inputs[i]] = known[arg]

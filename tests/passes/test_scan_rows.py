@@ -94,3 +94,18 @@ def test_rows_that_are_one_number_are_made_of_nothing():
     wanted = evaluate(recurrent(lambda *_: ops.full((STEPS, ROWS, UNITS), 0.5)), values())[0]
     for a, b in zip(wanted, evaluate(made, values())[0], strict=True):
         np.testing.assert_allclose(b, a, rtol=1e-6)
+
+
+def test_what_is_read_by_rows_and_as_a_whole():
+    def f(x, h):
+        wide = [ops.broadcast_in_dim(x, shape=(ROWS, ROWS), axes=(axis,)) for axis in (0, 1)]
+        return ops.scan(lambda h, row: (ops.tanh(h - row), h), h, wide[0] - wide[1])
+
+    graph = trace(f, tensor("f32", ROWS), tensor("f32", ROWS))
+    args = [value.reshape(-1)[:ROWS] for value in values()[1:3]]
+    types, hits, made = sequences(graph)
+    assert hits == 1 and types == [tensor("f32", ROWS)]
+    wanted = evaluate(graph, args)[0]
+    for other in (evaluate(made, args)[0], anode.compile(graph)(*args)):
+        for a, b in zip(wanted, other, strict=True):
+            np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-6)
