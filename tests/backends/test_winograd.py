@@ -158,7 +158,7 @@ def test_rounding_is_a_small_multiple_of_that_of_direct_sums(
 @pytest.mark.parametrize(
     "dtype, kernel, attrs, reason",
     [
-        ("f64", (3, 3), {}, "f32, not f64"),
+        ("f64", (3, 3), {}, "f32 and bf16, not f64"),
         ("f32", (5, 5), {}, "filters of 2 or 3 strides, not 5x5/1"),
         ("f32", (3, 3), {"strides": (3, 3)}, "filters of 2 or 3 strides, not 3x3/3"),
         ("f32", (3,), {}, "two dims"),

@@ -16,7 +16,9 @@ def at_points(method: Method, halves: Matrix) -> np.ndarray:
     return rows
 
 
-@pytest.mark.parametrize("method", METHODS.values(), ids=str)
+@pytest.mark.parametrize(
+    "method", [m for found in METHODS.values() for m in found.values()], ids=str
+)
 def test_results_and_gradients(method: Method) -> None:
     random = np.random.default_rng(0)
     x, w, ct = (random.normal(size=n) for n in (method.size, method.taps, method.tile))
@@ -30,5 +32,6 @@ def test_results_and_gradients(method: Method) -> None:
 
 
 def test_names() -> None:
-    assert str(METHODS[2]) == "F(4x4, 2x2)" and METHODS[2].gradient == "F(2x2, 4x4)"
-    assert METHODS[2].points == 25 and METHODS[3].points == 36
+    methods = METHODS["f32"]
+    assert str(methods[2]) == "F(4x4, 2x2)" and methods[2].gradient == "F(2x2, 4x4)"
+    assert methods[2].points == 25 and methods[3].points == 36

@@ -156,7 +156,7 @@ def test_what_it_is_for() -> None:
         return refusal(problem_of(Convolution(graph.outputs[0]))[0])
 
     assert not refused() and not refused(low=(0, 2), high=(2, 0)) and not refused(c=20, o=50)
-    assert "for f32, not bf16" in refused(dtype="bf16") and "nothing" in refused(n=0)
+    assert "for f32 and bf16, not f64" in refused(dtype="f64") and "nothing" in refused(n=0)
     assert "at least 16 channels" in refused(c=3) and "at least 16 channels" in refused(o=10)
     assert "paddings of 0 to 2" in refused(low=(3, 1))
 

@@ -40,15 +40,23 @@ SHARES: Mapping[str, Mapping[str, tuple[_Pair, _Pair, _Pair]]] = {
     "bf16": {
         "wide": ((1.97, 1.77), (1.94, 1.74), (1.54, 1.56)),
         "narrow": ((1.70, 1.23), (1.66, 1.22), (1.27, 0.96)),
+        "strided": ((1.74, 1.47), (1.27, 0.95), (1.03, 0.79)),
         "few channels": ((1.42, 1.15), (0.29, 0.83), (1.34, 1.13)),
     },
 }
 # The same of the products that Winograd's method takes, on both cores: its share of one core is
 # smaller where others wait for memory.
-WINOGRAD_SHARES: Mapping[str, tuple[float, float, float]] = {
-    "wide": (0.68, 0.65, 0.53),
-    "narrow": (0.38, 0.38, 0.41),
-    "strided": (0.6, 0.6, 0.5),
+WINOGRAD_SHARES: Mapping[str, Mapping[str, tuple[float, float, float]]] = {
+    "f32": {
+        "wide": (0.68, 0.65, 0.53),
+        "narrow": (0.38, 0.38, 0.41),
+        "strided": (0.6, 0.6, 0.5),
+    },
+    "bf16": {
+        "wide": (1.6, 1.5, 1.25),
+        "narrow": (0.62, 0.72, 0.73),
+        "strided": (1.54, 1.43, 1.14),
+    },
 }
 FILTERS = 30.0  # operations that a core at its peak does while an element of filters is transformed
 MOST_BORDERS = 1.5
@@ -151,7 +159,8 @@ def _shares(problem: Problem, tasks: int, threads: int) -> dict[str, float]:
 def _by_winograd(whole: Problem, kind: str, threads: int) -> float:
     """The share that Winograd's method reaches of a convolution."""
     geometry = winograd.Geometry.of(whole)
-    share = WINOGRAD_SHARES[kind][KINDS.index(whole.kind)] * whole.flops / (2 * geometry.products)
+    share = WINOGRAD_SHARES[whole.dtype][kind][KINDS.index(whole.kind)]
+    share *= whole.flops / (2 * geometry.products)
     if whole.kind == WEIGHTS:
         return share * winograd_weights.filled(whole, threads)
     side = geometry.result.channels

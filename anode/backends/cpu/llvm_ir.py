@@ -300,6 +300,16 @@ def add_pairs(b: ir.IRBuilder, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Valu
     return b.call(function, [z, b.bitcast(x, halves), b.bitcast(y, halves)])
 
 
+def nearest_bf16(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
+    """f32 rounded to bf16, as its bits: to nearest, ties to even (needs AVX512_BF16).
+
+    Denormal numbers count as zero.
+    """
+    lanes = x.type.count
+    rounded = b.fptrunc(x, ir.VectorType(_BFloat(), lanes))
+    return b.bitcast(rounded, ir.VectorType(I16, lanes))
+
+
 def add_up(b: ir.IRBuilder, vectors: Values) -> ir.Value:
     """The vector whose lane i is the sum of the lanes of `vectors[i]`, added up in pairs."""
     while len(vectors) > 1:

@@ -1,6 +1,6 @@
 """Convolutions by Winograd's method: the ops in the graph, and how they are cut up.
 
-A tile of 4x4 results takes fewer products than the sum over windows (see `winograd_method`):
+A tile of results takes fewer products than the sum over windows (see `winograd_method`):
 
     U = G w Gᵀ      filters, once: FILTERS
     V = Bᵀ x B      a tile of the image
@@ -12,7 +12,8 @@ convolution of its operand with turned filters, whose results are the phases of 
 
 The usual points 0, ±1, ±2, ∞ lose most of two digits. At those of METHODS results differ from those
 in f64 by 4e-7 to 2e-6 (root of the mean square, relative), for 3x3 taps four times what a direct
-sum does, for 2x2 twice.
+sum does, for 2x2 twice. In bf16, where what is transformed is rounded as well, it is 4e-3, two to
+three times what rounding a direct sum costs; tiles of 4x4 results would make it 1e-2.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from math import prod
 from typing import Any
 
 from anode.backends.cpu.onednn_conv import DATA, FORWARD, WEIGHTS, Ints, Problem
-from anode.backends.cpu.target import Target
+from anode.backends.cpu.target import Target, host_target
 from anode.backends.cpu.winograd_method import METHODS, Method
-from anode.ir.dtypes import f32
+from anode.backends.cpu.winograd_terms import Terms
+from anode.ir.dtypes import DTYPES
 from anode.ir.node import Node, make
 from anode.ir.op import Op
 from anode.ir.types import TensorType, Type
@@ -63,21 +65,23 @@ class Geometry:
     result: Side
     grid: Ints
     method: Method
+    terms: Terms
 
     @staticmethod
     def of(problem: Problem) -> Geometry:
         stride, method = problem.strides[0], method_of(problem)
+        terms = Terms(DTYPES[problem.dtype])
         if problem.kind != DATA:
             source = Side(problem.sizes, problem.channels, stride, problem.low)
             result = Side(problem.out, problem.filters, 1, (0, 0))
-            return Geometry(problem.batch, source, result, problem.out, method)
+            return Geometry(problem.batch, source, result, problem.out, method, terms)
         first = [low // stride for low in problem.low]  # place that has elements of the image
         before = tuple([method.taps - 1 - i for i in first])
         source = Side(problem.out, problem.filters, 1, before)
         low = tuple([low % stride for low in problem.low])
         result = Side(problem.sizes, problem.channels, stride, low)
         grid = tuple([-(-(n + a) // stride) for n, a in zip(problem.sizes, low, strict=True)])
-        return Geometry(problem.batch, source, result, grid, method)
+        return Geometry(problem.batch, source, result, grid, method, terms)
 
     @property
     def down(self) -> int:
@@ -116,7 +120,7 @@ class Blocking:
     """How a convolution is cut into `tasks`, and these into blocks of tiles.
 
     The filters lie in panels of `panel` columns of a phase. All rows of tiles of all images are
-    shared out; a block is `rows` of them. Offsets and steps are in floats of scratch.
+    shared out; a block is `rows` of them. Offsets and steps are in floats, or words, of scratch.
     """
 
     geometry: Geometry
@@ -165,7 +169,8 @@ class Blocking:
         """From a tile's channels at a point to the next tile's."""
         channels = self.geometry.source.channels
         whole = _up(self.geometry.depth - channels + _up(channels, self.lanes), self.lanes)
-        return whole + self.lanes if whole % 256 == 0 else whole  # not all in one set of a cache
+        words = self.geometry.terms.words(whole)
+        return words + self.lanes if words % 256 == 0 else words  # not all in one set of a cache
 
     @property
     def image_step(self) -> int:
@@ -214,12 +219,13 @@ class Blocking:
 class _Convolution(Op):
     """A convolution or its gradient by data, and what follows it, from x, U, [bias,] [added].
 
-    U is (panels, points, channels, panel). See Problem; `tasks` are equal parts of rows of tiles.
+    U is as of `_Filters`. See Problem; `tasks` are equal parts of rows of tiles.
     """
 
     def infer(self, types: tuple[Type, ...], attrs: Mapping[str, Any]) -> Type:
         problem = Problem.of(attrs)
-        return TensorType(f32, problem.x_shape if problem.kind == DATA else problem.y_shape)
+        shape = problem.x_shape if problem.kind == DATA else problem.y_shape
+        return TensorType(DTYPES[problem.dtype], shape)
 
     def flops(self, node: Node) -> int:
         """Those of the sum over windows."""
@@ -239,17 +245,20 @@ class _Filters(Op):
     """Filters (k, k, c, o) at Winograd's points, in panels: (panels, points, channels, panel).
 
     They move by `stride`: the channels are those of each phase. With `flipped` they are turned
-    around and are those from o channels to c, the panels those of each phase.
+    around and are those from o channels to c, the panels those of each phase. In bf16 two channels
+    lie together: (panels, points, channels / 2, panel, 2).
     """
 
     def infer(self, types: tuple[Type, ...], attrs: Mapping[str, Any]) -> Type:
         w, panel = types[0], attrs["panel"]
         assert isinstance(w, TensorType)
         (size, _, c, o), stride = w.static, attrs["stride"]
-        points = METHODS[-(-size // stride)].points
-        if attrs["flipped"]:
-            return TensorType(f32, (stride**2 * -(-c // panel), points, o, panel))
-        return TensorType(f32, (-(-o // panel), points, stride**2 * c, panel))
+        points, pair = METHODS[w.dtype.name][-(-size // stride)].points, Terms(w.dtype).per_word
+        panels, depth = stride**2 * -(-c // panel), o
+        if not attrs["flipped"]:
+            panels, depth = -(-o // panel), stride**2 * c
+        shape = panels, points, depth // pair, panel
+        return TensorType(w.dtype, shape if pair == 1 else (*shape, pair))
 
 
 CONVOLUTION = _Convolution("winograd_convolution")
@@ -258,25 +267,29 @@ FILTERS = _Filters("winograd_filters")
 
 def method_of(problem: Problem) -> Method:
     """The method for the taps that a filter has in each phase."""
-    return METHODS[-(-problem.kernel[0] // problem.strides[0])]
+    return METHODS[problem.dtype][-(-problem.kernel[0] // problem.strides[0])]
 
 
 def refusal(problem: Problem) -> str:
     """Why a convolution, or its gradient, cannot be computed so; nothing if it can."""
-    if problem.dtype != "f32":
-        return f"Winograd's method is for f32, not {problem.dtype}"
+    if problem.dtype not in METHODS:
+        return f"Winograd's method is for f32 and bf16, not {problem.dtype}"
+    if problem.dtype == "bf16" and "+avx512bf16" not in host_target().features:
+        return "Winograd's method in bf16 takes a processor that has AVX512_BF16"
     if len(problem.kernel) != 2 or problem.groups != 1:
         return "Winograd's method is for two dims, all channels in one group"
     if len({*problem.kernel}) > 1 or len({*problem.strides}) > 1 or max(problem.dilations) > 1:
         return "Winograd's method is for square filters and strides, without dilations"
     (size, _), (stride, _) = problem.kernel, problem.strides
-    if -(-size // stride) not in METHODS:
+    if -(-size // stride) not in METHODS[problem.dtype]:
         return f"Winograd's method is for filters of 2 or 3 strides, not {size}x{size}/{stride}"
     if not all(0 <= p < size for p in (*problem.low, *problem.high)):
         return f"Winograd's method is for paddings of 0 to {size - 1}"
     if min(problem.channels, problem.filters) < (least := LEAST_CHANNELS[problem.kind]):
         return f"Winograd's method takes at least {least} channels and filters"
     geometry = Geometry.of(problem)
+    if problem.kind != WEIGHTS and geometry.source.channels % geometry.terms.per_word:
+        return "Winograd's method takes an even number of channels in bf16"
     return "" if prod((geometry.batch, *geometry.grid)) else "there is nothing to compute"
 
 

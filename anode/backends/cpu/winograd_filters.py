@@ -21,10 +21,10 @@ from anode.backends.cpu.llvm_ir import (
     load_vector,
     mul,
     splat,
-    store_vector,
 )
 from anode.backends.cpu.target import Target
 from anode.backends.cpu.winograd_method import METHODS, Method, along_both, taps
+from anode.backends.cpu.winograd_terms import Terms
 from anode.ir.dtypes import f32
 from anode.ir.node import Node
 
@@ -34,7 +34,8 @@ MOST_TASKS = 16
 def filter_tasks(node: Node) -> int:
     """In how many tasks filters are transformed."""
     *_, c, o = node.args[0].tensor.static
-    return min(MOST_TASKS, o if node.attrs["flipped"] else c)
+    words = Terms(node.dtype).words(o if node.attrs["flipped"] else c)
+    return min(MOST_TASKS, words)
 
 
 def emit_filters(node: Node, module: ir.Module, name: str, target: Target) -> ir.Function:
@@ -42,9 +43,10 @@ def emit_filters(node: Node, module: ir.Module, name: str, target: Target) -> ir
     size, _, c, o = node.args[0].tensor.static
     stride, panel, flipped = (node.attrs[name] for name in ("stride", "panel", "flipped"))
     b, (w, u, task) = function(module, name, 2)
-    method, depth = METHODS[-(-size // stride)], node.tensor.static[2]
+    dtype, depth = node.tensor.dtype, node.tensor.static[2]
+    method, shapes = METHODS[dtype.name][-(-size // stride)], ((c, o), (depth, panel))
     filters = _FilterTransform(
-        b, method, (size, stride), (c, o), (depth, panel), flipped, target.lanes(4), w, u
+        b, method, Terms(dtype), (size, stride), *shapes, flipped, target.lanes(4), w, u
     )
     filters.emit(task, filter_tasks(node))
     b.ret_void()
@@ -56,11 +58,12 @@ class _FilterTransform:
     """The filters of all phases at all points.
 
     They are `size` wide, move by `stride` and have `shape` (c, o). The results are panels
-    (points, depth, panel): `layout` has the last two.
+    (points, depth, panel) of words: `layout` has the last two.
     """
 
     b: ir.IRBuilder
     method: Method
+    terms: Terms
     kernel: tuple[int, int]
     shape: tuple[int, int]
     layout: tuple[int, int]
@@ -72,37 +75,39 @@ class _FilterTransform:
     def emit(self, task: ir.Value, tasks: int) -> None:
         b, panel, (_, stride) = self.b, self.layout[1], self.kernel
         channels, filters = reversed(self.shape) if self.flipped else self.shape
-        panels = -(-filters // panel)
-        start, stop = (b.udiv(mul(b, t, channels), i64(tasks)) for t in (task, add(b, task, 1)))
+        panels, words = -(-filters // panel), self.terms.words(channels)
+        start, stop = (b.udiv(mul(b, t, words), i64(tasks)) for t in (task, add(b, task, 1)))
 
-        def one(phase: ir.Value, number: ir.Value, channel: ir.Value) -> None:
+        def one(phase: ir.Value, number: ir.Value, word: ir.Value) -> None:
             if self.flipped:
-                place = add(b, mul(b, phase, panels), number), channel
+                place = add(b, mul(b, phase, panels), number), word
             else:
-                place = number, add(b, mul(b, phase, channels), channel)
+                place = number, add(b, mul(b, phase, words), word)
             row, column = b.udiv(phase, i64(stride)), b.urem(phase, i64(stride))
-            self.row((row, column), mul(b, number, panel), channel, self.place(*place))
+            self.row((row, column), mul(b, number, panel), word, self.place(*place))
 
         for_each(b, (stride**2, panels, (start, stop)), one)
 
-    def place(self, panel: ir.Value, channel: ir.Value) -> ir.Value:
-        """Where a channel's row in a panel is at the first point."""
+    def place(self, panel: ir.Value, word: ir.Value) -> ir.Value:
+        """Where the row of a word of channels in a panel is at the first point."""
         b, (depth, width) = self.b, self.layout
-        row = add(b, mul(b, panel, self.method.points * depth), channel)
+        row = add(b, mul(b, panel, self.method.points * depth), word)
         return at(b, self.u, mul(b, row, width), f32)
 
     def row(
-        self, phase: tuple[ir.Value, ir.Value], first: ir.Value, channel: ir.Value, place: ir.Value
+        self, phase: tuple[ir.Value, ir.Value], first: ir.Value, word: ir.Value, place: ir.Value
     ) -> None:
-        """The row of a channel in the panel that begins with filter `first`."""
+        """The row of a word of channels in the panel that begins with filter `first`."""
         b, method, (depth, panel) = self.b, self.method, self.layout
 
         def vector(v: ir.Value) -> None:
             read = self.across if self.flipped else self.along
-            taps = read(phase, channel, add(b, first, v))
-            for i, j, value in along_both(taps, method.taps, transform):
-                offset = (i * method.size + j) * depth * panel
-                store_vector(b, value, at(b, place, add(b, v, offset), f32), f32)
+            found = zip(*read(phase, word, add(b, first, v)), strict=True)
+            squares = [along_both(taps, method.taps, transform) for taps in found]
+            for same in zip(*squares, strict=True):
+                offset = (same[0][0] * method.size + same[0][1]) * depth * panel
+                values = [value for *_, value in same]
+                self.terms.store_words(b, values, at(b, place, add(b, v, offset), f32))
 
         def transform(line: Values) -> list[ir.Value]:
             return method.to_points(b, method.filter, line)
@@ -110,46 +115,54 @@ class _FilterTransform:
         counted(b, 0, panel, self.lanes, vector)
 
     def along(
-        self, phase: tuple[ir.Value, ir.Value], channel: ir.Value, first: ir.Value
-    ) -> list[ir.Value]:
-        """The taps of a channel for the filters from `first` on; zeros beyond the last one."""
-        b, lanes, (_, filters) = self.b, self.lanes, self.shape
+        self, phase: tuple[ir.Value, ir.Value], word: ir.Value, first: ir.Value
+    ) -> list[Values]:
+        """The taps of a word's channels for the filters from `first` on; zeros beyond the last."""
+        b, terms, lanes, (_, filters) = self.b, self.terms, self.lanes, self.shape
+        dtype = terms.dtype
         mask = lanes_below(b, b.sub(i64(filters), first), lanes) if filters % lanes else None
-        start = add(b, mul(b, channel, filters), b.select(_below(b, first, filters), first, i64(0)))
+        column = b.select(_below(b, first, filters), first, i64(0))
+        start = add(b, mul(b, word, terms.per_word * filters), column)
 
-        def load(offset: ir.Value) -> ir.Value:
-            return load_vector(b, at(b, self.w, add(b, offset, start), f32), lanes, f32, f32, mask)
+        def load(offset: ir.Value) -> Values:
+            place = at(b, self.w, add(b, offset, start), dtype)
+            return [
+                load_vector(b, at(b, place, i * filters, dtype), lanes, dtype, f32, mask)
+                for i in range(terms.per_word)
+            ]
 
         return self.taps(phase, load)
 
     def across(
-        self, phase: tuple[ir.Value, ir.Value], channel: ir.Value, first: ir.Value
-    ) -> list[ir.Value]:
+        self, phase: tuple[ir.Value, ir.Value], word: ir.Value, first: ir.Value
+    ) -> list[Values]:
         """The same of flipped filters, which lie apart; beyond the last one it again."""
-        b, lanes, (filters, channels) = self.b, self.lanes, self.shape
+        b, terms, lanes, (filters, channels) = self.b, self.terms, self.lanes, self.shape
         ramp = ir.Constant(ir.VectorType(I64, lanes), list(range(lanes)))
         last = splat(b, i64(filters - 1), lanes)
         number = b.add(splat(b, first, lanes), ramp)
         number = b.select(b.icmp_signed("<", number, last), number, last)
-        offsets = b.mul(number, splat(b, i64(channels), lanes))
+        offsets = b.mul(number, splat(b, i64(terms.words(channels)), lanes))
 
-        def load(offset: ir.Value) -> ir.Value:
-            return gather(b, at(b, self.w, add(b, offset, channel), f32), offsets, f32, f32)
+        def load(offset: ir.Value) -> Values:
+            place = at(b, at(b, self.w, offset, terms.dtype), word, terms.word)
+            return terms.of_words(b, gather(b, place, offsets, terms.word, terms.word))
 
         return list(reversed(self.taps(phase, load)))
 
     def taps(
-        self, phase: tuple[ir.Value, ir.Value], load: Callable[[ir.Value], ir.Value]
-    ) -> list[ir.Value]:
-        """The taps of a phase, loaded from their offsets; zeros where there is none."""
-        b, found = self.b, list[ir.Value]()
+        self, phase: tuple[ir.Value, ir.Value], load: Callable[[ir.Value], Values]
+    ) -> list[Values]:
+        """What is loaded from the offset of each tap of a phase; zeros where there is none."""
+        b, found = self.b, list[Values]()
         for tap, exists in taps(b, self.method, self.kernel, phase):
             offset = mul(b, tap, self.shape[0] * self.shape[1])
             if exists is None:
                 found.append(load(offset))
                 continue
-            value = load(b.select(exists, offset, i64(0)))
-            found.append(b.select(exists, value, ir.Constant(value.type, None)))
+            values = load(b.select(exists, offset, i64(0)))
+            none = ir.Constant(values[0].type, None)
+            found.append([b.select(exists, value, none) for value in values])
         return found
 
 

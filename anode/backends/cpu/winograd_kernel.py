@@ -20,13 +20,10 @@ from anode.backends.cpu.llvm_ir import (
     function,
     i64,
     lanes_below,
-    load_scalar,
     load_vector,
     loop,
     mul,
-    multiply_add,
     smaller,
-    splat,
     store_vector,
 )
 from anode.backends.cpu.onednn_conv import Post
@@ -34,7 +31,8 @@ from anode.backends.cpu.target import Target
 from anode.backends.cpu.winograd import CONVOLUTION, FILTERS, Blocking, Geometry, blocking
 from anode.backends.cpu.winograd_filters import emit_filters, filter_tasks
 from anode.backends.cpu.winograd_method import Method, along_both
-from anode.ir.dtypes import f32
+from anode.backends.cpu.winograd_terms import Terms
+from anode.ir.dtypes import DType, f32
 from anode.ir.node import Node
 from anode.ops import special
 
@@ -96,6 +94,20 @@ class _Tiles:
     def method(self) -> Method:
         return self.geometry.method
 
+    @property
+    def terms(self) -> Terms:
+        return self.geometry.terms
+
+    @property
+    def dtype(self) -> DType:
+        """Of the images."""
+        return self.terms.dtype
+
+    def load(self, array: ir.Value, offset: Index, mask: ir.Value | None = None) -> ir.Value:
+        """A vector of an image."""
+        place = at(self.b, array, offset, self.dtype)
+        return load_vector(self.b, place, self.blocks.lanes, self.dtype, f32, mask)
+
     def emit(self, task: ir.Value) -> None:
         blocks, lanes = self.blocks, self.blocks.lanes
         empty = blocks.offsets[-1] - blocks.offsets[2]  # the lines' borders stay so
@@ -137,12 +149,12 @@ class _Tiles:
             index = b.add(first, i64(i * source.stride))
             line = b.mul(b.add(mul(b, number, height), index), i64(width))
             inside = b.icmp_unsigned("<", index, i64(height))
-            place = b.gep(self.x, [line], source_etype=element_type(f32))
+            place = b.gep(self.x, [line], source_etype=element_type(self.dtype))
             places.append(b.select(inside, place, self.zeros))
         target = at(b, self.lines, source.low[1] * source.channels, f32)
 
         def step(e: Index, mask: ir.Value | None = None) -> None:
-            found = [_load(b, at(b, place, e, f32), lanes, mask) for place in places]
+            found = [self.load(place, e, mask) for place in places]
             for i, value in enumerate(self.method.to_points(b, self.method.image, found)):
                 place = at(b, target, add(b, i64(e), i * self.blocks.line), f32)
                 store_vector(b, value, place, f32, mask)
@@ -164,14 +176,14 @@ class _Tiles:
             place = add(b, mul(b, row, self.geometry.across), tile)
             place = add(b, mul(b, i, method.size * blocks.image_step), mul(b, place, blocks.pitch))
             number = add(b, mul(b, phase, stride), across)
-            target = at(b, self.image, add(b, place, mul(b, number, channels)), f32)
+            target = at(b, at(b, self.image, place, f32), mul(b, number, channels), self.dtype)
 
             def step(c: ir.Value) -> None:
                 offsets = [add(b, c, j * stride * channels) for j in range(method.size)]
                 found = [_load(b, at(b, source, offset, f32), blocks.lanes) for offset in offsets]
                 for j, value in enumerate(method.to_points(b, method.image, found)):
-                    place = at(b, target, add(b, c, j * blocks.image_step), f32)
-                    store_vector(b, value, place, f32)
+                    place = at(b, target, j * blocks.image_step, f32)
+                    self.terms.store(b, value, at(b, place, c, self.dtype))
 
             counted(b, 0, channels, blocks.lanes, step)
 
@@ -181,7 +193,7 @@ class _Tiles:
     def product(self, panel: ir.Value, point: ir.Value) -> None:
         """The tiles at a point times a panel of the filters there."""
         b, blocks = self.b, self.blocks
-        size = self.geometry.depth * blocks.panel
+        size = self.terms.words(self.geometry.depth) * blocks.panel
         place = add(b, mul(b, panel, self.method.points), point)
         filters = at(b, self.u, mul(b, place, size), f32)
         image = at(b, self.image, mul(b, point, blocks.image_step), f32)
@@ -199,23 +211,23 @@ class _Tiles:
 
     def multiply(self, left: ir.Value, right: ir.Value, target: ir.Value, rows: int) -> None:
         """`rows` tiles' channels times a panel, with the sums in registers."""
-        b, lanes, pitch, panel = self.b, self.blocks.lanes, self.blocks.pitch, self.blocks.panel
+        b, blocks, terms = self.b, self.blocks, self.terms
+        lanes, pitch, panel = blocks.lanes, blocks.pitch, blocks.panel
         zero = ir.Constant(ir.VectorType(element_type(f32), lanes), None)
         columns = range(0, panel, lanes)
 
         def step(c: ir.Value, totals: Values) -> Values:
             line = at(b, right, mul(b, c, panel), f32)
-            vectors = [_load(b, at(b, line, v, f32), lanes) for v in columns]
+            vectors = [terms.load_words(b, at(b, line, v, f32), lanes) for v in columns]
             column, results = at(b, left, c, f32), []
             for row in range(rows):
-                element = load_scalar(b, at(b, column, row * pitch, f32), f32, f32)
-                factor = splat(b, element, lanes)
+                factor = terms.load_word(b, at(b, column, row * pitch, f32), lanes)
                 for v, vector in enumerate(vectors):
                     total = totals[row * len(vectors) + v]
-                    results.append(multiply_add(b, factor, vector, total))
+                    results.append(terms.multiply_add(b, factor, vector, total))
             return results
 
-        totals = loop(b, 0, self.geometry.depth, 1, step, [zero] * rows * len(columns))
+        totals = loop(b, 0, terms.words(self.geometry.depth), 1, step, [zero] * rows * len(columns))
         for i, total in enumerate(totals):
             offset = i // len(columns) * panel + columns[i % len(columns)]
             store_vector(b, total, at(b, target, offset, f32), f32)
@@ -280,39 +292,40 @@ class _Tiles:
         def transform(line: Values) -> list[ir.Value]:
             return method.from_points(b, method.result, line)
 
-        values = along_both(found, method.size, transform)
+        s, values = Lanes(b, lanes), along_both(found, method.size, transform)
         bias = None if self.bias is None else _load(b, at(b, self.bias, column, f32), lanes, mask)
         for i, j, value in values:
             place = (i * result.sizes[1] + j) * result.stride * filters
             offset = b.add(start, i64(place))
             valid = [test for test in (inside[0][i], inside[1][j]) if test is not None]
             added = None if self.added is None else self.place(self.added, offset, valid)
-            value = self.following(value, bias, added, mask)
-            store_vector(b, value, self.place(self.y, offset, valid), f32, mask)
+            value = self.following(s, value, bias, added, mask)
+            value = s.round(Lane(value, f32), self.dtype).value
+            store_vector(b, value, self.place(self.y, offset, valid), self.dtype, mask)
 
     def place(self, array: ir.Value, offset: ir.Value, valid: Sequence[ir.Value]) -> ir.Value:
-        place = at(self.b, array, offset, f32)
+        place = at(self.b, array, offset, self.dtype)
         for test in valid:
             place = self.b.select(test, place, self.spare)
         return place
 
     def following(
         self,
+        s: Lanes,
         value: ir.Value,
         bias: ir.Value | None,
         added: ir.Value | None,
         mask: ir.Value | None,
     ) -> ir.Value:
         """The value with bias and another tensor, through the activation."""
-        b, lanes = self.b, self.blocks.lanes
         if bias is not None:
-            value = b.fadd(value, bias)
+            value = s.builder.fadd(value, bias)
         for name, parameter in self.post:
             if name == "add":
                 assert added is not None
-                value = b.fadd(value, _load(b, added, lanes, mask))
+                value = s.builder.fadd(value, self.load(added, 0, mask))
             else:
-                value = activated(Lanes(b, lanes), Lane(value, f32), name, parameter).value
+                value = activated(s, Lane(value, f32), name, parameter).value
         return value
 
 

@@ -130,12 +130,17 @@ class Method:
         return [*found, line[-1]]
 
 
+# By the operands' type and the taps. In bf16 what is multiplied has eight bits: smaller tiles, at
+# the points at which sums of the fewest elements lose the least.
 METHODS = {
-    method.taps: method
-    for method in (
-        Method(tile=4, taps=2, pairs=(5 / 4, 1 / 2), zero=False),
-        Method(tile=4, taps=3, pairs=(3 / 2, 3 / 4), zero=True),
-    )
+    "f32": {
+        2: Method(tile=4, taps=2, pairs=(5 / 4, 1 / 2), zero=False),
+        3: Method(tile=4, taps=3, pairs=(3 / 2, 3 / 4), zero=True),
+    },
+    "bf16": {
+        2: Method(tile=3, taps=2, pairs=(1.0,), zero=True),
+        3: Method(tile=2, taps=3, pairs=(1.0,), zero=True),
+    },
 }
 
 

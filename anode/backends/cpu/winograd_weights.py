@@ -1,14 +1,15 @@
 """The gradient of a convolution by its weights by Winograd's method, with fewer multiplications.
 
 Of a tile of 4x4 of the result's gradient and the elements of x that its windows cover, a filter's
-nine sums take 36 multiplications instead of 144 (see `winograd_method`). As the last transform is
-linear, the products are summed up over all tiles first, as matrix products of channels by filters,
-one a point, whose depth is the tiles; the sums are transformed once. With a stride, the phases of x
-are channels of a coarser grid, as in `winograd`.
+nine sums take 36 multiplications instead of 144, in bf16 of one of 2x2 they take 16 instead of 36
+(see `winograd_method`). As the last transform is linear, the products are summed up over all tiles
+first, as matrix products of channels by filters, one a point, whose depth is the tiles; the sums
+are transformed once. With a stride, the phases of x are channels of a coarser grid, as in
+`winograd`.
 
 A sum has a sixteenth of a direct one's terms: results differ from those in f64 by 4e-7 to 8e-7
 (root of the mean square, relative), three to six times what oneDNN's do, and about as generated
-code's do.
+code's do. In bf16 it is 4e-3: so much is lost by rounding what is transformed.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from anode.backends.cpu.onednn_conv import Problem
 from anode.backends.cpu.target import Target
 from anode.backends.cpu.winograd import method_of
 from anode.backends.cpu.winograd_method import METHODS, Method
+from anode.backends.cpu.winograd_terms import Terms
 from anode.ir.dtypes import f32
 from anode.ir.node import Node, make
 from anode.ir.op import Op
 from anode.ir.types import TensorType, Type
+from anode.ops.elementwise import convert
 from anode.ops.reduce import sum as reduce_sum
 from anode.ops.shape import reshape
 
@@ -42,8 +45,8 @@ CACHE = 0.85  # share of the second-level cache that a task fills
 class _WinogradWeights(Op):
     """x (n, h, w, c) and ct (n, oh, ow, o) → (parts, k, k, c, o): what each part of the tiles adds.
 
-    The filters have `size` k and move by `stride`; `low` zeros are before the two dims of x. All in
-    f32.
+    The filters have `size` k and move by `stride`; `low` zeros are before the two dims of x. The
+    result is f32.
     """
 
     def infer(self, types: tuple[Type, ...], attrs: Mapping[str, Any]) -> Type:
@@ -63,7 +66,7 @@ WINOGRAD_WEIGHTS = _WinogradWeights("winograd_weights")
 
 
 def _method(node: Node) -> Method:
-    return METHODS[-(-node.attrs["size"] // node.attrs["stride"])]
+    return METHODS[node.args[0].dtype.name][-(-node.attrs["size"] // node.attrs["stride"])]
 
 
 def tiles(method: Method, batch: int, out: Ints) -> int:
@@ -88,11 +91,13 @@ def gradient(node: Node) -> Node:
     """The gradient by weights that `node` is, as the op and the sum over its parts."""
     x, ct = (arg.tensor.static for arg in node.args)
     (size, _), (stride, _) = (node.attrs[name] for name in ("kernel", "strides"))
-    count = tiles(METHODS[-(-size // stride)], ct[0], ct[1:-1])
+    method = METHODS[node.args[0].dtype.name][-(-size // stride)]
+    count = tiles(method, ct[0], ct[1:-1])
     shares = parts(x[-1], ct[-1], count, stride**2)
     attrs = {"size": size, "stride": stride, "low": node.attrs["low"], "parts": shares}
     made = make(WINOGRAD_WEIGHTS, node.args, attrs)
-    return reshape(made, shape=node.shape) if shares == 1 else reduce_sum(made, 0)
+    total = reshape(made, shape=node.shape) if shares == 1 else reduce_sum(made, 0)
+    return convert(total, dtype=node.dtype) if total.dtype is not node.dtype else total
 
 
 def parts(channels: int, filters: int, count: int, phases: int) -> int:
@@ -116,6 +121,7 @@ class Plan:
     """
 
     method: Method
+    terms: Terms
     size: int
     stride: int
     sizes: Ints
@@ -149,12 +155,13 @@ class Plan:
 
     @property
     def pitches(self) -> Ints:
-        """Elements from one point's sums, channels and filters to those of the next point.
+        """Floats, or words, from one point's sums, channels and filters to those of the next point.
 
         Powers of two would bring all of the points to the same lines of the cache.
         """
-        sizes = (self.channels * self.filters, self.depth * self.channels)
-        return tuple(size + self.lanes for size in (*sizes, self.depth * self.filters))
+        words = self.terms.words(self.depth)
+        sizes = (self.channels * self.filters, words * self.channels, words * self.filters)
+        return tuple(size + self.lanes for size in sizes)
 
     @property
     def scratch(self) -> int:
@@ -166,16 +173,18 @@ class Plan:
 def plan_weights(node: Node, target: Target) -> Plan:
     x, ct = (arg.tensor.static for arg in node.args)
     lanes, parts, method = target.lanes(f32.size), node.attrs["parts"], _method(node)
+    terms = Terms(node.args[0].dtype)
     count = tiles(method, ct[0], ct[1:-1])
     channels, filters = (
         _whole(_shares(size, most), lanes)
         for size, most in zip((x[-1], ct[-1]), BLOCK, strict=True)
     )
     room = int(target.l2 * CACHE) // (f32.size * method.points) - channels * filters
-    most = max(LEAST_TILES, min(MOST_TILES, room // (channels + filters)))
+    most = terms.per_word * max(LEAST_TILES, min(MOST_TILES, room // (channels + filters)))
     vectors = min(2, filters // lanes)
     return Plan(
         method=method,
+        terms=terms,
         size=node.attrs["size"],
         stride=node.attrs["stride"],
         sizes=x[1:-1],
@@ -188,7 +197,7 @@ def plan_weights(node: Node, target: Target) -> Plan:
         lanes=lanes,
         channels=channels,
         filters=filters,
-        depth=_shares(-(-count // parts), most),
+        depth=_whole(_shares(-(-count // parts), most), terms.per_word),
         rows=_shares(min(channels, x[-1]), (target.registers - 1) // vectors - 1),
         vectors=vectors,
     )

@@ -9,7 +9,7 @@ so that the bits depend on the number of parts alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,14 +26,11 @@ from anode.backends.cpu.llvm_ir import (
     counted,
     i64,
     lanes_below,
-    load_scalar,
     load_vector,
     loop,
     mul,
-    multiply_add,
     prefetch,
     smaller,
-    splat,
     store_vector,
 )
 from anode.backends.cpu.target import Target
@@ -53,6 +50,22 @@ def emit_winograd_weights(
     function.attributes.add("nounwind")
     _Emitter(plan, ir.IRBuilder(function.append_basic_block("entry"))).emit()
     return function, plan.tasks, plan.scratch
+
+
+class _Side(NamedTuple):
+    """The channels of x, or the filters of its result's gradient, that a task transforms.
+
+    `places` gives those of a tile's square; `first` is the first of all `channels`, `block` of
+    which go to `target`, each point's `pitch` after the one before.
+    """
+
+    places: Callable[[ir.Value], Values]
+    matrix: Matrix
+    target: ir.Value
+    pitch: int
+    first: ir.Value
+    block: int
+    channels: int
 
 
 class _Block(NamedTuple):
@@ -88,13 +101,14 @@ class _Emitter:
 
         def some(start: ir.Value) -> None:
             count = smaller(b, b.sub(last, start), plan.depth)
-            self.each(count, start, lambda i, tile: self.transform_x(block, i, tile))
-            self.each(count, start, lambda i, tile: self.transform_ct(block, i, tile))
+            words = self.words(count)
+            self.transformed(self.x_of(block), (start, last), words)
+            self.transformed(self.ct_of(block), (start, last), words)
             later = add(b, start, plan.depth)
 
             def point(i: ir.Value) -> None:
                 self.ask(block, add(b, later, mul(b, i, -(-plan.depth // self.points))))
-                self.product(i, count)
+                self.product(i, words)
 
             counted(b, 0, self.points, 1, point)
 
@@ -139,10 +153,49 @@ class _Emitter:
         counted(self.b, 0, count, self.plan.lanes, one)
 
     # transforms
-    def each(
-        self, count: ir.Value, start: ir.Value, body: Callable[[ir.Value, ir.Value], None]
-    ) -> None:
-        counted(self.b, 0, count, 1, lambda i: body(i, add(self.b, start, i)))
+    def words(self, tiles: ir.Value) -> ir.Value:
+        """The words of so many tiles' terms."""
+        b, pair = self.b, self.plan.terms.per_word
+        return tiles if pair == 1 else b.udiv(add(b, tiles, pair - 1), i64(pair))
+
+    def transformed(self, side: _Side, tiles: tuple[ir.Value, ir.Value], words: ir.Value) -> None:
+        """The block's channels of tiles from the first one on, below the last, at all points."""
+        b, plan, pair = self.b, self.plan, self.plan.terms.per_word
+
+        def word(index: ir.Value) -> None:
+            first = add(b, tiles[0], mul(b, index, pair))
+            squares = [side.places(first)]
+            for i in range(1, pair):
+                tile = add(b, first, i)
+                exists = b.icmp_signed("<", tile, tiles[1])
+                squares.append([b.select(exists, p, self.zeros) for p in side.places(tile)])
+            target = at(b, side.target, mul(b, index, side.block), f32)
+
+            def vector(c: ir.Value) -> None:
+                mask = self.mask(side.first, c, side.channels, side.block)
+                found = [self.points_of(side.matrix, square, c, mask) for square in squares]
+                for same in zip(*found, strict=True):
+                    point = same[0][0] * plan.method.size + same[0][1]
+                    place = at(b, target, add(b, c, point * side.pitch), f32)
+                    plan.terms.store_words(b, [value for *_, value in same], place)
+
+            counted(b, 0, side.block, plan.lanes, vector)
+
+        counted(b, 0, words, 1, word)
+
+    def points_of(
+        self, matrix: Matrix, square: Values, offset: ir.Value, mask: ir.Value | None
+    ) -> Iterator[tuple[int, int, ir.Value]]:
+        """The vectors at `offset` from each place of a square at all points."""
+        dtype = self.plan.terms.dtype
+        loaded = (
+            load_vector(self.b, at(self.b, p, offset, dtype), self.lanes, dtype, f32, mask)
+            for p in square
+        )
+        method = self.plan.method
+        return along_both(
+            loaded, len(matrix[0]), lambda line: method.to_points(self.b, matrix, line)
+        )
 
     def corner(self, tile: ir.Value) -> tuple[ir.Value, ir.Value, ir.Value]:
         """The image of a tile, and where in the gradient it begins."""
@@ -151,35 +204,33 @@ class _Emitter:
         image, row = self.split(rest, grid[0])
         return image, *(mul(self.b, i, self.plan.method.tile) for i in (row, column))
 
-    def transform_x(self, block: _Block, index: ir.Value, tile: ir.Value) -> None:
+    def x_of(self, block: _Block) -> _Side:
         plan, b = self.plan, self.b
-        image, row, column = self.corner(tile)
-        around = self.around_x(block, (row, column))
-        base = at(b, b.function.args[0], block.channel, f32)
-        places = self.places(base, image, around, plan.sizes, plan.all_channels)
-        target = at(b, self.channels, mul(b, index, plan.channels), f32)
+        base = at(b, b.function.args[0], block.channel, plan.terms.dtype)
 
-        def vector(c: ir.Value) -> None:
-            mask = self.mask(block.channel, c, plan.all_channels, plan.channels)
-            loaded = (self.load(place, c, mask) for place in places)
-            self.to_points(plan.method.image, loaded, at(b, target, c, f32), plan.pitches[1])
+        def places(tile: ir.Value) -> Values:
+            image, row, column = self.corner(tile)
+            around = self.around_x(block, (row, column))
+            return self.places(base, image, around, plan.sizes, plan.all_channels)
 
-        counted(b, 0, plan.channels, plan.lanes, vector)
+        return _Side(
+            *(places, plan.method.image, self.channels, plan.pitches[1]),
+            *(block.channel, plan.channels, plan.all_channels),
+        )
 
-    def transform_ct(self, block: _Block, index: ir.Value, tile: ir.Value) -> None:
+    def ct_of(self, block: _Block) -> _Side:
         plan, b = self.plan, self.b
-        image, row, column = self.corner(tile)
-        around = self.around_ct((row, column))
-        base = at(b, b.function.args[1], block.filter, f32)
-        places = self.places(base, image, around, plan.out, plan.all_filters)
-        target = at(b, self.filters, mul(b, index, plan.filters), f32)
+        base = at(b, b.function.args[1], block.filter, plan.terms.dtype)
 
-        def vector(k: ir.Value) -> None:
-            mask = self.mask(block.filter, k, plan.all_filters, plan.filters)
-            loaded = (self.load(place, k, mask) for place in places)
-            self.to_points(plan.method.result, loaded, at(b, target, k, f32), plan.pitches[2])
+        def places(tile: ir.Value) -> Values:
+            image, row, column = self.corner(tile)
+            around = self.around_ct((row, column))
+            return self.places(base, image, around, plan.out, plan.all_filters)
 
-        counted(b, 0, plan.filters, plan.lanes, vector)
+        return _Side(
+            *(places, plan.method.result, self.filters, plan.pitches[2]),
+            *(block.filter, plan.filters, plan.all_filters),
+        )
 
     def ask(self, block: _Block, first: ir.Value) -> None:
         """Ask for a share of what the next tiles will read, if there are any."""
@@ -189,7 +240,8 @@ class _Emitter:
             image, row, column = self.corner(add(b, first, index))
             new = [line[-plan.method.tile :] for line in self.around_x(block, (row, column))]
             around = self.around_ct((row, column))
-            x, ct = (at(b, b.function.args[i], start, f32) for i, start in enumerate(block[1:]))
+            dtype = plan.terms.dtype
+            x, ct = (at(b, b.function.args[i], start, dtype) for i, start in enumerate(block[1:]))
             channels, filters = plan.all_channels, plan.all_filters
             for place in self.places(x, image, new, plan.sizes, channels):
                 self.near(place, min(plan.channels, channels), channels)
@@ -199,8 +251,9 @@ class _Emitter:
         counted(b, 0, -(-plan.depth // self.points), 1, tile)
 
     def near(self, place: ir.Value, count: int, channels: int) -> None:
-        aligned = channels * f32.size % LINE == 0
-        prefetch(self.b, place, count, f32, aligned=aligned, level=2)
+        dtype = self.plan.terms.dtype
+        aligned = channels * dtype.size % LINE == 0
+        prefetch(self.b, place, count, dtype, aligned=aligned, level=2)
 
     def around_x(self, block: _Block, corner: tuple[ir.Value, ir.Value]) -> list[list[Place]]:
         """For both dims the places of a phase of x that a tile takes."""
@@ -242,7 +295,8 @@ class _Emitter:
         for row, row_inside in indices[0]:
             line = mul(b, b.add(first, row), sizes[1])
             for column, column_inside in indices[1]:
-                place = at(b, base, mul(b, b.add(line, column), channels), f32)
+                place = mul(b, b.add(line, column), channels)
+                place = at(b, base, place, self.plan.terms.dtype)
                 for inside in (row_inside, column_inside):
                     if inside is not None:
                         place = b.select(inside, place, self.zeros)
@@ -262,21 +316,8 @@ class _Emitter:
     def load(self, place: ir.Value, offset: Index, mask: ir.Value | None = None) -> ir.Value:
         return load_vector(self.b, at(self.b, place, offset, f32), self.lanes, f32, f32, mask)
 
-    def to_points(
-        self, matrix: Matrix, square: Iterable[ir.Value], target: ir.Value, pitch: int
-    ) -> None:
-        """A square at all points, stored `pitch` from one to the next."""
-        b, method = self.b, self.plan.method
-
-        def transform(line: Values) -> list[ir.Value]:
-            return method.to_points(b, matrix, line)
-
-        for i, j, value in along_both(square, len(matrix[0]), transform):
-            place = at(b, target, (i * method.size + j) * pitch, f32)
-            store_vector(b, value, place, f32)
-
     # products
-    def product(self, point: ir.Value, count: ir.Value) -> None:
+    def product(self, point: ir.Value, words: ir.Value) -> None:
         """Add one point's product of transformed channels and filters to its sums."""
         plan, b = self.plan, self.b
         starts = (self.sums, self.channels, self.filters)
@@ -289,7 +330,7 @@ class _Emitter:
             def tile(c: Index, rows: int) -> None:
                 place = at(b, at(b, sums, mul(b, i64(c), plan.filters), f32), k, f32)
                 pair = (at(b, channels, c, f32), at(b, filters, k, f32))
-                self.micro_tile(place, pair, count, (rows, width // plan.lanes))
+                self.micro_tile(place, pair, words, (rows, width // plan.lanes))
 
             self.cut(min(plan.channels, plan.all_channels), plan.rows, tile)
 
@@ -303,9 +344,10 @@ class _Emitter:
             body(i64(whole), size - whole)
 
     def micro_tile(
-        self, place: ir.Value, pair: tuple[ir.Value, ir.Value], count: ir.Value, shape: Ints
+        self, place: ir.Value, pair: tuple[ir.Value, ir.Value], words: ir.Value, shape: Ints
     ) -> None:
         plan, b, (rows, vectors) = self.plan, self.b, shape
+        terms = plan.terms
         where = [
             at(b, place, r * plan.filters + v * self.lanes, f32)
             for r in range(rows)
@@ -315,15 +357,16 @@ class _Emitter:
         def step(t: ir.Value, totals: Values) -> Values:
             channels = at(b, pair[0], mul(b, t, plan.channels), f32)
             filters = at(b, pair[1], mul(b, t, plan.filters), f32)
-            row = [self.load(filters, v * self.lanes) for v in range(vectors)]
+            steps = [at(b, filters, v * self.lanes, f32) for v in range(vectors)]
+            row = [terms.load_words(b, step, self.lanes) for step in steps]
             found = []
             for r in range(rows):
-                factor = splat(b, load_scalar(b, at(b, channels, r, f32), f32, f32), self.lanes)
+                factor = terms.load_word(b, at(b, channels, r, f32), self.lanes)
                 for v, vector in enumerate(row):
-                    found.append(multiply_add(b, factor, vector, totals[r * vectors + v]))
+                    found.append(terms.multiply_add(b, factor, vector, totals[r * vectors + v]))
             return found
 
-        totals = loop(b, 0, count, 1, step, [self.load(p, 0) for p in where])
+        totals = loop(b, 0, words, 1, step, [self.load(p, 0) for p in where])
         for p, total in zip(where, totals, strict=True):
             store_vector(b, total, p, f32)
 
