@@ -168,6 +168,7 @@ class Training:
             float("nan"),
             False,
         )
+        self._left_over = False  # only the end of the epoch: its minibatches came before
         self.batches = len(data) if hasattr(data, "__len__") else None  # type: ignore[arg-type]
 
     @property
@@ -203,9 +204,9 @@ class Training:
             progress.batch += 1
             for hook in ends:
                 hook(self)
-            if self.stopped:
+            if self.stopped and not self._was_last():
                 return
-        if self.rows == before:
+        if self.rows == before and not progress.batch:
             raise DataError(
                 "the data gave no minibatch; an iterator can be used for one epoch only"
             )
@@ -213,15 +214,25 @@ class Training:
         self._call("on_epoch_end")
 
     def _minibatches(self) -> Iterator[Any]:
+        if self._left_over:  # the data are in the next epoch already
+            self._left_over = False
+            return iter(())
         if hasattr(self.data, "position"):
             return iter(self.data)
         return islice(self.data, self.model.progress.batch, None)
+
+    def _was_last(self) -> bool:
+        """Whether the minibatch that was trained on is the epoch's last, as far as can be known."""
+        if hasattr(self.data, "position"):
+            return bool(self.data.position[1] == 0)
+        return self.batch == self.batches
 
     def _resume(self) -> None:
         """Take up data and callbacks where the checkpoint, if one was loaded, left them."""
         progress = self.model.progress
         if progress.position is not None and hasattr(self.data, "position"):
             self.data.position = progress.position
+            self._left_over = progress.batch > 0 and progress.position[1] == 0
         for name, callback in _numbered(self.callbacks):
             if name in progress.callbacks:
                 callback.restore(progress.callbacks[name])

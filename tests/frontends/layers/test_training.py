@@ -123,6 +123,40 @@ def test_resuming_gives_the_same_bits(tmp_path, stop, backend):
     assert np.array_equal(second.predict(X), whole.predict(X))
 
 
+@pytest.mark.parametrize("place", [batches, lambda: list(batches(seed=None))])
+def test_resuming_between_the_last_minibatch_and_the_end_of_its_epoch(tmp_path, place):
+    class Kill(nn.Callback):
+        order = 95
+
+        def on_minibatch_end(self, run):
+            if run.batch == 5:
+                raise KeyboardInterrupt
+
+    measured = nn.Evaluate(batches(7, last="keep"), nn.Accuracy())
+    whole, first, second = network(), network(), network()
+    whole.fit(place(), COST, optimizer(), 3, [measured])
+    with pytest.raises(KeyboardInterrupt):
+        saving = nn.Checkpoint(tmp_path / "m", minibatches=5)
+        first.fit(place(), COST, optimizer(), 3, [measured, saving, Kill()])
+    second.load(tmp_path / "m")
+    history = second.fit(place(), COST, optimizer(), 3, [measured])
+    assert bits(second) == bits(whole)
+    assert history.costs == whole.history.costs and history.epochs == whole.history.epochs
+
+
+def test_stopping_at_the_last_minibatch_ends_the_epoch():
+    class Stop(nn.Callback):
+        def on_minibatch_end(self, run):
+            run.stopped = run.batch == 5
+
+    model, whole, data = network(), network(), batches()
+    model.fit(data, COST, optimizer(), 2, [Stop()])
+    assert (model.progress.epoch, model.progress.batch) == (1, 0)
+    model.fit(data, COST, optimizer(), 2)
+    whole.fit(batches(), COST, optimizer(), 2)
+    assert bits(model) == bits(whole)
+
+
 def test_resuming_with_a_plain_list(tmp_path):
     data = list(batches(seed=None))
     whole, first, second = network(), network(), network()
