@@ -47,14 +47,23 @@ def lowered(roots: Sequence[Node], dtype: object = bf16) -> list[Node]:
 
     Raises ShapeError for another type.
     """
-    half = dtype_of(dtype)
-    if half not in HALF:
-        raise ShapeError(f"mixed precision is of bf16 or f16, not {half}")
+    half = half_of(dtype)
     new: dict[Node, Node] = {}
     for node in topological(roots):
         with at(node.origin):
             new[node] = _lowered(node, [new[arg] for arg in node.args], half)
     return [_as(new[root], root) for root in roots]
+
+
+def half_of(dtype: object) -> DType:
+    """The half type that is meant; ShapeError for another one."""
+    try:
+        half = dtype_of(dtype)
+    except ShapeError:
+        half = None
+    if half not in HALF:
+        raise ShapeError(f"mixed precision is of bf16 or f16, not {half or repr(dtype)}")
+    return half
 
 
 def lowered_graph(graph: Graph, dtype: object = bf16) -> Graph:

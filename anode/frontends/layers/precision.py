@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Literal
 
 from anode import ops
@@ -14,7 +16,7 @@ from anode.ir.node import Node, read
 from anode.ir.types import tensor
 from anode.ir.variable import Variable
 from anode.transform.grad import gradients
-from anode.transform.precision import lowered
+from anode.transform.precision import half_of, lowered
 
 FIRST_SCALE, LARGEST_SCALE = 2.0**15, 2.0**24
 
@@ -27,6 +29,7 @@ class Precision:
     it: small ones do not vanish in f16. (bf16 reaches as far as f32 and needs none.) "dynamic"
     starts at 2¹⁵; a step whose gradients are not finite changes no weight and halves the scale,
     `growth` steps without one double it. Source: Micikevicius et al., 2018.
+    Raises ShapeError for other types, scales and numbers of steps.
     """
 
     dtype: str = "bf16"
@@ -34,13 +37,17 @@ class Precision:
     growth: int = 2000
 
     def __post_init__(self) -> None:
-        if self.loss_scale != "dynamic" and not float(self.loss_scale) > 0:
-            raise ShapeError(f"loss_scale={self.loss_scale}: a positive number, or 'dynamic'")
+        half_of(self.dtype)
+        scale = self.loss_scale
+        if scale != "dynamic" and not (isinstance(scale, Real) and 0 < scale < math.inf):
+            raise ShapeError(f"loss_scale={scale!r}: a positive number, or 'dynamic'")
+        if not (isinstance(self.growth, Integral) and self.growth > 0):
+            raise ShapeError(f"growth={self.growth!r}: a number of steps, at least 1")
 
     @staticmethod
     def of(given: Precision | str | None) -> Precision | None:
         """A precision as given: itself, or by the name of its type."""
-        return Precision(given) if isinstance(given, str) else given
+        return given if given is None or isinstance(given, Precision) else Precision(given)
 
     def lowered(self, roots: Sequence[Node]) -> list[Node]:
         """What training computes, with the products in the half type."""

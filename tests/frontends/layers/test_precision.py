@@ -71,10 +71,14 @@ def test_a_step_with_infinite_gradients_changes_no_weight() -> None:
 
 
 def test_other_types_and_scales_are_refused() -> None:
-    with pytest.raises(ShapeError, match="bf16 or f16"):
-        losses("f64", 1)
-    with pytest.raises(ShapeError, match="loss_scale=-1"):
-        nn.Precision("f16", -1)
+    for dtype in ("f64", "bf17", 3):
+        with pytest.raises(ShapeError, match=f"is of bf16 or f16, not .*{dtype}"):
+            model().training_step(nn.CrossEntropyMulti(), nn.Adam(), dtype)
+    for scale in (-1, 0, float("inf"), float("nan"), "Dynamic", None):
+        with pytest.raises(ShapeError, match=f"loss_scale='?{scale}"):
+            nn.Precision("f16", scale)
+    with pytest.raises(ShapeError, match="growth=0"):
+        nn.Precision("f16", "dynamic", growth=0)
 
 
 def test_stochastic_rounding_leaves_few_bits_and_trains() -> None:
