@@ -16,8 +16,9 @@ import numpy as np
 
 from anode import ops
 from anode.errors import UnsupportedOp
-from anode.frontends.layers.initializers import Constant, Fans
+from anode.frontends.layers.initializers import KEY, Constant, Fans
 from anode.frontends.layers.schedules import CONSTANT, AnySchedule
+from anode.ir.graph import Graph, trace
 from anode.ir.node import Node, constant, read
 from anode.ir.types import TensorType, tensor
 from anode.ir.variable import Variable
@@ -26,9 +27,9 @@ ROUNDED_BITS = 10  # that f16 has, and neon rounds to
 PREFIX = "optimizer."  # of the names of all variables of optimisers
 
 
-def slot(name: str, type: TensorType) -> Variable:
-    """A variable of an optimiser, zero at first."""
-    init = Constant().graph(type, Fans(1, 1))
+def slot(name: str, type: TensorType, init: Graph | None = None) -> Variable:
+    """A variable of an optimiser, zero at first unless it has a graph for its value."""
+    init = init or Constant().graph(type, Fans(1, 1))
     return Variable(PREFIX + name, type, init, trainable=False, collections=("optimizer",))
 
 
@@ -143,11 +144,13 @@ class Optimizer:
         self, updates: dict[Variable, Node], parameters: Sequence[Variable], group: str
     ) -> dict[Variable, Node]:
         """The updates, those of parameters rounded with random numbers of this step."""
-        bits = ROUNDED_BITS if self.stochastic_round is True else int(self.stochastic_round)
-        key = slot(f"{group}random", tensor("u32", 4))
+        bits = ROUNDED_BITS if self.stochastic_round is True else self.stochastic_round
+        if bits != int(bits):
+            raise UnsupportedOp(f"stochastic_round={bits}: give True or a whole number of bits")
+        key = rounding_key(group)
         for stream, parameter in enumerate(parameters):  # others than f32 are an error there
             updates[parameter] = ops.stochastic_round(
-                updates[parameter], read(key), stream=stream, bits=bits
+                updates[parameter], read(key), stream=stream, bits=int(bits)
             )
         one = constant(np.array([0, 0, 1, 0], np.uint32))
         return updates | {key: read(key) + one}
@@ -356,6 +359,12 @@ class MultiOptimizer(Optimizer):
 def rate_variable(group: str = "") -> Variable:
     """The variable f32 of a learning rate, which training sets at the start of each epoch."""
     return slot(f"{group}learning_rate", tensor("f32"))
+
+
+def rounding_key(group: str) -> Variable:
+    """The variable u32[4] of the random key of stochastic rounding, which the seed decides."""
+    init = trace(lambda key: ops.random_bits(key, stream=0, shape=KEY.static), KEY)
+    return slot(f"{group}random", KEY, init)
 
 
 def clipped(x: Node, limit: float | None) -> Node:

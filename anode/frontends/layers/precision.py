@@ -11,7 +11,7 @@ from typing import Literal
 from anode import ops
 from anode.errors import ShapeError
 from anode.frontends.layers.initializers import Constant, Fans
-from anode.frontends.layers.optimizers import PREFIX, slot
+from anode.frontends.layers.optimizers import slot
 from anode.ir.node import Node, read
 from anode.ir.types import tensor
 from anode.ir.variable import Variable
@@ -80,9 +80,8 @@ class Precision:
 
 def loss_scale() -> Variable:
     """The variable of a dynamic scale."""
-    type, name = tensor("f32"), PREFIX + "loss_scale"
-    init = Constant(FIRST_SCALE).graph(type, Fans(1, 1))
-    return Variable(name, type, init, trainable=False, collections=("optimizer",))
+    type = tensor("f32")
+    return slot("loss_scale", type, Constant(FIRST_SCALE).graph(type, Fans(1, 1)))
 
 
 def good_steps() -> Variable:

@@ -90,11 +90,30 @@ def test_stochastic_rounding_leaves_few_bits_and_trains() -> None:
     assert found == losses(None, 30, nn.GradientDescentMomentum(0.1, 0.9, stochastic_round=7))
 
 
+def test_the_seed_decides_what_is_rounded_up() -> None:
+    def rounded(seed: int, threads: int = 1) -> dict[str, bytes]:
+        made = nn.Model(
+            [nn.Linear(8, nn.Array(np.full((8, 8), 0.3))), nn.Bias(nn.Array(np.full(8, 0.3)))],
+            seed=seed,
+            threads=threads,
+        )
+        both = nn.GradientDescentMomentum(0.001, stochastic_round=True)
+        optimizer = nn.MultiOptimizer({"Bias": both, "default": both})
+        made.training_step(nn.SumSquared(), optimizer)(np.zeros((2, 8)), np.zeros((2, 8)))
+        return {v.name: a.tobytes() for v, a in made.state.items()}
+
+    assert rounded(1) == rounded(1, threads=2)
+    assert rounded(1)["Linear_0.weight"] != rounded(2)["Linear_0.weight"]
+    assert rounded(1)["optimizer.Bias.random"] != rounded(1)["optimizer.default.random"]
+
+
 def test_stochastic_rounding_is_nowhere_ignored() -> None:
     rounding = nn.GradientDescentMomentum(0.1, stochastic_round=True)
     doubles = nn.Model([nn.Affine(3, activation=nn.Softmax())], dtype="f64")
     step = doubles.training_step(nn.CrossEntropyMulti(), rounding)
     with pytest.raises(ShapeError, match="stochastic_round takes f32"):
         step(np.ones((4, 5)), np.zeros(4, np.int32))
+    with pytest.raises(UnsupportedOp, match=r"stochastic_round=2\.5"):
+        losses(None, 1, nn.Adam(stochastic_round=2.5))
     with pytest.raises(UnsupportedOp, match="give these options to the optimisers in it"):
         nn.MultiOptimizer(optimizers={"default": rounding}, stochastic_round=True)
