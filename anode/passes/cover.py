@@ -13,6 +13,7 @@ from typing import Protocol
 from anode.ir.graph import Graph
 from anode.ir.node import Node
 from anode.ops.conv import convolution, convolution_data, convolution_weights
+from anode.ops.elementwise import rsqrt
 from anode.ops.shape import reshape
 from anode.rewrite.drivers import cover as select
 from anode.rewrite.pattern import Call, P, Rule, Rules, match, number_of, rule, scalar_of, var
@@ -74,6 +75,8 @@ def _rules(library: Library, notes: dict[Node, str]) -> Rules:
     plain = P.convolution(x, y).named("source")
     biased = plain + var("bias")
     summed = biased + var("added")
+    normal = P.batch_norm_inference(P.convolution(x, y), ...).named("source")
+    normal_summed = normal + var("added")
 
     def ask(wanted: Convolution | str) -> Node | str:
         found = wanted if isinstance(wanted, str) else library.convolution(wanted)
@@ -97,13 +100,22 @@ def _rules(library: Library, notes: dict[Node, str]) -> Rules:
         """A convolution and the sum with a bias or another tensor."""
         return ask(_following(node, source))
 
+    @rule(*_activated(normal), *_activated(normal_summed), normal, normal_summed)
+    def convolution_norm(node: Node, source: Node) -> Node | str:
+        """A convolution, with a batch norm's factors in its weights, its offset as bias, and more.
+
+        A sum with another tensor and an activation may follow.
+        """
+        refused = _not_folded(source)
+        return refused or ask(_following(node, source))
+
     @rule(*[getattr(P, op.name)(x, y) for op in CONVOLUTIONS])
     def convolution_alone(node: Node) -> Node | str:
         """A convolution, or one of its gradients."""
         return ask(Convolution(node))
 
     rules: list[Rule] = [convolution_sum_activation, convolution_activation, convolution_sum]
-    return Rules(*rules, convolution_alone)
+    return Rules(*rules, convolution_norm, convolution_alone)
 
 
 def _activated(y: Call) -> list[Call]:
@@ -111,7 +123,7 @@ def _activated(y: Call) -> list[Call]:
 
 
 def _following(node: Node, source: Node) -> Convolution | str:
-    """What `node` computes of the convolution `source`, told as one kernel's work."""
+    """What `node` computes of `source`, a convolution or its batch norm, as one kernel's work."""
     activation = None
     if node.op.name in _UNARY:
         parameter = _UNARY[node.op.name]
@@ -120,7 +132,8 @@ def _following(node: Node, source: Node) -> Convolution | str:
     elif node.op.name == "maximum":
         activation = "relu", 0.0
         (node,) = [arg for arg in node.args if not _is_zero(arg)]
-    bias = added = None
+    added = None
+    convolved, bias = (source, None) if source.op is convolution else _folded(source)
     for term in _terms(node, source):
         vector = _along_channels(term)
         if vector is not None and bias is None:
@@ -129,7 +142,30 @@ def _following(node: Node, source: Node) -> Convolution | str:
             added = term
         else:
             return "it adds two tensors of one kind"
-    return Convolution(source, bias, added, activation)
+    return Convolution(convolved, bias, added, activation)
+
+
+def _not_folded(norm: Node) -> str | None:
+    """Why a batch norm at inference stays apart from the convolution before it; None if it goes."""
+    source = norm.args[0]
+    if norm.attrs["axis"] != source.tensor.rank - 1:
+        return "the batch norm is not of the filters' axis"
+    if source.dtype is not source.dtype.compute:
+        return f"weights of {source.dtype} would be rounded twice"
+    if source.args[1].tensor.size > source.tensor.size:
+        return "there are more weights to scale than results"
+    return None
+
+
+def _folded(norm: Node) -> tuple[Node, Node]:
+    """The convolution before a batch norm with its factors in the weights, and the bias (o,).
+
+    (x·w − mean)·k + offset = x·(w·k) + (offset − mean·k) with k = scale / √(variance + epsilon).
+    """
+    source, scale, offset, mean, variance = norm.args
+    x, w = source.args
+    factor = scale * rsqrt(variance + norm.attrs["epsilon"])
+    return source.op(x, w * factor, **source.attrs), offset - mean * factor
 
 
 def _is_zero(node: Node) -> bool:
