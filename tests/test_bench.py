@@ -7,6 +7,7 @@ import pytest
 from anode import models
 from anode.cli import main
 from anode.commands.bench import measure, parts_of, product_flops
+from anode.commands.explain import report as explained
 
 
 def test_flops_are_those_of_the_formula():
@@ -41,6 +42,14 @@ def test_every_part_is_run(backend):
     text = str(found)
     assert "lenet: 2 images of 28×28×1" in text
     assert ("none planned peak" in text) == (backend == "reference")
+    assert ("f32, reference backend" in text) == (backend == "reference")
+
+
+def test_the_environment_decides_the_threads(monkeypatch):
+    monkeypatch.setenv("ANODE_THREADS", "1")
+    found = measure("lenet", models.architecture("lenet"), 1, lambda run: [float(bool(run()))])
+    assert found.title.endswith("f32, 1 thread")
+    assert explained("lenet", {"batch": 1}).threads == 1
 
 
 def test_the_command(capsys):

@@ -252,6 +252,8 @@ def test_the_bar_in_a_terminal(digits, tmp_path):
         ("bench lenet --runs 0", ("--runs 0",)),
         ("bench lenet --batch 0", ("--batch 0",)),
         ("bench lenet --threads 0", ("--threads 0",)),
+        ("bench lenet --skip -1", ("--skip -1",)),
+        ("bench lenet --threads 2 --backend reference", ("--threads", "reference")),
         ("explain lenet --batch 0", ("--batch 0",)),
         ("explain mnist --threads 0", ("--threads 0",)),
         ("explain mnist --size n=3", ("--size",)),

@@ -22,7 +22,7 @@ from rich.console import Console
 
 from anode import ops
 from anode.commands.display import mib
-from anode.commands.settings import at_least
+from anode.commands.settings import at_least, check_threads
 from anode.frontends import layers as nn
 from anode.inspect.peak import fma_gflops
 from anode.ir.graph import Graph, close, fresh_inputs
@@ -30,7 +30,7 @@ from anode.ir.node import Node, read
 from anode.ir.types import TensorType
 from anode.ir.variable import Variable
 from anode.models import Architecture, architecture
-from anode.runtime.executable import Executable
+from anode.runtime.executable import Executable, chosen_threads
 from anode.runtime.state import State
 
 RUNS, SKIPPED = 10, 2
@@ -91,8 +91,9 @@ def bench(
     threads: int | None = None,
 ) -> None:
     """Time the architecture `name` and print the table; the first `skip` runs do not count."""
-    for option, value in (("batch", batch), ("runs", runs), ("threads", threads)):
-        at_least(option, value, 1)
+    for option, value, least in (("batch", batch, 1), ("runs", runs, 1), ("skip", skip, 0)):
+        at_least(option, value, least)
+    check_threads(threads, backend)
     found = architecture(name)
     rows = found.batch if batch is None else batch
     measured = measure(name, found, rows, partial(timed, runs=runs, skip=skip), backend, threads)
@@ -121,10 +122,13 @@ def measure(
     forward = model.compile(forward_graph(model, found.cost, x, y))
     fprop = clock(lambda: forward(images, labels, state=model.state))
     update = clock(update_of(model, found.optimizer))
-    cores = threads or host_target().cores
     compiled = executable.bindings[0].compiled
+    cores = threads or chosen_threads() or host_target().cores
+    where = f"{cores} thread{'s' * (cores > 1)}"
+    if executable.backend.name != "cpu":
+        cores, where = 1, f"{executable.backend.name} backend"
     return Bench(
-        f"{name}: {rows} images of {'×'.join(map(str, found.image))}, f32, {cores} threads",
+        f"{name}: {rows} images of {'×'.join(map(str, found.image))}, f32, {where}",
         parts_of(fprop, update, iteration, (forward.graph, executable.graph)),
         compiled.seconds,
         sum(variable.type.bytes for variable in executable.graph.variables),

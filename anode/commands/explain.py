@@ -14,6 +14,7 @@ from anode.ir.graph import Graph
 from anode.ir.types import TensorType, tensor
 from anode.models import ARCHITECTURES
 from anode.rewrite.selection import Selection
+from anode.runtime.executable import chosen_threads
 
 DRAWN = ("select", "svg", "dot")
 OTHER = (
@@ -80,9 +81,9 @@ def limits(threads: int) -> dict[str, float]:
 def report(what: str, given: Mapping[str, Any]) -> Report:
     """The report of `what`: the name of a data set or model, or the path of a graph's text."""
     model = {name: value for name, value in given.items() if name not in OTHER}
-    threads = given.get("threads")
     for option in ("threads", "batch"):
         at_least(option, given.get(option), 1)
+    threads = given.get("threads") or chosen_threads()
     if what in DATASETS:
         if "size" in given:
             raise UnsupportedOp(f"--size is for a graph's symbolic dims; {what} has --batch")

@@ -195,6 +195,13 @@ def at_least(option: str, value: int | None, least: int) -> None:
         raise UnsupportedOp(f"--{option} {value}: give at least {least}")
 
 
+def check_threads(threads: int | None, backend: str | None) -> None:
+    """Raise UnsupportedOp for a number of threads that the backend cannot have."""
+    at_least("threads", threads, 1)
+    if threads is not None and backend == "reference":
+        raise UnsupportedOp("--threads: the reference backend has one thread; leave it out")
+
+
 def numbers(option: str, text: str, kind: Callable[[str], T]) -> tuple[T, ...]:
     """The positive numbers in `text`, separated by commas."""
     try:

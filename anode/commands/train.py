@@ -11,9 +11,9 @@ import numpy as np
 from rich.console import Console
 
 from anode.commands.display import Display, percent
-from anode.commands.settings import Keep, Settings, settings_of
+from anode.commands.settings import Keep, Settings, check_threads, settings_of
 from anode.data import Batches, ImageSet, Splits
-from anode.errors import AnodeError, CheckpointError, DataError, UnsupportedOp
+from anode.errors import AnodeError, CheckpointError, DataError
 from anode.frontends import layers as nn
 from anode.pictures import digit_sheet, learning_curves
 from anode.runtime import checkpoint
@@ -46,10 +46,7 @@ class Run:
         """The run for the options that were given; with `resume` the checkpoint has the others."""
         place = {name: given.get(name) for name in ("backend", "threads")}
         own = {k: v for k, v in given.items() if k not in ("out", "resume", "backend", "threads")}
-        if place["threads"] is not None and place["threads"] < 1:
-            raise UnsupportedOp(f"--threads {place['threads']}: give at least 1")
-        if place["threads"] is not None and place["backend"] == "reference":
-            raise UnsupportedOp("--threads: the reference backend has one thread; leave it out")
+        check_threads(place["threads"], place["backend"])
         if given.get("resume") is None:
             return Run(Settings(**own), Path(given.get("out", FOLDER)), **place)
         resume = Path(given["resume"])

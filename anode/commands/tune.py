@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isfinite
+from typing import Any
 
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 from anode.backends.cpu.costs import WAYS, save
 from anode.backends.cpu.onednn_conv import Problem
@@ -22,30 +23,40 @@ def tune(model: str, batch: int | None, console: Console) -> None:
     threads = host_target().cores  # which choices are for
     graph = architecture(model).training_graph(batch)
     total = len(candidates(graph, threads))
-    results = track(measure(graph, threads), "measuring", total, console=console, transient=True)
-    found = list(results)
+    shown: dict[str, Any] = {
+        "console": console,
+        "transient": True,
+        "disable": not console.is_terminal,
+    }
+    found = list(track(measure(graph, threads), "measuring", total, **shown))
     path = save({result.name: result.seconds for result in found if result.seconds is not None})
-    console.print(_table(found, threads))
     kept = f"kept in {path}" if path else "not kept: ANODE_CACHE is off"
-    console.print(f"{total} convolutions of {model}, {kept}", soft_wrap=True)
+    lines = [*_lines(found, threads), f"{total} convolutions of {model}, {kept}"]
+    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 
 
-def _table(found: list[Measured], threads: int) -> Table:
-    table = Table(box=None, title=f"on {threads} thread{'s' * (threads > 1)}")
-    table.add_column("convolution", no_wrap=True)
-    for name in (*[f"{way} ms" for way in WAYS], "GFLOP/s", "chosen"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for result in found:
-        problem, tasks = result.candidate.problem, result.candidate.tasks
-        name = f"{problem.kind:<8} {describe(problem, tasks)}"
-        if result.seconds is None:
-            table.add_row(name, *[""] * (len(WAYS) + 1), "generated")
-            continue
-        times = [f"{s * 1e3:.3g}" if isfinite(s) else "no kernel" for s in result.seconds]
-        best = min(result.seconds)
-        rate = problem.flops * tasks / best / 1e9
-        table.add_row(name, *times, f"{rate:.0f}", WAYS[result.seconds.index(best)])
-    return table
+def _lines(found: list[Measured], threads: int) -> list[str]:
+    """A table that is never cut to the width of a terminal."""
+    head = f"on {threads} thread{'s' * (threads > 1)}"
+    titles = (*[f"{way} ms" for way in WAYS], "GFLOP/s", "chosen")
+    rows = [(head, titles), *[(_name(result), _cells(result)) for result in found]]
+    width = max(len(name) for name, _ in rows)
+    return [f"{name:<{width}}{''.join(f'{cell:>14}' for cell in cells)}" for name, cells in rows]
+
+
+def _name(result: Measured) -> str:
+    candidate = result.candidate
+    return f"{candidate.problem.kind:<8} {describe(candidate.problem, candidate.tasks)}"
+
+
+def _cells(result: Measured) -> Sequence[str]:
+    """The milliseconds of each way, the rate of the best, and its name."""
+    if result.seconds is None:
+        return [""] * (len(WAYS) + 1) + ["generated"]
+    times = [f"{s * 1e3:.3g}" if isfinite(s) else "no kernel" for s in result.seconds]
+    best = min(result.seconds)
+    rate = result.candidate.problem.flops * result.candidate.tasks / best / 1e9
+    return [*times, f"{rate:.0f}", WAYS[result.seconds.index(best)]]
 
 
 def describe(problem: Problem, tasks: int) -> str:

@@ -64,8 +64,10 @@ def test_the_command_shows_and_keeps(tmp_path: Path) -> None:
     from anode.commands.tune import tune as command
 
     text = io.StringIO()
-    command("lenet", 2, Console(file=text, width=100))
+    command("lenet", 2, Console(file=text, width=40))
     assert "2×12×12×20 5/1 → 50" in text.getvalue() and str(tmp_path) in text.getvalue()
+    title, *rows = text.getvalue().splitlines()[:6]
+    assert title.split()[-1] == "chosen" and len({len(row) for row in (title, *rows)}) == 1
     assert len(Costs.load().measured) == 5
 
 
