@@ -71,7 +71,7 @@ class LogLoss(Metric):
 class TopKMisclassification(Metric):
     """LogLoss, and the shares of rows whose class is not first, not among the first `k` outputs.
 
-    Classes that tie for the last places share them, as in neon.
+    Classes that tie for the last places share them, as in neon. Outputs of NaN are wrong ones.
     """
 
     k: int
@@ -191,5 +191,9 @@ def _total(rows: Node) -> Node:
 
 
 def _share(places: Node, ties: Node) -> Node:
-    """How much of `places` the right one of `ties` equal outputs gets: none to all of one."""
-    return ops.clamp(ops.zeros_like(places), places / ties, ops.ones_like(places))
+    """How much of `places` the right one of `ties` equal outputs gets: none to all of one.
+
+    A NaN is not equal to itself, and gets none.
+    """
+    share = ops.clamp(ops.zeros_like(places), places / ties, ops.ones_like(places))
+    return ops.where(ops.greater(ties, 0.0), share, 0.0)

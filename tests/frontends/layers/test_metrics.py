@@ -48,6 +48,14 @@ def test_ties_share_the_last_place():
     assert measure(nn.TopKMisclassification(4), t, y)["Top4Misclass"] == 0
 
 
+def test_what_is_not_a_number_is_not_right(backend):
+    y, t = np.full((3, 4), np.nan, np.float32), np.array([0, 1, 2])
+    y[1] = [0.1, 0.7, 0.1, 0.1]
+    found = measure(nn.TopKMisclassification(2), t, y, backend=backend)
+    assert found["Top1Misclass"] == found["Top2Misclass"] == pytest.approx(2 / 3)
+    assert np.isnan(found["LogLoss"])
+
+
 def test_precision_and_recall(backend):
     found = measure(nn.PrecisionRecall(4, binarize=True), backend=backend)
     chosen = np.eye(4)[CHOSEN]
