@@ -39,6 +39,7 @@ from anode.ops.spatial import (
     channels_last,
     each,
     in_format,
+    integer,
     padded,
     paddings,
     spatial_attributes,
@@ -424,6 +425,7 @@ def _(ct: Node, y: Node, x: Node, z: Node, *, kernel: Ints, **attrs: Any) -> tup
 
 def _canonical(op: str, x: TensorType, other: TensorType, attrs: dict[str, Any]) -> dict[str, Any]:
     check_tensors(op, x, other)
+    attrs["groups"] = integer(op, "groups", attrs["groups"])
     if attrs["groups"] < 1:
         raise mismatch(op, f"groups must be positive, not {attrs['groups']}", [x, other])
     return spatial_attributes(op, x, attrs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from anode.ops.index import take
 from anode.ops.linalg import dot_general
 from anode.ops.precision import in_f32
 from anode.ops.reduce import sum
-from anode.ops.rules import check_length, mismatch
+from anode.ops.rules import check_float, check_length, mismatch
 from anode.ops.shape import (
     broadcast_in_dim,
     broadcast_to,
@@ -36,6 +36,7 @@ from anode.ops.spatial import (
     channels_last,
     each,
     in_format,
+    integer,
     padded,
     paddings,
     spatial_attributes,
@@ -95,6 +96,10 @@ def _(x: TensorType, *, mode: str, coordinates: str, antialias: bool, **attrs: A
     if antialias and (mode == "nearest" or coordinates != "half_pixel"):
         raise UnsupportedOp("resize: antialias takes mode linear or cubic, coordinates half_pixel")
     found: Mapping[str, Any] = spatial_attributes("resize", x, attrs)
+    if mode != "nearest":
+        check_float("resize", x, "convert it first, or choose mode nearest")
+    if 0 in x.shape[1:-1]:
+        raise mismatch("resize", "there is nothing to interpolate", [x])
     return found
 
 
@@ -114,7 +119,9 @@ def resize_images(
     if (sizes is None) == (scales is None):
         raise ShapeError("resize_images: give either sizes or scales")
     if sizes is None:
-        factors = (scales,) * d if isinstance(scales, (int, float)) else tuple(scales or ())
+        factors = tuple(scales) if isinstance(scales, Iterable) else (scales or 0.0,) * d
+        if len(factors) != d or not all(0 < factor < math.inf for factor in factors):
+            raise ShapeError(f"resize_images: scales {scales} are not positive, one a spatial dim")
         lengths = zip(image.shape[1:-1], factors, strict=True)
         sizes = [math.floor(int(n) * factor) for n, factor in lengths]
     wanted = each("resize_images", "sizes", sizes, d)
@@ -218,6 +225,7 @@ def space_to_depth(x: Node, block: int, order: str = "DCR", data_format: str = "
     d = spatial_rank("space_to_depth", x, data_format)
     image = channels_last(x, data_format)
     n, *sizes, c = image.shape
+    _check_block("space_to_depth", block)
     if any(size % block != 0 for size in sizes):
         raise mismatch("space_to_depth", f"blocks of {block} do not fill the images", [x.type])
     apart = reshape(image, shape=(n, *[m for size in sizes for m in (size // block, block)], c))
@@ -233,6 +241,7 @@ def depth_to_space(x: Node, block: int, order: str = "DCR", data_format: str = "
     d = spatial_rank("depth_to_space", x, data_format)
     image = channels_last(x, data_format)
     n, *sizes, c = image.shape
+    _check_block("depth_to_space", block)
     if c % block**d != 0:
         raise mismatch("depth_to_space", f"blocks of {block} do not divide the channels", [x.type])
     blocks = list(range(d + 1, 2 * d + 1))
@@ -244,6 +253,11 @@ def depth_to_space(x: Node, block: int, order: str = "DCR", data_format: str = "
     order_ = [0, *[i for a in range(d) for i in (a + 1, at[blocks[a]])], at[2 * d + 1]]
     shape = (n, *[size * block for size in sizes], c // block**d)
     return in_format(reshape(transpose(apart, permutation=order_), shape=shape), data_format)
+
+
+def _check_block(op: str, block: int) -> None:
+    if integer(op, "block", block) < 1:
+        raise ShapeError(f"{op}: block {block} is not positive")
 
 
 def _ordered(op: str, order: str, blocks: list[int], channel: int) -> list[int]:
@@ -266,7 +280,11 @@ def extend(
     if mode == "constant":
         return pad(x, constant(value, x.dtype), low=low, high=high)
     for axis, (before, after) in enumerate(zip(low, high, strict=True)):
-        most = x.shape[axis] - (mode == "reflect") if mode != "edge" else max(before, after)
+        if before == after == 0:
+            continue
+        most = x.shape[axis] - (mode == "reflect")
+        if mode == "edge" and most != 0:
+            most = max(before, after)
         if min(before, after) < 0 or max(before, after) > most:
             text = f"mode {mode} extends dim {axis} by 0 to {most}, not {before} and {after}"
             raise mismatch("extend", text, [x.type])

@@ -19,9 +19,16 @@ from anode.ops.pool import average_pool
 from anode.ops.precision import as_dtype, in_f32
 from anode.ops.reduce import mean as average
 from anode.ops.reduce import size_of, sum
-from anode.ops.rules import axes_of, axis_of, mismatch
+from anode.ops.rules import axes_of, axis_of, check_float, mismatch
 from anode.ops.shape import broadcast_in_dim, broadcast_to, reshape, zeros_like
-from anode.ops.spatial import channels_last, in_format, padded, spatial_attributes, spatial_rank
+from anode.ops.spatial import (
+    channels_last,
+    in_format,
+    integer,
+    padded,
+    spatial_attributes,
+    spatial_rank,
+)
 from anode.ops.window import windows
 
 
@@ -182,7 +189,7 @@ def instance_norm(
     x: Node, scale: Node, offset: Node, axis: int = -1, epsilon: float = 1e-5
 ) -> Node:
     """`group_norm` with a group for each channel. Source: Ulyanov et al., 2016."""
-    groups = int(x.shape[axis])
+    groups = int(x.shape[axis_of("instance_norm", axis, len(x.shape))])
     return group_norm(x, scale, offset, groups=groups, axis=axis, epsilon=epsilon)
 
 
@@ -196,7 +203,7 @@ def local_response_norm(
     Of an even number of channels more lie before. neon and TensorFlow do not divide by the size:
     give alpha times it. Source: Krizhevsky et al., 2012.
     """
-    _check_size("local_response_norm", size)
+    _check_size("local_response_norm", x, size)
     return x * _inverse_power(_squares(x, size, alpha, k), beta)
 
 
@@ -227,7 +234,7 @@ def local_response_norm_within(
     x is (n, *spatial, c); each channel is by itself, and zeros about the image count. Source: the
     WITHIN_CHANNEL form of Caffe's LRN layer.
     """
-    _check_size("local_response_norm_within", size)
+    _check_size("local_response_norm_within", x, size)
     d = len(x.shape) - 2
     low, high = (size // 2,) * d, ((size - 1) // 2,) * d
     mean = average_pool(square(x), sizes=(size,) * d, low=low, high=high)
@@ -250,8 +257,9 @@ def lrn(
     return in_format(y, data_format)
 
 
-def _check_size(op: str, size: int) -> None:
-    if size < 1:
+def _check_size(op: str, x: Node, size: int) -> None:
+    check_float(op, x.tensor)
+    if integer(op, "size", size) < 1:
         raise ShapeError(f"{op}: size {size} is not positive")
 
 

@@ -7,8 +7,8 @@ the gradient needs neither the images nor the result.
 from __future__ import annotations
 
 import builtins
+import math
 from collections.abc import Mapping, Sequence
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from anode.ops.declare import composite
 from anode.ops.elementwise import abs, equal, greater, power, select, sqrt, square
 from anode.ops.precision import in_f32
 from anode.ops.reduce import extreme_and_place, identity, mean, monoid, reduce, sum
-from anode.ops.rules import mismatch
+from anode.ops.rules import check_float, mismatch
 from anode.ops.shape import broadcast_in_dim, iota, reshape
 from anode.ops.spatial import (
     Padding,
@@ -148,6 +148,7 @@ def average_pool(
     unless `include_padding` is False. `overhang` more at the end, which the last window of a
     rounded-up number of windows reaches, never count.
     """
+    check_float("average_pool", x.tensor)
     end = [b + more for b, more in zip(high, overhang, strict=True)]
     total = sum(_view("average_pool", x, sizes, strides, low, end, dilations), _inner(sizes))
     shares = []
@@ -158,7 +159,7 @@ def average_pool(
         counted = (places >= -before) & (places < int(x.shape[i + 1]) + after)
         shares.append(1 / np.maximum(counted.sum(1), 1))
     if all(share.min() == share.max() for share in shares):
-        return total * float(prod(share[0] for share in shares))
+        return total * float(math.prod(share[0] for share in shares))
     for i, share in enumerate(shares, 1):
         factor = constant(share.astype(x.dtype.compute.numpy))
         total = total * broadcast_in_dim(factor, shape=total.shape, axes=(i,))
@@ -181,8 +182,9 @@ def lp_pool(
 
     `low` and `high` zeros are put around each spatial dim.
     """
-    if p <= 0:
-        raise ShapeError(f"lp_pool: p must be positive, not {p}")
+    check_float("lp_pool", x.tensor)
+    if not 0 < p < math.inf:
+        raise ShapeError(f"lp_pool: p must be positive and finite, not {p}; p → ∞ is max pooling")
     powers = square(x) if p == 2 else power(abs(x), p)
     total = sum(_view("lp_pool", powers, sizes, strides, low, high, dilations), _inner(sizes))
     positive = greater(total, 0)
@@ -282,7 +284,7 @@ def _start(name: str, dtype: DType) -> Node:
 
 def _places(shape: Shape, sizes: Ints) -> Node:
     """The place of each element in its window, in windows of this shape."""
-    count = prod(sizes)
+    count = math.prod(sizes)
     places = iota(shape=(count,), dtype="u8" if count < 256 else "i32")
     return broadcast_in_dim(reshape(places, shape=sizes), shape=shape, axes=_inner(sizes))
 

@@ -43,7 +43,7 @@ from anode.ops.shape import (
     reshape,
     zeros,
 )
-from anode.ops.spatial import channels_last, in_format, spatial_rank
+from anode.ops.spatial import channels_last, each, in_format, spatial_rank
 
 Ints = tuple[int, ...]
 NOWHERE = identity("minimum", i32)  # the place of the maximum of no elements
@@ -139,7 +139,7 @@ def roi_align(
 def pool_regions(
     x: Node,
     rois: Node,
-    sizes: Sequence[int],
+    sizes: int | Sequence[int],
     kind: str = "max",
     scale: float = 1.0,
     samples: int = 2,
@@ -151,7 +151,7 @@ def pool_regions(
         raise UnsupportedOp(f"pool_regions takes images of two dims, not {data_format}")
     if kind not in ("max", "align"):
         raise UnsupportedOp(f"pool_regions: there is no kind {kind!r}, only max and align")
-    image = channels_last(x, data_format)
+    image, sizes = channels_last(x, data_format), each("pool_regions", "sizes", sizes, 2)
     if kind == "max":
         return in_format(roi_pool(image, rois, sizes=sizes, scale=scale), data_format)
     attrs = {"sizes": sizes, "scale": scale, "samples": samples, "aligned": aligned}
@@ -166,10 +166,12 @@ def _(x: TensorType, rois: TensorType, **attrs: Any) -> Mapping[str, Any]:
 
 
 def _check_regions(op: str, x: Node, rois: Node, sizes: Ints) -> None:
-    if x.tensor.rank != 4 or len(rois.shape) != 2 or rois.shape[1] != 5 or len(sizes) != 2:
+    shaped = x.tensor.rank == 4 and len(rois.shape) == 2 and rois.shape[1] == 5
+    if not shaped or not rois.dtype.is_float or len(sizes) != 2 or min(sizes) < 1:
         raise mismatch(
             op,
-            f"takes images (n, h, w, c), regions (count, 5) and two sizes, not {sizes}",
+            f"takes images (n, h, w, c), float regions (count, 5) and two positive sizes, not "
+            f"{sizes}",
             [x.type, rois.type],
         )
 

@@ -41,6 +41,12 @@ def check_tensors(op: str, *types: Type) -> None:
             raise mismatch(op, "takes tensors", types, hint)
 
 
+def check_float(op: str, x: TensorType, hint: str = "convert it first") -> None:
+    """`x` must be of a float type."""
+    if not x.dtype.is_float:
+        raise mismatch(op, f"takes float types, not {x.dtype}", [x], hint)
+
+
 def check_length(op: str, x: TensorType, **lists: Sequence[object]) -> None:
     """Every attribute given in `lists` must have one entry per dim of `x`."""
     for name, values in lists.items():

@@ -6,7 +6,8 @@ Ops hold images channels last, (n, *spatial, c), and pad by elements; users also
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from operator import index
 from typing import Any
 
 from anode.errors import ShapeError, UnsupportedOp
@@ -29,7 +30,7 @@ def spatial_attributes(op: str, x: TensorType, attrs: dict[str, Any]) -> dict[st
     d = x.rank - 2
     if d < 1:
         raise mismatch(op, "there is no spatial dim", [x], "images are (n, *spatial, c)")
-    for name in ("strides", "dilations", "low", "high", "overhang", "kernel", "sizes"):
+    for name in ("kernel", "sizes", "strides", "dilations", "low", "high", "overhang"):
         if name not in attrs:
             continue
         if attrs[name] == ():
@@ -97,9 +98,18 @@ def in_format(x: Node, data_format: str) -> Node:
     return x if data_format.endswith("C") else moveaxis(x, -1, 1)
 
 
+def integer(op: str, name: str, value: Any) -> int:
+    """`value` as an int, NumPy's integers too; ShapeError for anything else."""
+    try:
+        return index(value)
+    except TypeError:
+        raise ShapeError(f"{op}: {name} takes integers, not {value!r}") from None
+
+
 def each(op: str, name: str, value: int | Sequence[int], d: int) -> Ints:
     """A number for each spatial dim; one number counts for all."""
-    values = (value,) * d if isinstance(value, int) else tuple(value)
+    listed = value if isinstance(value, Iterable) else (value,) * d
+    values = tuple([integer(op, name, v) for v in listed])
     if len(values) != d:
         raise ShapeError(f"{op}: {name} {values} needs {d} entries, one a spatial dim")
     return values
@@ -122,10 +132,18 @@ def paddings(
         return tuple(halves if padding == "SAME" else [(b, a) for a, b in halves])
     if isinstance(padding, str):
         raise UnsupportedOp(f"{op}: there is no padding {padding!r}, only VALID, SAME, SAME_LOWER")
-    values = [padding] * len(sizes) if isinstance(padding, int) else list(padding)
+    values = list(padding) if isinstance(padding, Iterable) else [padding] * len(sizes)
     if len(values) != len(sizes):
         raise ShapeError(f"{op}: padding {padding} needs {len(sizes)} entries, one a spatial dim")
-    return tuple([(v, v) if isinstance(v, int) else (v[0], v[1]) for v in values])
+    return tuple([_pair(op, value) for value in values])
+
+
+def _pair(op: str, value: Any) -> tuple[int, int]:
+    """The elements before and after a dim, written as a number for both or as (low, high)."""
+    pair = tuple(value) if isinstance(value, Iterable) else (value, value)
+    if len(pair) != 2:
+        raise ShapeError(f"{op}: padding {pair} of a dim is no pair (low, high)")
+    return integer(op, "padding", pair[0]), integer(op, "padding", pair[1])
 
 
 def _same(size: Size, reach: int, stride: int) -> tuple[int, int]:

@@ -79,6 +79,8 @@ def _rules(library: Library, notes: dict[Node, str]) -> Rules:
     normal_summed = normal + var("added")
 
     def ask(wanted: Convolution | str) -> Node | str:
+        if not isinstance(wanted, str) and _is_empty(wanted.node):
+            wanted = "it has no elements"
         found = wanted if isinstance(wanted, str) else library.convolution(wanted)
         if isinstance(found, str):
             return found
@@ -166,6 +168,10 @@ def _folded(norm: Node) -> tuple[Node, Node]:
     x, w = source.args
     factor = scale * rsqrt(variance + norm.attrs["epsilon"])
     return source.op(x, w * factor, **source.attrs), offset - mean * factor
+
+
+def _is_empty(node: Node) -> bool:
+    return any(0 in value.shape for value in (node, *node.args))
 
 
 def _is_zero(node: Node) -> bool:

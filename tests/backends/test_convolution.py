@@ -15,6 +15,7 @@ from anode.ir.node import Node
 from anode.ir.types import TensorType, tensor
 from anode.ops.evaluate import evaluate
 from anode.runtime.state import State
+from anode.transform.grad import gradients
 
 CPU = CpuBackend()
 
@@ -164,3 +165,12 @@ def test_groups_are_a_batch():
         return ops.dot_general(grouped, w, contract=((3, 4, 6), (1, 2, 3)), batch=((5,), (0,)))
 
     agree(trace(function, tensor("f32", 2, 8, 8, 20), tensor("f32", 4, 3, 3, 5, 6)), kernels=1)
+
+
+@pytest.mark.parametrize(("channels", "filters"), [(0, 4), (2, 0)])
+def test_without_channels_or_filters(channels: int, filters: int) -> None:
+    def step(x: Node, w: Node) -> list[Node]:
+        y = ops.relu(ops.conv(x, w, padding=1, data_format="NHWC"))
+        return [y, *gradients([ops.sum(y)], [x, w])]
+
+    agree(trace(step, tensor("f32", 2, 5, 5, channels), tensor("f32", 3, 3, channels, filters)))

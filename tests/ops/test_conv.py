@@ -189,6 +189,13 @@ def test_a_gradient_penalty_is_differentiated_twice() -> None:
     np.testing.assert_allclose(change, 2 * (slope * step).sum(), rtol=1e-7)
 
 
+def test_attributes_may_be_integers_of_numpy() -> None:
+    x, w, two = images(2, 4, 7, 7), images(6, 2, 3, 3), np.int64(2)
+    found = run(lambda x, w: conv(x, w, two, [np.int64(1), two], two, groups=two), x, w)
+    expected = run(lambda x, w: conv(x, w, 2, [(1, 1), (2, 2)], 2, groups=2), x, w)
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_errors_of_data_formats() -> None:
     x, w = ones(1, 3, 5, 5), ones(4, 3, 3, 3)
     with pytest.raises(UnsupportedOp, match="no data format 'CHWN'"):
@@ -197,5 +204,10 @@ def test_errors_of_data_formats() -> None:
         run(conv, x, ones(4, 3, 3))
     with pytest.raises(ShapeError, match="has 5 channels, the filter expects 3"):
         run(lambda x, w: conv(x, w, data_format="NHWC"), x, w)
+    for groups in (1.0, None):
+        with pytest.raises(ShapeError, match="groups takes integers"):
+            run(lambda x, w, groups=groups: conv(x, w, groups=groups), x, w)
+    with pytest.raises(ShapeError, match="strides takes integers, not '2'"):
+        run(lambda x, w: conv(x, w, strides="2"), x, w)
     with pytest.raises(ShapeError, match=r"output_padding .* needs 2 entries"):
         run(lambda x, w: conv_transpose(x, w, output_padding=(1, 1, 1)), x, ones(3, 4, 3, 3))

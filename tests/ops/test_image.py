@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import pytest
 
 from anode.errors import ShapeError, UnsupportedOp
-from anode.ops import depth_to_space, extend, resize_images, roi_align, space_to_depth, unfold
+from anode.ops import (
+    convert,
+    depth_to_space,
+    extend,
+    pool_regions,
+    resize_images,
+    roi_align,
+    space_to_depth,
+    unfold,
+)
 from tests.ops.values import run
 
 X = np.random.default_rng(0).normal(size=(2, 4, 6, 8))
@@ -75,6 +85,11 @@ def test_extending(mode: str) -> None:
     np.testing.assert_array_equal(run(lambda x: extend(x, low, high, mode), X), expected)
 
 
+def test_extending_no_rows() -> None:
+    found = run(lambda x: extend(x, (0, 1, 1, 0), (0, 0, 1, 0), "reflect"), X[:0])
+    assert found.shape == (0, 5, 8, 8)
+
+
 def test_patches() -> None:
     attrs: Any = {"strides": (2, 1), "padding": (1, 0), "dilations": (1, 2)}
     padded = np.pad(X, [(0, 0), (0, 0), (1, 1), (0, 0)])
@@ -100,6 +115,14 @@ def test_aligned_regions_of_whole_elements_are_the_elements() -> None:
         (lambda x: resize_images(x, 3, coordinates="x"), UnsupportedOp, "no coordinates 'x'"),
         (lambda x: resize_images(x), ShapeError, "either sizes or scales"),
         (lambda x: resize_images(x, 0), ShapeError, "must be positive"),
+        (lambda x: resize_images(x, scales=math.inf), ShapeError, "scales inf are not"),
+        (lambda x: resize_images(x, scales=(1, 2, 3)), ShapeError, "scales .* one a spatial dim"),
+        (lambda x: resize_images(x[:, :, :0], 3), ShapeError, "nothing to interpolate"),
+        (lambda x: resize_images(convert(x, dtype="u8"), 3), ShapeError, "not u8"),
+        (lambda x: space_to_depth(x, 0), ShapeError, "block 0 is not positive"),
+        (lambda x: depth_to_space(x, -2), ShapeError, "block -2 is not positive"),
+        (lambda x: extend(x[:0], (1, 0, 0, 0), (0,) * 4, "edge"), ShapeError, "by 0 to 0"),
+        (lambda x: pool_regions(x, x[0, 0, :, :5], (0, 2)), ShapeError, "two positive sizes"),
         (lambda x: resize_images(x, 3, mode="nearest", antialias=True), UnsupportedOp, "antialias"),
         (lambda x: space_to_depth(x, 3), ShapeError, "blocks of 3 do not fill"),
         (lambda x: space_to_depth(x, 2, "RGB"), UnsupportedOp, "no order 'RGB'"),

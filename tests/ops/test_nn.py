@@ -236,6 +236,10 @@ def test_errors() -> None:
         ops.softmax(x, axis=2)
     with pytest.raises(ShapeError, match="channels"):
         ops.batch_norm_training(x, v, v, axis=1)
+    with pytest.raises(ShapeError, match="instance_norm: axis 7"):
+        ops.instance_norm(x, v, v, axis=7)
+    with pytest.raises(ShapeError, match=r"size takes integers, not 2\.5"):
+        ops.local_response_norm(x, size=2.5)
     with pytest.raises(ShapeError, match="of type f32 for f64"):
         ops.batch_norm_training(ops.convert(x, dtype="f64"), v, v, axis=0)
     with pytest.raises(ShapeError, match="axes"):

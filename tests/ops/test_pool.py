@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -107,6 +108,12 @@ def test_the_gradient_keeps_neither_images_nor_result() -> None:
     assert graph.inputs[0] not in topological([last.args[0]])
 
 
+@pytest.mark.parametrize("kind", ["average", "lp"])
+def test_integers_have_no_mean(kind: str) -> None:
+    with pytest.raises(ShapeError, match=f"{kind}_pool: takes float types, not i32"):
+        run(lambda x: pool(x, kind, 2), X.astype(np.int32))
+
+
 @pytest.mark.parametrize(
     ("attrs", "error", "message"),
     [
@@ -118,6 +125,11 @@ def test_the_gradient_keeps_neither_images_nor_result() -> None:
         ({"sizes": (2, 2, 2)}, ShapeError, "sizes .* needs 2 entries"),
         ({"sizes": 9}, ShapeError, "a kernel of 9 .* does not fit into 8"),
         ({"kind": "lp", "p": 0}, ShapeError, "p must be positive"),
+        ({"kind": "lp", "p": math.inf}, ShapeError, "p must be positive and finite, not inf"),
+        ({"sizes": 0}, ShapeError, "sizes .* must be positive"),
+        ({"sizes": 2.0}, ShapeError, "sizes takes integers, not 2.0"),
+        ({"padding": 0.5}, ShapeError, "padding takes integers, not 0.5"),
+        ({"padding": [(1, 1, 1), 1]}, ShapeError, r"no pair \(low, high\)"),
         ({"strides": 0}, ShapeError, "strides .* must be positive"),
     ],
 )
