@@ -16,6 +16,7 @@ from anode.ir.node import (
     READ,
     Node,
     Origin,
+    at,
     input_node,
     read,
     remake,
@@ -124,10 +125,11 @@ class Graph:
         return Graph.make(self.types, roots[:a], updates, roots[b:], self.names)
 
     def map(self, rewrite: Callable[[Node, tuple[Node, ...]], Node]) -> Graph:
-        """Rebuild every node bottom-up with `rewrite(old, new_args)`."""
+        """Rebuild every node bottom-up with `rewrite(old, new_args)`; new ones keep its line."""
         new: dict[Node, Node] = {}
         for node in self.nodes:
-            new[node] = rewrite(node, tuple([new[arg] for arg in node.args]))
+            with at(node.origin):
+                new[node] = rewrite(node, tuple([new[arg] for arg in node.args]))
         return self.with_roots([new[root] for root in self.roots])
 
     def bind(self, **sizes: Size) -> Graph:

@@ -79,7 +79,7 @@ class Node:
 
     def item(self, index: int) -> Node:
         """Result `index` of a node with several results."""
-        return make(ITEM, (self,), {"index": index})
+        return make(ITEM, (self,), {"index": index}, self.origin)
 
     @property
     def items(self) -> tuple[Node, ...]:

@@ -39,6 +39,9 @@ def kernel(
     axes: tuple[int, ...] = (),
     tag: int = 0,
 ) -> Node:
-    """A kernel node; `tag` keeps apart kernels that must not be shared (copies of one value)."""
+    """A kernel node, of its first result's line.
+
+    `tag` keeps apart kernels that must not be shared (copies of one value).
+    """
     attrs = {"kind": kind, "body": body, "space": space, "axes": axes, "tag": tag}
-    return make(KERNEL, tuple(args), attrs)
+    return make(KERNEL, tuple(args), attrs, body.outputs[0].origin)
