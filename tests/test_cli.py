@@ -259,6 +259,7 @@ def test_the_bar_in_a_terminal(digits, tmp_path):
         ("explain mnist --size n=3", ("--size",)),
         ("explain mnist --html none/page.html", ("none/page.html: ",)),
         ("explain mnist --name Lineer_0", ("'Lineer_0'", "Linear_0")),
+        (f"explain {__file__}", ("no graph's text", f"anode run --report {__file__}")),
     ],
 )
 def test_one_sentence_for_bad_values(arguments, words, tmp_path, monkeypatch, fails):
@@ -399,6 +400,15 @@ def test_explaining_with_times_and_pictures(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert str(page) in printed and str(run) in printed
     assert "GFLOP/s" in page.read_text() and '"traceEvents"' in run.read_text()
+
+
+def test_explaining_with_times_in_text(capsys):
+    """Random keys have no initialiser: they are made up as the minibatch is."""
+    assert main(["explain", "mnist", "--dropout", "0.5", "--batch", "32", "--measure"]) == 0
+    text = capsys.readouterr().out
+    (line,) = re.findall(r"FLOP in all, .*", text)
+    assert re.search(r"ms, [\d.]+ GFLOP/s \(\d+ %\), of the peak measured here: ", line)
+    assert re.search(r"µs, [\d.]+ GFLOP/s \(\d+ %\), [\d.]+ GB/s \(\d+ %\)\n", text)
 
 
 def test_explaining_to_a_place_that_is_none(tmp_path, fails):

@@ -41,8 +41,7 @@ def run(what: str, given: Mapping[str, Any]) -> str:
         write(given["trace"], chrome_trace(found))
         written.append(f"{given['trace']}: open it in ui.perfetto.dev or chrome://tracing")
     if "html" in given:
-        peak = limits(found.threads) if found.profile else None
-        write(given["html"], html(found, f"anode explain {what}", peak))
+        write(given["html"], html(found, f"anode explain {what}"))
         written.append(f"{given['html']}: open it in a browser")
     return "".join(line + "\n" for line in written) or str(found)
 
@@ -108,7 +107,10 @@ def untimed(graph: Graph, threads: int | None) -> Report:
 
 
 def measured(graph: Graph, threads: int | None) -> Report:
-    """The report with times, from runs on random numbers between 0 and 1 (integers are 0)."""
+    """The report with times, from runs on random numbers between 0 and 1 (integers are 0).
+
+    Variables that have no initialiser, such as random keys, are made up likewise.
+    """
     import numpy as np
 
     from anode.backends.cpu.profile import TimedCompiled
@@ -118,14 +120,16 @@ def measured(graph: Graph, threads: int | None) -> Report:
     target = host_target()
     compiled = TimedCompiled(graph, target, threads or target.cores)
     random = np.random.default_rng(0)
-    inputs = []
-    for type in graph.types:
-        assert isinstance(type, TensorType)
+
+    def numbers(type: TensorType) -> np.ndarray:
         shape = type.static
-        numbers = random.random(shape, np.float32) if type.dtype.is_float else np.zeros(shape, bool)
-        inputs.append(from_numbers(numbers, type.dtype, "an input"))
-    profile = compiled.profile(inputs, State.initial(graph.variables))
-    return explain(compiled).timed(profile)
+        drawn = random.random(shape, np.float32) if type.dtype.is_float else np.zeros(shape, bool)
+        return from_numbers(drawn, type.dtype, "made-up data")
+
+    inputs = [numbers(type) for type in graph.types if isinstance(type, TensorType)]
+    given = {v: numbers(v.type) for v in graph.variables if v.init is None}  # random keys, and such
+    profile = compiled.profile(inputs, State.initial(graph.variables, values=given))
+    return explain(compiled).timed(profile, limits(compiled.threads))
 
 
 def training_graph(settings: Settings) -> Graph:
@@ -165,6 +169,11 @@ def unbound(what: str, function: str | None) -> Graph:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise DataError(f"{what}: cannot be read ({reason})") from error
+    words = (line.partition("#")[0].split() for line in text.splitlines())
+    if next(filter(None, words), [""])[0] != "anode":
+        script = what.endswith((".py", ".ipynb"))
+        way = f"; anode run --report {what} shows what a script compiles" * script
+        raise DataError(f"{what}: no archive and no graph's text, which begins with 'anode 1'{way}")
     return parse(text, what)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from anode.ir.graph import Graph
-from anode.ir.node import CONSTANT, ITEM, Node
+from anode.ir.node import CONSTANT, INPUT, ITEM, Node
 from anode.passes.kernel import KERNEL
 
 SWEEPS = 4
@@ -76,26 +76,40 @@ def draw_layers(graph: Graph) -> Drawing:
     for node in nodes:
         members[home[node]][node.op.name] += 1
     boxes = []
-    for (name, origin), ops, place in zip(layers, members, found, strict=True):
+    for (name, origin, _), ops, place in zip(layers, members, found, strict=True):
         label = ", ".join(filter(None, (name, origin.rpartition("/")[2]))) or "elsewhere"
         held = ", ".join(f"{op} × {times}" if times > 1 else op for op, times in ops.items())
         boxes.append(Box(label, "layer", held, origin, *place))
     return Drawing(tuple(boxes), tuple(sorted(edges)))
 
 
-def _layers(nodes: Sequence[Node]) -> dict[Node, tuple[str, str]]:
-    """The layer of each node: the name that its variables begin with, and its line.
+Layer = tuple[str, str, int]  # the name that its variables begin with, its line, and a number
+
+
+def _layers(nodes: Sequence[Node]) -> dict[Node, Layer]:
+    """The layer of each node.
 
     What reads no variable belongs to the layer that its last operand of the same line belongs to:
-    activations follow their product, and gradients the cotangent they are made of.
+    activations follow their product, and gradients the cotangent they are made of. Where there is
+    no such operand a layer begins, so that those which one line makes in a loop are apart; what
+    is made of numbers alone belongs to its first user's.
     """
-    found: dict[Node, tuple[str, str]] = {}
+    found: dict[Node, Layer] = {}
+    fixed, users = set[Node](), dict[Node, Node]()  # what is made of numbers, and first users
     for node in nodes:
         origin = str(node.origin or "")
         sources = [_source(arg) for arg in node.args]
+        for source in sources:
+            users.setdefault(source, node)
         own = [_variable(x) for x in (node, *sources) if _variable(x)]
-        same = [found[x][0] for x in sources if x in found and found[x][1] == origin]
-        found[node] = (own or list(filter(None, reversed(same))) or [""])[0], origin
+        same = [found[x] for x in reversed(sources) if x in found and found[x][1] == origin]
+        begun = ("", origin, len(found))
+        found[node] = (own[0], origin, 0) if own else (same or [begun])[0]
+        if node.op is not INPUT and all(x in fixed or x not in found for x in sources):
+            fixed |= set() if own else {node}
+    for node in reversed(nodes):
+        if node in fixed and node in users:
+            found[node] = found[users[node]]
     return found
 
 
@@ -104,7 +118,8 @@ def _variable(node: Node) -> str:
     if "variable" not in node.attrs:
         return ""
     name: str = node.attrs["variable"].name
-    return name.removeprefix("optimizer.").partition(".")[0]
+    slot = name.startswith("optimizer.")  # "optimizer.conv1.weight.velocity"
+    return name.removeprefix("optimizer.").rsplit(".", 2 if slot else 1)[0]
 
 
 def _is_small(node: Node) -> bool:

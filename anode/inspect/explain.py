@@ -123,7 +123,8 @@ class Report:
 
     `seconds` is what compiling took; `steps` is the number of steps of the outermost program, over
     which lifetimes and `moments` (the arena at each step) count. `graphs` are the graph as written
-    and after each pass, by the pass's name. `profile` is there where runs were timed.
+    and after each pass, by the pass's name. `profile` is there where runs were timed, and `peak`
+    where the machine was measured: its "gflops" of float32 and its "gbs" of copies.
     """
 
     threads: int
@@ -135,6 +136,7 @@ class Report:
     moments: tuple[Moment, ...] = ()
     graphs: tuple[tuple[str, Graph], ...] = ()
     profile: Profile | None = None
+    peak: Mapping[str, float] | None = None
 
     @property
     def steps(self) -> int:
@@ -173,8 +175,18 @@ class Report:
             graphs=(),
         )
 
-    def timed(self, profile: Profile) -> Report:
-        """The same report with the time of each kernel in timed runs."""
+    @property
+    def outside(self) -> dict[str, int]:
+        """Bytes that kernels touch and that are not in the arena, by kind: variables, inputs, …"""
+        operands = (o for k in self.kernels if not k.depth for o in (*k.reads, *k.writes))
+        sizes: dict[str, int] = {}
+        for operand in dict.fromkeys(operands):
+            if operand.kind != "temporary":
+                sizes[operand.kind] = sizes.get(operand.kind, 0) + operand.bytes
+        return sizes
+
+    def timed(self, profile: Profile, peak: Mapping[str, float] | None = None) -> Report:
+        """The same report with the time of each kernel in timed runs, and the machine's peak."""
         times = dict(
             zip(profile.steps, zip(profile.spans(), profile.work(), strict=True), strict=True)
         )
@@ -184,7 +196,7 @@ class Report:
             else replace(kernel, seconds=times[kernel.name][0], work=times[kernel.name][1])
             for kernel in self.kernels
         )
-        return replace(self, kernels=kernels, profile=profile)
+        return replace(self, kernels=kernels, profile=profile, peak=peak)
 
     def __str__(self) -> str:
         from anode.inspect.report_text import report_text

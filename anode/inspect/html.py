@@ -20,12 +20,12 @@ from anode.passes.movement import MOVEMENT
 from anode.program.memory import Held, Moment
 
 
-def html(report: Report, title: str, peak: dict[str, float] | None = None) -> str:
-    """The page. `peak` has the machine's "gflops" and "gbs", of which it then shows shares."""
+def html(report: Report, title: str) -> str:
+    """The page."""
     data = {
         "title": title,
-        "cards": list(_cards(report, peak)),
-        "peak": peak,
+        "cards": list(_cards(report)),
+        "peak": report.peak and dict(report.peak),
         "seconds_run": report.profile.seconds if report.profile else None,
         "kernels": [_kernel(kernel) for kernel in report.kernels],
         "decisions": [
@@ -87,13 +87,13 @@ def write(path: str | PathLike[str], text: str) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _cards(report: Report, peak: dict[str, float] | None) -> Iterator[tuple[str, str]]:
+def _cards(report: Report) -> Iterator[tuple[str, str]]:
     flops = sum(kernel.flops for kernel in report.kernels if not kernel.depth)
     if report.profile:
         seconds = report.profile.seconds
         yield f"{seconds * 1e3:.3f} ms", f"a run, {report.threads} threads"
         rate = flops / seconds / 1e9
-        share = f", {rate / peak['gflops']:.0%} of peak" if peak else ""
+        share = f", {rate / report.peak['gflops']:.0%} of peak" if report.peak else ""
         yield f"{rate:.0f} GFLOP/s", f"in all{share}"
     yield f"{count(flops)}FLOP", "a run"
     yield str(report.steps), "kernels"
@@ -102,6 +102,8 @@ def _cards(report: Report, peak: dict[str, float] | None) -> Iterator[tuple[str,
         yield size(memory.peak), "planned peak of temporaries"
         yield size(memory.lower_bound), "least that this order needs"
         yield size(memory.unshared), "without sharing"
+    if variables := report.outside.get("variable"):
+        yield size(variables), "weights and other variables"
     yield f"{report.seconds:.2f} s", "compiling"
 
 

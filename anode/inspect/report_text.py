@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 
 from anode.inspect.explain import Decision, Kernel, Lifetime, Operand, Report
@@ -17,7 +17,7 @@ def report_text(report: Report) -> str:
     """The whole report; sections without content are left out."""
     done = [d for d in report.decisions if not d.refused]
     sections = [
-        ("Kernels, in order", _kernels(report.kernels)),
+        ("Kernels, in order", _kernels(report)),
         ("Expanded", _expanded(d for d in done if d.rule == "expand")),
         ("Rewritten", _rewritten(d for d in done if d.rule not in ("expand", "fuse"))),
         ("Fused", _fused(d for d in done if d.rule == "fuse")),
@@ -33,33 +33,55 @@ def report_text(report: Report) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _kernels(kernels: Sequence[Kernel]) -> Iterator[str]:
-    for kernel in kernels:
+def _kernels(report: Report) -> Iterator[str]:
+    for kernel in report.kernels:
         pad = "  " * (kernel.depth + 1)
         figures = [
             f"reads {size(kernel.bytes_read)}",
             f"writes {size(kernel.bytes_written)}",
             f"{count(kernel.flops)}FLOP",
             f"{kernel.tasks} task{'s' * (kernel.tasks != 1)}",
-            *_rates(kernel),
+            *_rates(kernel, report.peak or {}),
         ]
         yield f"{pad}{kernel.name}: {_ops(kernel)}"
         yield f"{pad}    {', '.join(figures)}" + (", on the host" if kernel.on_host else "")
         yield f"{pad}    {_names(kernel.reads)} → {_names(kernel.writes)}"
         if kernel.origins:
             yield f"{pad}    # {', '.join(map(near, kernel.origins))}"
-    if kernels:
-        total = sum(kernel.flops for kernel in kernels if not kernel.depth)
-        yield f"  {count(total)}FLOP in all"
+    if report.kernels:
+        yield f"  {', '.join(_in_all(report))}"
 
 
-def _rates(kernel: Kernel) -> list[str]:
+def _in_all(report: Report) -> Iterator[str]:
+    """FLOPs, and where runs were timed their length, the rate, and the peak that shares are of."""
+    total = sum(kernel.flops for kernel in report.kernels if not kernel.depth)
+    yield f"{count(total)}FLOP in all"
+    if report.profile is not None and report.profile.seconds:
+        gflops = total / report.profile.seconds / 1e9
+        yield f"{report.profile.seconds * 1e3:,.3f} ms"
+        yield f"{gflops:.1f} GFLOP/s{_share(gflops, report.peak, 'gflops')}"
+    if report.peak is not None:
+        yield (
+            f"of the peak measured here: {report.peak['gflops']:.0f} GFLOP/s of float32, "
+            f"{report.peak['gbs']:.1f} GB/s of copies"
+        )
+
+
+def _rates(kernel: Kernel, peak: Mapping[str, float]) -> list[str]:
     """What a timed kernel took, and its rates."""
     if not kernel.seconds:
         return []
-    moved = kernel.bytes_read + kernel.bytes_written
-    rates = f"{kernel.flops / kernel.seconds / 1e9:.1f} GFLOP/s, "
-    return [f"{kernel.seconds * 1e6:,.1f} µs", rates + f"{moved / kernel.seconds / 1e9:.1f} GB/s"]
+    gflops = kernel.flops / kernel.seconds / 1e9
+    gbs = (kernel.bytes_read + kernel.bytes_written) / kernel.seconds / 1e9
+    return [
+        f"{kernel.seconds * 1e6:,.1f} µs",
+        f"{gflops:.1f} GFLOP/s{_share(gflops, peak, 'gflops')}",
+        f"{gbs:.1f} GB/s{_share(gbs, peak, 'gbs')}",
+    ]
+
+
+def _share(rate: float, peak: Mapping[str, float] | None, name: str) -> str:
+    return f" ({100 * rate / peak[name]:.0f} %)" if peak and rate else ""
 
 
 def _ops(kernel: Kernel) -> str:
@@ -121,6 +143,9 @@ def _memory(report: Report) -> Iterator[str]:
             f"  peak {size(memory.peak)}; no plan of this order needs less than "
             f"{size(memory.lower_bound)}; without sharing {size(memory.unshared)}"
         )
+        beside = [f"{kind}s {size(number)}" for kind, number in report.outside.items()]
+        if beside:
+            yield f"  beside it: {', '.join(beside)}"
     if report.lifetimes:
         width = max(len(life.name) for life in report.lifetimes)
         for life in sorted(report.lifetimes, key=lambda life: (life.offset, life.first)):

@@ -113,6 +113,34 @@ def test_lines_are_the_users(report):
     assert relu in report.explain(f"test_explain.py:{here}").decisions
 
 
+def test_lines_are_kept_by_all_passes():
+    """Those that make new nodes, such as parts of a variance, take the line of what was there."""
+
+    def normalised(x, scale, offset):
+        return ops.batch_norm_training(x, scale, offset, axis=3).item(0)  # NORM
+
+    lines = Path(__file__).read_text().splitlines()
+    here = next(number for number, text in enumerate(lines, 1) if "# NORM" in text)
+    report = explain(
+        compiled(trace(normalised, tensor("f32", 64, 32, 32, 4), *[tensor("f32", 4)] * 2))
+    )
+    assert "split_reductions" in {decision.rule for decision in report.decisions}
+    expected = {f"{__file__}:{here}"}
+    assert {line for kernel in report.kernels for line in kernel.origins} == expected
+    assert {moment.origin for moment in report.moments} == expected
+    made = (node for _, graph in report.graphs for node in graph.nodes if node.args)
+    assert {str(node.origin) for node in made} == expected
+
+
+def test_what_lies_beside_the_arena(report):
+    """Weights and biases with their velocities, the rate; a minibatch; the cost."""
+    weights = 30 * 20 + 20 + 20 * 10 + 10
+    minibatch = BATCH * 30 + BATCH
+    found = report.outside
+    assert found == {"variable": 4 * (2 * weights + 1), "input": 4 * minibatch, "output": 4}
+    assert "beside it: " in str(report)
+
+
 def test_lifetimes_fit_the_memory_report(built, report):
     assert report.memory is not None
     for step, live in enumerate(report.memory.by_step):

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,7 @@ def embedded(page: str) -> dict:
 
 
 def test_the_page_holds_the_report(report: Report) -> None:
-    data = embedded(html(report, "a title", PEAK))
+    data = embedded(html(replace(report, peak=PEAK), "a title"))
     assert data["title"] == "a title"
     assert [kernel["name"] for kernel in data["kernels"]] == [k.name for k in report.kernels]
     assert all(kernel["seconds"] > 0 for kernel in data["kernels"])
@@ -112,6 +113,25 @@ def test_layers_are_lines_and_variables() -> None:
     assert all(a != b for a, b in draw_layers(training_graph()).edges)
 
 
+def test_layers_in_containers_and_in_loops_are_apart() -> None:
+    """Blocks that the same lines make follow each other; what a loop adds up is one box a turn."""
+
+    def block() -> nn.MergeSum:
+        affine = nn.Affine(3)
+        return nn.MergeSum([[affine], [nn.SkipNode()]])
+
+    model, x = nn.Model([block(), nn.Activation(nn.Rectlin()), block()]), tensor("f32", 4, 3)
+    model.build(x)
+    (input,) = fresh_inputs(x)
+    prediction, _ = model.forward(input, training=False)
+    drawing = draw_layers(close([input], [prediction.value]))
+    names = [box.label.partition(",")[0] for box in drawing.boxes]
+    added = names[2]  # where the container was made
+    assert names[1:3] == ["MergeSum_0.Linear_0", added]
+    assert names[4:] == ["MergeSum_1.Linear_0", added]
+    assert drawing.edges == ((0, 1), (0, 2), (1, 2), (2, 3), (3, 4), (3, 5), (4, 5))
+
+
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     write(path, "old")
@@ -131,7 +151,7 @@ def browse(page: Path, *arguments: str) -> str:
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
 def test_a_browser_draws_it(report: Report, tmp_path: Path) -> None:
     page = tmp_path / "report.html"
-    write(page, html(report, "drawn", PEAK))
+    write(page, html(replace(report, peak=PEAK), "drawn"))
     kernel = report.kernels[1].name
     drawn = browse(page, "--dump-dom", f"file://{page}#kernels={kernel}")
     assert 'data-ready="yes"' in drawn  # no script stopped on the way
@@ -157,6 +177,10 @@ $("detail").value = "nodes";
 $("stage").value = 0;
 $("stage").onchange();
 document.body.dataset.nodes = document.querySelectorAll(".node").length;
+$("find").value = "TEST_EXPLAIN.PY:";
+$("find").oninput();
+document.body.dataset.found = [...document.querySelectorAll(".node")].filter(n =>
+  n.style.opacity === "1").length;
 document.querySelector("#kernel-table th:nth-child(3)").click();
 document.body.dataset.slowest = document.querySelector("#kernel-table tbody tr").dataset.name;
 $("which").value = "refused";
@@ -179,7 +203,8 @@ def test_without_a_measured_peak_there_are_no_shares_of_it(report: Report, tmp_p
 def test_a_browser_answers(report: Report, tmp_path: Path) -> None:
     """Zooming, hovering, clicking, choosing a graph, sorting and filtering."""
     page = tmp_path / "report.html"
-    write(page, html(report, "used", PEAK).replace("</body>", ACTIONS + "</body>"))
+    made = html(replace(report, peak=PEAK), "used")
+    write(page, made.replace("</body>", ACTIONS + "</body>"))
     drawn = browse(page, "--dump-dom", f"file://{page}#graph")
     (body,) = re.findall(r"<body ([^>]*)>", drawn)
     said = dict(re.findall(r'data-(\w+)="([^"]*)"', body))
@@ -188,6 +213,8 @@ def test_a_browser_answers(report: Report, tmp_path: Path) -> None:
     assert moment.step in said["tip"] and moment.uses[0].names[0] in said["tip"]
     assert "reads" in said["side"]
     assert int(said["nodes"]) == len(draw(report.graphs[0][1]).boxes)
+    boxes = draw(report.graphs[0][1]).boxes
+    assert int(said["found"]) == sum("test_explain.py:" in box.origin for box in boxes) > 0
     slowest = max(report.kernels, key=lambda kernel: kernel.seconds or 0)
     assert said["slowest"] == slowest.name
     assert int(said["refused"]) == sum(d.refused for d in report.decisions)
