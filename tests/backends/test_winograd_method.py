@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anode.backends.cpu.winograd_method import METHODS, Matrix, Method
+from anode.backends.cpu.winograd_method import METHODS, Filter, Matrix, Method
 
 
 def at_points(method: Method, halves: Matrix) -> np.ndarray:
@@ -16,9 +16,10 @@ def at_points(method: Method, halves: Matrix) -> np.ndarray:
     return rows
 
 
-@pytest.mark.parametrize(
-    "method", [m for found in METHODS.values() for m in found.values()], ids=str
-)
+USED = dict.fromkeys(m for found in METHODS.values() for both in found.values() for m in both)
+
+
+@pytest.mark.parametrize("method", USED, ids=repr)
 def test_results_and_gradients(method: Method) -> None:
     random = np.random.default_rng(0)
     x, w, ct = (random.normal(size=n) for n in (method.size, method.taps, method.tile))
@@ -32,6 +33,12 @@ def test_results_and_gradients(method: Method) -> None:
 
 
 def test_names() -> None:
-    methods = METHODS["f32"]
-    assert str(methods[2]) == "F(4x4, 2x2)" and methods[2].gradient == "F(2x2, 4x4)"
-    assert methods[2].points == 25 and methods[3].points == 36
+    filter = Filter.of(4, 2, "f32")
+    assert str(filter) == "F(4x4, 2x2)" and filter.gradient == "F(2x2, 4x4)"
+    assert filter.points == 25 and Filter.of(3, 1, "f32").points == 36
+    assert str(Filter.of(5, 1, "bf16")) == "F(1x2, 1x5)" and Filter.of(5, 1, "bf16").points == 6
+
+
+def test_phases() -> None:
+    assert Filter.of(4, 2, "bf16").phases == (2, 2) and Filter.of(4, 2, "bf16").turns == (1, 1)
+    assert Filter.of(9, 2, "bf16").phases == (9, 2) and Filter.of(9, 2, "bf16").turns == (5, 1)

@@ -106,7 +106,9 @@ def test_odd_sizes_paddings_and_channels(seed: int) -> None:
     check(gradient(random.choice((1, 2, 5)), sizes, c, o, low, high), low, high)
 
 
-@pytest.mark.parametrize("size, stride", [(2, 1), (3, 2), (4, 2), (5, 2), (6, 2), (8, 3)])
+@pytest.mark.parametrize(
+    "size, stride", [(2, 1), (4, 1), (5, 1), (3, 2), (4, 2), (5, 2), (6, 2), (9, 2), (8, 3)]
+)
 @pytest.mark.parametrize("seed", range(2))
 def test_sizes_and_strides(size: int, stride: int, seed: int) -> None:
     random = Random(100 * size + 10 * stride + seed)
@@ -136,7 +138,7 @@ def test_narrower_vectors_and_smaller_caches(bytes: int, registers: int, l2: int
     assert made.run(args, State({}))[0].tobytes() == always(graph).run(args, State({}))[0].tobytes()
 
 
-@pytest.mark.parametrize("size, stride", [(3, 1), (4, 2)])
+@pytest.mark.parametrize("size, stride", [(3, 1), (5, 1), (4, 2)])
 def test_about_as_exact_as_a_direct_sum(size: int, stride: int) -> None:
     graph = gradient(16, (32, 32), 16, 16, size=size, stride=stride)
     args = arrays(graph)

@@ -38,8 +38,8 @@ class CpuBackend(Backend):
     """Compiles graphs for the processor this process runs on.
 
     Convolutions are oneDNN's where it is installed and faster; with `onednn=False` none is. Where
-    that is faster yet, those with filters of two or three strides (3x3, or 4x4 that move by 2) are
-    computed by Winograd's method; with `winograd=False` none is.
+    that is faster yet, those with filters of two to five strides (3x3 and 5x5, or 4x4 that move
+    by 2) are computed by Winograd's method; with `winograd=False` none is.
     """
 
     name = "cpu"

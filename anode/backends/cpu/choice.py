@@ -80,11 +80,11 @@ class Choosing:
         if way == ONEDNN:
             return _built(wanted, problem, tasks), primitive(problem).implementation
         if problem.kind == WEIGHTS:
-            name = f"Winograd's {winograd.method_of(problem).gradient}"
+            name = f"Winograd's {winograd.filter_of(problem).gradient}"
             return winograd_weights.gradient(wanted.node), name
         whole = replace(problem, batch=problem.batch * tasks)
         made = winograd.convolved(wanted.node, whole, _added(wanted), host_target())
-        return made, f"Winograd's {winograd.method_of(problem)}"
+        return made, f"Winograd's {winograd.filter_of(problem)}"
 
 
 def library_for(cores: int, onednn_wanted: bool = True, winograd_wanted: bool = True) -> Choosing:

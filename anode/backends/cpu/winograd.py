@@ -12,8 +12,9 @@ convolution of its operand with turned filters, whose results are the phases of 
 
 The usual points 0, ±1, ±2, ∞ lose most of two digits. At those of METHODS results differ from those
 in f64 by 4e-7 to 2e-6 (root of the mean square, relative), for 3x3 taps four times what a direct
-sum does, for 2x2 twice. In bf16, where what is transformed is rounded as well, it is 4e-3, two to
-three times what rounding a direct sum costs; tiles of 4x4 results would make it 1e-2.
+sum does, for 2x2 twice. In bf16, where what is transformed is rounded as well, it is 4e-3, for four
+or five taps 6e-3, two to four times what rounding a direct sum costs. Tiles of 4x4 results would
+make it 1e-2, as would five taps in both dims: those are direct in one.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Any
 
 from anode.backends.cpu.onednn_conv import DATA, FORWARD, WEIGHTS, Ints, Problem
 from anode.backends.cpu.target import Target, host_target
-from anode.backends.cpu.winograd_method import METHODS, Method
+from anode.backends.cpu.winograd_method import METHODS, Filter
 from anode.backends.cpu.winograd_terms import Terms
 from anode.ir.dtypes import DTYPES
 from anode.ir.node import Node, make
@@ -41,16 +42,20 @@ MOST_VECTORS = 2  # of a panel's row: more of them leave fewer tiles to multiply
 
 @dataclass(frozen=True)
 class Side:
-    """Images as phases of a coarser grid: phase p of place i is at stride·i + p − low in a dim."""
+    """Images as phases of a coarser grid: phase p of place i is at stride·i + p − low in a dim.
+
+    There are `counts` of them along both dims.
+    """
 
     sizes: Ints
     channels: int
     stride: int
+    counts: Ints
     low: Ints
 
     @property
     def phases(self) -> int:
-        return self.stride**2
+        return prod(self.counts)
 
 
 @dataclass(frozen=True)
@@ -64,33 +69,33 @@ class Geometry:
     source: Side
     result: Side
     grid: Ints
-    method: Method
+    filter: Filter
     terms: Terms
 
     @staticmethod
     def of(problem: Problem) -> Geometry:
-        stride, method = problem.strides[0], method_of(problem)
-        terms = Terms(DTYPES[problem.dtype])
+        filter, terms = filter_of(problem), Terms(DTYPES[problem.dtype])
+        stride = filter.stride
         if problem.kind != DATA:
-            source = Side(problem.sizes, problem.channels, stride, problem.low)
-            result = Side(problem.out, problem.filters, 1, (0, 0))
-            return Geometry(problem.batch, source, result, problem.out, method, terms)
+            source = Side(problem.sizes, problem.channels, stride, filter.phases, problem.low)
+            result = Side(problem.out, problem.filters, 1, (1, 1), (0, 0))
+            return Geometry(problem.batch, source, result, problem.out, filter, terms)
         first = [low // stride for low in problem.low]  # place that has elements of the image
-        before = tuple([method.taps - 1 - i for i in first])
-        source = Side(problem.out, problem.filters, 1, before)
+        before = tuple([filter.taps - 1 - i for i in first])
+        source = Side(problem.out, problem.filters, 1, filter.turns, before)
         low = tuple([low % stride for low in problem.low])
-        result = Side(problem.sizes, problem.channels, stride, low)
+        result = Side(problem.sizes, problem.channels, stride, (stride, stride), low)
         grid = tuple([-(-(n + a) // stride) for n, a in zip(problem.sizes, low, strict=True)])
-        return Geometry(problem.batch, source, result, grid, method, terms)
+        return Geometry(problem.batch, source, result, grid, filter, terms)
 
     @property
     def down(self) -> int:
         """Rows of tiles of an image."""
-        return -(-self.grid[0] // self.method.tile)
+        return -(-self.grid[0] // self.filter.tiles[0])
 
     @property
     def across(self) -> int:
-        return -(-self.grid[1] // self.method.tile)
+        return -(-self.grid[1] // self.filter.tiles[1])
 
     @property
     def depth(self) -> int:
@@ -112,7 +117,7 @@ class Geometry:
     @property
     def filters(self) -> int:
         """Elements of the transformed filters."""
-        return self.method.points * self.depth * self.result.phases * self.result.channels
+        return self.filter.points * self.depth * self.result.phases * self.result.channels
 
 
 @dataclass(frozen=True)
@@ -151,7 +156,7 @@ class Blocking:
     def rows(self) -> int:
         """Rows of tiles of a block: an equal part of a task's, in BLOCK bytes if they can be."""
         whole, across = self.rows_a_task, self.geometry.across
-        row = 4 * self.geometry.method.points * across * (self.pitch + self.panel)
+        row = 4 * self.geometry.filter.points * across * (self.pitch + self.panel)
         most = max(BLOCK // row, -(-LEAST_TILES // across))
         return max((r for r in range(1, min(whole, most) + 1) if whole % r == 0), default=1)
 
@@ -186,8 +191,9 @@ class Blocking:
     def line(self) -> int:
         """From a row of the transformed lines of the image to the next one."""
         geometry, source = self.geometry, self.geometry.source
-        method = geometry.method
-        width = source.stride * (method.tile * geometry.across + method.taps - 1)
+        across = geometry.filter.methods[1]
+        places = across.tile * geometry.across + across.taps - 1
+        width = source.stride * (places - 1) + source.counts[1]
         width = max(width, source.low[1] + source.sizes[1])
         return _apart(width * source.channels + self.lanes)
 
@@ -195,10 +201,10 @@ class Blocking:
     def offsets(self) -> tuple[int, ...]:
         """Where V, its products, the lines, zeros and a spare row of a panel begin."""
         found = [0]
-        method, source = self.geometry.method, self.geometry.source
-        points = method.points * self.image_step, method.points * self.result_step
+        filter, source = self.geometry.filter, self.geometry.source
+        points = filter.points * self.image_step, filter.points * self.result_step
         zeros = _up(source.sizes[1] * source.channels, self.lanes)
-        for size in (*points, method.size * self.line, zeros):
+        for size in (*points, filter.sizes[0] * self.line, zeros):
             found.append(found[-1] + size)
         return tuple(found)
 
@@ -253,11 +259,11 @@ class _Filters(Op):
         w, panel = types[0], attrs["panel"]
         assert isinstance(w, TensorType)
         (size, _, c, o), stride = w.static, attrs["stride"]
-        points, pair = METHODS[w.dtype.name][-(-size // stride)].points, Terms(w.dtype).per_word
-        panels, depth = stride**2 * -(-c // panel), o
-        if not attrs["flipped"]:
-            panels, depth = -(-o // panel), stride**2 * c
-        shape = panels, points, depth // pair, panel
+        filter, pair = Filter.of(size, stride, w.dtype.name), Terms(w.dtype).per_word
+        panels, depth = -(-o // panel), prod(filter.phases) * c
+        if attrs["flipped"]:
+            panels, depth = stride**2 * -(-c // panel), prod(filter.turns) * o
+        shape = panels, filter.points, depth // pair, panel
         return TensorType(w.dtype, shape if pair == 1 else (*shape, pair))
 
 
@@ -265,9 +271,8 @@ CONVOLUTION = _Convolution("winograd_convolution")
 FILTERS = _Filters("winograd_filters")
 
 
-def method_of(problem: Problem) -> Method:
-    """The method for the taps that a filter has in each phase."""
-    return METHODS[problem.dtype][-(-problem.kernel[0] // problem.strides[0])]
+def filter_of(problem: Problem) -> Filter:
+    return Filter.of(problem.kernel[0], problem.strides[0], problem.dtype)
 
 
 def refusal(problem: Problem) -> str:
@@ -282,7 +287,7 @@ def refusal(problem: Problem) -> str:
         return "Winograd's method is for square filters and strides, without dilations"
     (size, _), (stride, _) = problem.kernel, problem.strides
     if -(-size // stride) not in METHODS[problem.dtype]:
-        return f"Winograd's method is for filters of 2 or 3 strides, not {size}x{size}/{stride}"
+        return f"Winograd's method is for filters of 2 to 5 strides, not {size}x{size}/{stride}"
     if not all(0 <= p < size for p in (*problem.low, *problem.high)):
         return f"Winograd's method is for paddings of 0 to {size - 1}"
     if min(problem.channels, problem.filters) < (least := LEAST_CHANNELS[problem.kind]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from llvmlite import ir
@@ -23,7 +23,7 @@ from anode.backends.cpu.llvm_ir import (
     splat,
 )
 from anode.backends.cpu.target import Target
-from anode.backends.cpu.winograd_method import METHODS, Method, along_both, taps
+from anode.backends.cpu.winograd_method import Filter, Place
 from anode.backends.cpu.winograd_terms import Terms
 from anode.ir.dtypes import f32
 from anode.ir.node import Node
@@ -44,10 +44,8 @@ def emit_filters(node: Node, module: ir.Module, name: str, target: Target) -> ir
     stride, panel, flipped = (node.attrs[name] for name in ("stride", "panel", "flipped"))
     b, (w, u, task) = function(module, name, 2)
     dtype, depth = node.tensor.dtype, node.tensor.static[2]
-    method, shapes = METHODS[dtype.name][-(-size // stride)], ((c, o), (depth, panel))
-    filters = _FilterTransform(
-        b, method, Terms(dtype), (size, stride), *shapes, flipped, target.lanes(4), w, u
-    )
+    filter, shapes = Filter.of(size, stride, dtype.name), ((c, o), (depth, panel))
+    filters = _FilterTransform(b, filter, Terms(dtype), *shapes, flipped, target.lanes(4), w, u)
     filters.emit(task, filter_tasks(node))
     b.ret_void()
     return b.function
@@ -57,14 +55,13 @@ def emit_filters(node: Node, module: ir.Module, name: str, target: Target) -> ir
 class _FilterTransform:
     """The filters of all phases at all points.
 
-    They are `size` wide, move by `stride` and have `shape` (c, o). The results are panels
-    (points, depth, panel) of words: `layout` has the last two.
+    They have `shape` (c, o). The results are panels (points, depth, panel) of words: `layout` has
+    the last two.
     """
 
     b: ir.IRBuilder
-    method: Method
+    filter: Filter
     terms: Terms
-    kernel: tuple[int, int]
     shape: tuple[int, int]
     layout: tuple[int, int]
     flipped: bool
@@ -73,50 +70,56 @@ class _FilterTransform:
     u: ir.Value
 
     def emit(self, task: ir.Value, tasks: int) -> None:
-        b, panel, (_, stride) = self.b, self.layout[1], self.kernel
+        b, panel, filter = self.b, self.layout[1], self.filter
         channels, filters = reversed(self.shape) if self.flipped else self.shape
         panels, words = -(-filters // panel), self.terms.words(channels)
         start, stop = (b.udiv(mul(b, t, words), i64(tasks)) for t in (task, add(b, task, 1)))
+        sources = filter.turns if self.flipped else filter.phases
+        results = filter.stride if self.flipped else 1
 
-        def one(phase: ir.Value, number: ir.Value, word: ir.Value) -> None:
-            if self.flipped:
-                place = add(b, mul(b, phase, panels), number), word
-            else:
-                place = number, add(b, mul(b, phase, words), word)
-            row, column = b.udiv(phase, i64(stride)), b.urem(phase, i64(stride))
-            self.row((row, column), mul(b, number, panel), word, self.place(*place))
+        def one(*indices: ir.Value) -> None:
+            source, result, (number, word) = indices[:2], indices[2:4], indices[4:]
+            row = add(b, mul(b, _joined(b, source, sources[1]), words), word)
+            phase = _joined(b, result, results)
+            place = self.place(add(b, mul(b, phase, panels), number), row)
+            self.row(self.taps_of(source, result), mul(b, number, panel), word, place)
 
-        for_each(b, (stride**2, panels, (start, stop)), one)
+        for_each(b, (*sources, results, results, panels, (start, stop)), one)
+
+    def taps_of(self, source: Sequence[ir.Value], result: Sequence[ir.Value]) -> list[Place]:
+        """The taps from a phase of the source to one of the result."""
+        b, filter, stride = self.b, self.filter, self.filter.stride
+        if not self.flipped:
+            return filter.taps_from(b, source, [n - 1 for n in filter.phases], stride)
+        most = filter.taps * stride - 1
+        last = [
+            b.sub(add(b, q, most + 1 - stride), mul(b, p, stride))
+            for p, q in zip(source, result, strict=True)
+        ]
+        return filter.taps_from(b, last, (most, most), -stride)
 
     def place(self, panel: ir.Value, word: ir.Value) -> ir.Value:
         """Where the row of a word of channels in a panel is at the first point."""
         b, (depth, width) = self.b, self.layout
-        row = add(b, mul(b, panel, self.method.points * depth), word)
+        row = add(b, mul(b, panel, self.filter.points * depth), word)
         return at(b, self.u, mul(b, row, width), f32)
 
-    def row(
-        self, phase: tuple[ir.Value, ir.Value], first: ir.Value, word: ir.Value, place: ir.Value
-    ) -> None:
+    def row(self, taps: Sequence[Place], first: ir.Value, word: ir.Value, place: ir.Value) -> None:
         """The row of a word of channels in the panel that begins with filter `first`."""
-        b, method, (depth, panel) = self.b, self.method, self.layout
+        b, filter, (depth, panel) = self.b, self.filter, self.layout
 
         def vector(v: ir.Value) -> None:
             read = self.across if self.flipped else self.along
-            found = zip(*read(phase, word, add(b, first, v)), strict=True)
-            squares = [along_both(taps, method.taps, transform) for taps in found]
+            found = zip(*read(taps, word, add(b, first, v)), strict=True)
+            squares = [filter.to_points(b, "filter", square) for square in found]
             for same in zip(*squares, strict=True):
-                offset = (same[0][0] * method.size + same[0][1]) * depth * panel
+                offset = (same[0][0] * filter.sizes[1] + same[0][1]) * depth * panel
                 values = [value for *_, value in same]
                 self.terms.store_words(b, values, at(b, place, add(b, v, offset), f32))
 
-        def transform(line: Values) -> list[ir.Value]:
-            return method.to_points(b, method.filter, line)
-
         counted(b, 0, panel, self.lanes, vector)
 
-    def along(
-        self, phase: tuple[ir.Value, ir.Value], word: ir.Value, first: ir.Value
-    ) -> list[Values]:
+    def along(self, taps: Sequence[Place], word: ir.Value, first: ir.Value) -> list[Values]:
         """The taps of a word's channels for the filters from `first` on; zeros beyond the last."""
         b, terms, lanes, (_, filters) = self.b, self.terms, self.lanes, self.shape
         dtype = terms.dtype
@@ -131,11 +134,9 @@ class _FilterTransform:
                 for i in range(terms.per_word)
             ]
 
-        return self.taps(phase, load)
+        return self.loaded(taps, load)
 
-    def across(
-        self, phase: tuple[ir.Value, ir.Value], word: ir.Value, first: ir.Value
-    ) -> list[Values]:
+    def across(self, taps: Sequence[Place], word: ir.Value, first: ir.Value) -> list[Values]:
         """The same of flipped filters, which lie apart; beyond the last one it again."""
         b, terms, lanes, (filters, channels) = self.b, self.terms, self.lanes, self.shape
         ramp = ir.Constant(ir.VectorType(I64, lanes), list(range(lanes)))
@@ -148,14 +149,12 @@ class _FilterTransform:
             place = at(b, at(b, self.w, offset, terms.dtype), word, terms.word)
             return terms.of_words(b, gather(b, place, offsets, terms.word, terms.word))
 
-        return list(reversed(self.taps(phase, load)))
+        return self.loaded(taps, load)
 
-    def taps(
-        self, phase: tuple[ir.Value, ir.Value], load: Callable[[ir.Value], Values]
-    ) -> list[Values]:
+    def loaded(self, taps: Sequence[Place], load: Callable[[ir.Value], Values]) -> list[Values]:
         """What is loaded from the offset of each tap of a phase; zeros where there is none."""
         b, found = self.b, list[Values]()
-        for tap, exists in taps(b, self.method, self.kernel, phase):
+        for tap, exists in taps:
             offset = mul(b, tap, self.shape[0] * self.shape[1])
             if exists is None:
                 found.append(load(offset))
@@ -164,6 +163,11 @@ class _FilterTransform:
             none = ir.Constant(values[0].type, None)
             found.append([b.select(exists, value, none) for value in values])
         return found
+
+
+def _joined(b: ir.IRBuilder, pair: Sequence[ir.Value], count: int) -> ir.Value:
+    """The number of a pair of indices, of which the second is below `count`."""
+    return add(b, mul(b, pair[0], count), pair[1])
 
 
 def _below(b: ir.IRBuilder, index: ir.Value, size: int) -> ir.Value:

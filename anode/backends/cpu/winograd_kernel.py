@@ -30,7 +30,7 @@ from anode.backends.cpu.onednn_conv import Post
 from anode.backends.cpu.target import Target
 from anode.backends.cpu.winograd import CONVOLUTION, FILTERS, Blocking, Geometry, blocking
 from anode.backends.cpu.winograd_filters import emit_filters, filter_tasks
-from anode.backends.cpu.winograd_method import Method, along_both
+from anode.backends.cpu.winograd_method import Filter
 from anode.backends.cpu.winograd_terms import Terms
 from anode.ir.dtypes import DType, f32
 from anode.ir.node import Node
@@ -91,8 +91,8 @@ class _Tiles:
         return self.blocks.geometry
 
     @property
-    def method(self) -> Method:
-        return self.geometry.method
+    def filter(self) -> Filter:
+        return self.geometry.filter
 
     @property
     def terms(self) -> Terms:
@@ -129,23 +129,23 @@ class _Tiles:
             self.horizontal(row, phase)
 
         def panel(number: ir.Value) -> None:
-            for_each(b, [self.method.points], lambda point: self.product(number, point))
+            for_each(b, [self.filter.points], lambda point: self.product(number, point))
             for_each(b, [blocks.rows], lambda row: self.results(number, first, row))
 
-        for_each(b, [blocks.rows, self.geometry.source.stride], transform)
+        for_each(b, [blocks.rows, self.geometry.source.counts[0]], transform)
         for_each(b, [blocks.panels], panel)
 
     # the image
     def vertical(self, row: ir.Value, phase: ir.Value) -> None:
         """The lines of the image that a row of tiles takes of a phase, transformed downwards."""
         b, source, lanes = self.b, self.geometry.source, self.blocks.lanes
+        method = self.filter.methods[0]
         height, width = source.sizes[0], source.sizes[1] * source.channels
         number, tile = (f(row, i64(self.geometry.down)) for f in (b.udiv, b.urem))
-        first = b.sub(
-            add(b, mul(b, tile, self.method.tile * source.stride), phase), i64(source.low[0])
-        )
+        place = mul(b, tile, method.tile * source.stride)
+        first = b.sub(add(b, place, phase), i64(source.low[0]))
         places = []
-        for i in range(self.method.size):
+        for i in range(method.size):
             index = b.add(first, i64(i * source.stride))
             line = b.mul(b.add(mul(b, number, height), index), i64(width))
             inside = b.icmp_unsigned("<", index, i64(height))
@@ -155,7 +155,7 @@ class _Tiles:
 
         def step(e: Index, mask: ir.Value | None = None) -> None:
             found = [self.load(place, e, mask) for place in places]
-            for i, value in enumerate(self.method.to_points(b, self.method.image, found)):
+            for i, value in enumerate(method.to_points(b, method.image, found)):
                 place = at(b, target, add(b, i64(e), i * self.blocks.line), f32)
                 store_vector(b, value, place, f32, mask)
 
@@ -166,35 +166,35 @@ class _Tiles:
 
     def horizontal(self, row: ir.Value, phase: ir.Value) -> None:
         """The tiles of a row of a phase, transformed sideways too: a left operand's rows."""
-        b, blocks, method = self.b, self.blocks, self.method
-        channels, stride = self.geometry.source.channels, self.geometry.source.stride
+        b, blocks, source = self.b, self.blocks, self.geometry.source
+        channels, stride, (lines, method) = source.channels, source.stride, self.filter.methods
 
         def points(tile: ir.Value, i: ir.Value, across: ir.Value) -> None:
             place = add(b, mul(b, tile, method.tile * stride), across)
             place = add(b, mul(b, i, blocks.line), mul(b, place, channels))
-            source = at(b, self.lines, place, f32)
+            line = at(b, self.lines, place, f32)
             place = add(b, mul(b, row, self.geometry.across), tile)
             place = add(b, mul(b, i, method.size * blocks.image_step), mul(b, place, blocks.pitch))
-            number = add(b, mul(b, phase, stride), across)
+            number = add(b, mul(b, phase, source.counts[1]), across)
             target = at(b, at(b, self.image, place, f32), mul(b, number, channels), self.dtype)
 
             def step(c: ir.Value) -> None:
                 offsets = [add(b, c, j * stride * channels) for j in range(method.size)]
-                found = [_load(b, at(b, source, offset, f32), blocks.lanes) for offset in offsets]
+                found = [_load(b, at(b, line, offset, f32), blocks.lanes) for offset in offsets]
                 for j, value in enumerate(method.to_points(b, method.image, found)):
                     place = at(b, target, j * blocks.image_step, f32)
                     self.terms.store(b, value, at(b, place, c, self.dtype))
 
             counted(b, 0, channels, blocks.lanes, step)
 
-        for_each(b, [self.geometry.across, method.size, stride], points)
+        for_each(b, [self.geometry.across, lines.size, source.counts[1]], points)
 
     # products
     def product(self, panel: ir.Value, point: ir.Value) -> None:
         """The tiles at a point times a panel of the filters there."""
         b, blocks = self.b, self.blocks
         size = self.terms.words(self.geometry.depth) * blocks.panel
-        place = add(b, mul(b, panel, self.method.points), point)
+        place = add(b, mul(b, panel, self.filter.points), point)
         filters = at(b, self.u, mul(b, place, size), f32)
         image = at(b, self.image, mul(b, point, blocks.image_step), f32)
         products = at(b, self.products, mul(b, point, blocks.result_step), f32)
@@ -241,11 +241,11 @@ class _Tiles:
         phases = [f(phase, i64(result.stride)) for f in (b.udiv, b.urem)]
         column = mul(b, panel, blocks.panel)
         height, width = result.sizes
-        pace = self.method.tile * result.stride
-        y = b.sub(add(b, mul(b, down, pace), phases[0]), i64(result.low[0]))
+        paces = [tile * result.stride for tile in self.filter.tiles]
+        y = b.sub(add(b, mul(b, down, paces[0]), phases[0]), i64(result.low[0]))
 
         def tile(across: ir.Value) -> None:
-            x = b.sub(add(b, mul(b, across, pace), phases[1]), i64(result.low[1]))
+            x = b.sub(add(b, mul(b, across, paces[1]), phases[1]), i64(result.low[1]))
             start = b.add(b.mul(b.add(mul(b, number, height), y), i64(width)), x)
             start = b.add(b.mul(start, i64(result.channels)), column)
             source = mul(b, add(b, mul(b, row, geometry.across), across), blocks.panel)
@@ -264,7 +264,7 @@ class _Tiles:
     def inside(self, first: ir.Value, dim: int) -> list[ir.Value | None]:
         """Whether each of a tile's places along a dim is in the result; None if it always is."""
         b, geometry, result = self.b, self.geometry, self.geometry.result
-        tile, size = self.method.tile, result.sizes[dim]
+        tile, size = self.filter.tiles[dim], result.sizes[dim]
         last = (geometry.down, geometry.across)[dim] * tile - tile
         tests = list[ir.Value | None]()
         for i in range(tile):
@@ -283,16 +283,13 @@ class _Tiles:
         inside: tuple[Sequence[ir.Value | None], Sequence[ir.Value | None]],
     ) -> None:
         """A vector of filters' results of one tile; those outside of the result go to `spare`."""
-        b, blocks, method, result = self.b, self.blocks, self.method, self.geometry.result
+        b, blocks, filter, result = self.b, self.blocks, self.filter, self.geometry.result
         lanes, filters = blocks.lanes, result.channels
         mask = lanes_below(b, b.sub(i64(filters), column), lanes) if filters % lanes else None
-        offsets = [add(b, source, point * blocks.result_step) for point in range(method.points)]
+        offsets = [add(b, source, point * blocks.result_step) for point in range(filter.points)]
         found = (_load(b, at(b, self.products, offset, f32), lanes) for offset in offsets)
 
-        def transform(line: Values) -> list[ir.Value]:
-            return method.from_points(b, method.result, line)
-
-        s, values = Lanes(b, lanes), along_both(found, method.size, transform)
+        s, values = Lanes(b, lanes), filter.from_points(b, "result", found)
         bias = None if self.bias is None else _load(b, at(b, self.bias, column, f32), lanes, mask)
         for i, j, value in values:
             place = (i * result.sizes[1] + j) * result.stride * filters

@@ -14,16 +14,19 @@ Convolutional Neural Networks", 2016. With finite points a, infinity and Nₐ = 
 
 Points come in pairs ±p: what a matrix has at −p is what it has at p with odd coefficients negated.
 So each transform is two sparse matrices: even and odd parts, then their sums and differences.
+
+A filter may be computed so along one dim only. Along the other each tap is a phase of the image:
+channels of their own, which the products add up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property, partial, reduce
 from itertools import islice
 from math import prod
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from llvmlite import ir
 
@@ -33,6 +36,9 @@ Matrix = tuple[tuple[float, ...], ...]
 Row = tuple[float, ...]
 Place: TypeAlias = "tuple[ir.Value, ir.Value | None]"
 """An index, and whether there is anything; None if there always is."""
+Square: TypeAlias = "Iterator[tuple[int, int, ir.Value]]"
+"""Values of a square: row, column and value."""
+Transform: TypeAlias = "Callable[[Values], list[ir.Value]]"
 
 
 @dataclass(frozen=True)
@@ -51,19 +57,6 @@ class Method:
     def size(self) -> int:
         """The points, and the elements of the image, along a dim."""
         return self.tile + self.taps - 1
-
-    @property
-    def points(self) -> int:
-        """The points of two dims."""
-        return self.size**2
-
-    def __str__(self) -> str:
-        return f"F({self.tile}x{self.tile}, {self.taps}x{self.taps})"
-
-    @property
-    def gradient(self) -> str:
-        """The name of the gradient by weights."""
-        return f"F({self.taps}x{self.taps}, {self.tile}x{self.tile})"
 
     @cached_property
     def image(self) -> Matrix:
@@ -97,7 +90,7 @@ class Method:
 
     def _without(self, point: float | None) -> Row:
         """The coefficients of Π (t − a) over the finite points but one."""
-        return reduce(_times, [(-a, 1.0) for a in self._finite if a != point])
+        return reduce(_times, [(-a, 1.0) for a in self._finite if a != point], (1.0,))
 
     def _halves(self, rows: list[Row]) -> Matrix:
         found = list[Row]()
@@ -130,55 +123,132 @@ class Method:
         return [*found, line[-1]]
 
 
-# By the operands' type and the taps. In bf16 what is multiplied has eight bits: smaller tiles, at
-# the points at which sums of the fewest elements lose the least.
-METHODS = {
-    "f32": {
-        2: Method(tile=4, taps=2, pairs=(5 / 4, 1 / 2), zero=False),
-        3: Method(tile=4, taps=3, pairs=(3 / 2, 3 / 4), zero=True),
-    },
-    "bf16": {
-        2: Method(tile=3, taps=2, pairs=(1.0,), zero=True),
-        3: Method(tile=2, taps=3, pairs=(1.0,), zero=True),
-    },
+DIRECT = Method(tile=1, taps=1, pairs=(), zero=False)
+"""The product of one tap: along a dim with more of them they are phases, that is channels."""
+
+_F23 = Method(tile=2, taps=3, pairs=(1.0,), zero=True)
+_F32 = Method(tile=3, taps=2, pairs=(1.0,), zero=True)
+_F42 = Method(tile=4, taps=2, pairs=(5 / 4, 1 / 2), zero=False)
+_F25, _F34, _F43 = (Method(7 - n, n, pairs=(3 / 2, 3 / 4), zero=True) for n in (5, 4, 3))
+METHODS: Mapping[str, Mapping[int, tuple[Method, Method]]] = {
+    "f32": {2: (_F42, _F42), 3: (_F43, _F43), 4: (_F34, _F34), 5: (_F25, _F25)},
+    "bf16": {2: (_F32, _F32), 3: (_F23, _F23), 4: (DIRECT, _F34), 5: (DIRECT, _F25)},
 }
+"""By the operands' type and the taps of a phase: the methods along both dims.
+
+In bf16 what is multiplied has eight bits: smaller tiles, or one dim only.
+"""
+
+Part: TypeAlias = Literal["image", "filter", "result"]
 
 
-def along_both(
-    square: Iterable[ir.Value], size: int, transform: Callable[[Values], list[ir.Value]]
-) -> Iterator[tuple[int, int, ir.Value]]:
+@dataclass(frozen=True)
+class Filter:
+    """A square filter of `size` that moves by `stride`, and the methods along both dims.
+
+    An image's places i·stride + p make up its phase p. Along a dim with a method of Winograd's
+    there are `stride` of them and each has `taps` of the filter's; else `size`, with one each.
+    """
+
+    size: int
+    stride: int
+    methods: tuple[Method, Method]
+
+    @staticmethod
+    def of(size: int, stride: int, dtype: str) -> Filter:
+        return Filter(size, stride, METHODS[dtype][-(-size // stride)])
+
+    @property
+    def taps(self) -> int:
+        return -(-self.size // self.stride)
+
+    @property
+    def phases(self) -> tuple[int, int]:
+        """The phases of an image along both dims."""
+        return self._unless_direct(self.stride, self.size)
+
+    @property
+    def turns(self) -> tuple[int, int]:
+        """The phases of what a gradient by data is of; its results have `stride` along each dim."""
+        return self._unless_direct(1, self.taps)
+
+    def _unless_direct(self, count: int, otherwise: int) -> tuple[int, int]:
+        down, across = (otherwise if m is DIRECT else count for m in self.methods)
+        return down, across
+
+    @property
+    def tiles(self) -> tuple[int, int]:
+        """The results of a tile along both dims."""
+        return self.methods[0].tile, self.methods[1].tile
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """The points along both dims."""
+        return self.methods[0].size, self.methods[1].size
+
+    @property
+    def points(self) -> int:
+        return prod(self.sizes)
+
+    def __str__(self) -> str:
+        return "F({}x{}, {}x{})".format(*self.tiles, *[m.taps for m in self.methods])
+
+    @property
+    def gradient(self) -> str:
+        """The name of the gradient by weights."""
+        return "F({}x{}, {}x{})".format(*[m.taps for m in self.methods], *self.tiles)
+
+    # code
+    def to_points(self, b: ir.IRBuilder, part: Part, elements: Iterable[ir.Value]) -> Square:
+        """A square of the image, the filter or the result at all points."""
+        matrices: list[Matrix] = [getattr(method, part) for method in self.methods]
+        down, across = (
+            partial(m.to_points, b, matrix)
+            for m, matrix in zip(self.methods, matrices, strict=True)
+        )
+        return _along_both(elements, len(matrices[0][0]), len(matrices[1][0]), down, across)
+
+    def from_points(self, b: ir.IRBuilder, part: Part, values: Iterable[ir.Value]) -> Square:
+        """The transposed transform: the square that values at all points become."""
+        down, across = (partial(m.from_points, b, getattr(m, part)) for m in self.methods)
+        return _along_both(values, *self.sizes, down, across)
+
+    def taps_from(
+        self, b: ir.IRBuilder, first: Sequence[ir.Value], most: Sequence[int], step: int
+    ) -> list[Place]:
+        """The filter's taps that are those of a phase, row by row, `step` apart along both dims.
+
+        `most` are the largest that `first` may be.
+        """
+        rows, columns = (
+            [
+                _below(b, b.add(start, i64(i * step)), last + i * step, self.size)
+                for i in range(m.taps)
+            ]
+            for m, start, last in zip(self.methods, first, most, strict=True)
+        )
+        return [
+            (add(b, mul(b, row, self.size), column), _both(b, row_exists, column_exists))
+            for row, row_exists in rows
+            for column, column_exists in columns
+        ]
+
+
+def _along_both(
+    square: Iterable[ir.Value], rows: int, columns: int, down: Transform, across: Transform
+) -> Square:
     """The transform of each row of a square, then of each column: (row, column, value).
 
     What is loaded and stored one by one is so near its use: a square has more than the registers.
     """
     elements = iter(square)
-    rows = [transform(list(islice(elements, size))) for _ in range(size)]
-    columns = enumerate(zip(*rows, strict=True))
-    return ((i, j, value) for j, column in columns for i, value in enumerate(transform(column)))
+    lines = [across(list(islice(elements, columns))) for _ in range(rows)]
+    found = enumerate(zip(*lines, strict=True))
+    return ((i, j, value) for j, column in found for i, value in enumerate(down(column)))
 
 
-def taps(
-    b: ir.IRBuilder,
-    method: Method,
-    kernel: tuple[int, int],
-    phase: tuple[ir.Value, ir.Value],
-) -> list[Place]:
-    """Which taps of a filter those of a phase are, row by row; `kernel` is its size and stride."""
-    size, stride = kernel
-    rows, columns = (
-        [_tap(b, first, i * stride, kernel) for i in range(method.taps)] for first in phase
-    )
-    return [
-        (add(b, mul(b, row, size), column), _both(b, row_exists, column_exists))
-        for row, row_exists in rows
-        for column, column_exists in columns
-    ]
-
-
-def _tap(b: ir.IRBuilder, first: ir.Value, offset: int, kernel: tuple[int, int]) -> Place:
-    size, stride = kernel
-    index = add(b, first, offset)
-    return index, None if offset + stride <= size else b.icmp_signed("<", index, i64(size))
+def _below(b: ir.IRBuilder, index: ir.Value, most: int, size: int) -> Place:
+    return index, None if most < size else b.icmp_signed("<", index, i64(size))
 
 
 def _both(b: ir.IRBuilder, x: ir.Value | None, y: ir.Value | None) -> ir.Value | None:

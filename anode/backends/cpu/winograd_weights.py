@@ -9,7 +9,7 @@ are transformed once. With a stride, the phases of x are channels of a coarser g
 
 A sum has a sixteenth of a direct one's terms: results differ from those in f64 by 4e-7 to 8e-7
 (root of the mean square, relative), three to six times what oneDNN's do, and about as generated
-code's do. In bf16 it is 4e-3: so much is lost by rounding what is transformed.
+code's do. In bf16 it is 4e-3 to 6e-3: so much is lost by rounding what is transformed.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from typing import Any
 
 from anode.backends.cpu.onednn_conv import Problem
 from anode.backends.cpu.target import Target
-from anode.backends.cpu.winograd import method_of
-from anode.backends.cpu.winograd_method import METHODS, Method
+from anode.backends.cpu.winograd import filter_of
+from anode.backends.cpu.winograd_method import Filter
 from anode.backends.cpu.winograd_terms import Terms
 from anode.ir.dtypes import f32
 from anode.ir.node import Node, make
@@ -57,21 +57,21 @@ class _WinogradWeights(Op):
     def flops(self, node: Node) -> int:
         """Multiplications and additions of the products of transformed channels."""
         x, ct = (arg.tensor.static for arg in node.args)
-        method, stride = _method(node), node.attrs["stride"]
-        channels = stride**2 * x[-1]
-        return 2 * method.points * channels * ct[-1] * tiles(method, ct[0], ct[1:-1])
+        filter = _filter(node)
+        channels = prod(filter.phases) * x[-1]
+        return 2 * filter.points * channels * ct[-1] * tiles(filter, ct[0], ct[1:-1])
 
 
 WINOGRAD_WEIGHTS = _WinogradWeights("winograd_weights")
 
 
-def _method(node: Node) -> Method:
-    return METHODS[node.args[0].dtype.name][-(-node.attrs["size"] // node.attrs["stride"])]
+def _filter(node: Node) -> Filter:
+    return Filter.of(node.attrs["size"], node.attrs["stride"], node.args[0].dtype.name)
 
 
-def tiles(method: Method, batch: int, out: Ints) -> int:
+def tiles(filter: Filter, batch: int, out: Ints) -> int:
     """The tiles of so many gradients of images."""
-    return batch * prod(-(-size // method.tile) for size in out)
+    return batch * prod(-(-size // tile) for size, tile in zip(out, filter.tiles, strict=True))
 
 
 def filled(problem: Problem, threads: int) -> float:
@@ -79,8 +79,8 @@ def filled(problem: Problem, threads: int) -> float:
 
     The rest is for what is beyond the last filter, for each part's sums, and idle.
     """
-    phases, method = prod(problem.strides), method_of(problem)
-    count = tiles(method, problem.batch, problem.out)
+    filter = filter_of(problem)
+    phases, count = prod(filter.phases), tiles(filter, problem.batch, problem.out)
     shares = parts(problem.channels, problem.filters, count, phases)
     tasks = shares * phases * _blocks(problem.channels, problem.filters)
     busy = tasks / _whole(tasks, threads) * count / (count + shares * OVERHEAD)
@@ -91,9 +91,8 @@ def gradient(node: Node) -> Node:
     """The gradient by weights that `node` is, as the op and the sum over its parts."""
     x, ct = (arg.tensor.static for arg in node.args)
     (size, _), (stride, _) = (node.attrs[name] for name in ("kernel", "strides"))
-    method = METHODS[node.args[0].dtype.name][-(-size // stride)]
-    count = tiles(method, ct[0], ct[1:-1])
-    shares = parts(x[-1], ct[-1], count, stride**2)
+    filter = Filter.of(size, stride, node.args[0].dtype.name)
+    shares = parts(x[-1], ct[-1], tiles(filter, ct[0], ct[1:-1]), prod(filter.phases))
     attrs = {"size": size, "stride": stride, "low": node.attrs["low"], "parts": shares}
     made = make(WINOGRAD_WEIGHTS, node.args, attrs)
     total = reshape(made, shape=node.shape) if shares == 1 else reduce_sum(made, 0)
@@ -114,16 +113,14 @@ def _blocks(channels: int, filters: int) -> int:
 class Plan:
     """The sizes of one kernel.
 
-    The filters have `size` and `stride`. `sizes` and `out` are the spatial sizes of x and of the
+    `sizes` and `out` are the spatial sizes of x and of the
     gradient. `channels` and `filters` are those of a block in whole vectors, `depth` tiles are
     transformed at a time. A micro-tile of the products has `rows` of channels by `vectors` of
     filters.
     """
 
-    method: Method
+    filter: Filter
     terms: Terms
-    size: int
-    stride: int
     sizes: Ints
     out: Ints
     low: Ints
@@ -141,13 +138,13 @@ class Plan:
     @property
     def grid(self) -> Ints:
         """Tiles along both dims of an image."""
-        return tuple(-(-size // self.method.tile) for size in self.out)
+        return tuple(-(-n // tile) for n, tile in zip(self.out, self.filter.tiles, strict=True))
 
     @property
     def blocks(self) -> Ints:
         """Phases, blocks of channels, and of filters."""
         sides = (self.all_channels, self.channels), (self.all_filters, self.filters)
-        return (self.stride**2, *[-(-size // block) for size, block in sides])
+        return (prod(self.filter.phases), *[-(-size // block) for size, block in sides])
 
     @property
     def tasks(self) -> int:
@@ -166,27 +163,25 @@ class Plan:
     @property
     def scratch(self) -> int:
         """Bytes that a task needs."""
-        sums = self.method.points * sum(self.pitches)
+        sums = self.filter.points * sum(self.pitches)
         return (sums + max(self.channels, self.filters)) * f32.size
 
 
 def plan_weights(node: Node, target: Target) -> Plan:
     x, ct = (arg.tensor.static for arg in node.args)
-    lanes, parts, method = target.lanes(f32.size), node.attrs["parts"], _method(node)
+    lanes, parts, filter = target.lanes(f32.size), node.attrs["parts"], _filter(node)
     terms = Terms(node.args[0].dtype)
-    count = tiles(method, ct[0], ct[1:-1])
+    count = tiles(filter, ct[0], ct[1:-1])
     channels, filters = (
         _whole(_shares(size, most), lanes)
         for size, most in zip((x[-1], ct[-1]), BLOCK, strict=True)
     )
-    room = int(target.l2 * CACHE) // (f32.size * method.points) - channels * filters
+    room = int(target.l2 * CACHE) // (f32.size * filter.points) - channels * filters
     most = terms.per_word * max(LEAST_TILES, min(MOST_TILES, room // (channels + filters)))
     vectors = min(2, filters // lanes)
     return Plan(
-        method=method,
+        filter=filter,
         terms=terms,
-        size=node.attrs["size"],
-        stride=node.attrs["stride"],
         sizes=x[1:-1],
         out=ct[1:-1],
         low=node.attrs["low"],

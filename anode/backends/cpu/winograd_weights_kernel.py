@@ -9,7 +9,7 @@ so that the bits depend on the number of parts alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -34,7 +34,7 @@ from anode.backends.cpu.llvm_ir import (
     store_vector,
 )
 from anode.backends.cpu.target import Target
-from anode.backends.cpu.winograd_method import Matrix, Place, along_both, taps
+from anode.backends.cpu.winograd_method import Part, Place, Square
 from anode.backends.cpu.winograd_weights import Ints, Plan, plan_weights
 from anode.ir.dtypes import f32
 from anode.ir.node import Node
@@ -60,7 +60,7 @@ class _Side(NamedTuple):
     """
 
     places: Callable[[ir.Value], Values]
-    matrix: Matrix
+    part: Part
     target: ir.Value
     pitch: int
     first: ir.Value
@@ -83,7 +83,7 @@ class _Emitter:
 
     @property
     def points(self) -> int:
-        return self.plan.method.points
+        return self.plan.filter.points
 
     def emit(self) -> None:
         plan, b = self.plan, self.b
@@ -93,7 +93,7 @@ class _Emitter:
         task, channels = self.split(task, blocks[0])
         part, phase = self.split(task, phases)
         firsts = mul(b, channels, plan.channels), mul(b, filters, plan.filters)
-        block = _Block(self.split(phase, plan.stride), *firsts)
+        block = _Block(self.split(phase, plan.filter.phases[1]), *firsts)
         bounds = (part, add(b, part, 1))
         first, last = (b.udiv(mul(b, x, plan.count), i64(plan.parts)) for x in bounds)
         self.clear(self.sums, self.points * plan.pitches[0])
@@ -173,9 +173,9 @@ class _Emitter:
 
             def vector(c: ir.Value) -> None:
                 mask = self.mask(side.first, c, side.channels, side.block)
-                found = [self.points_of(side.matrix, square, c, mask) for square in squares]
+                found = [self.points_of(side.part, square, c, mask) for square in squares]
                 for same in zip(*found, strict=True):
-                    point = same[0][0] * plan.method.size + same[0][1]
+                    point = same[0][0] * plan.filter.sizes[1] + same[0][1]
                     place = at(b, target, add(b, c, point * side.pitch), f32)
                     plan.terms.store_words(b, [value for *_, value in same], place)
 
@@ -184,25 +184,23 @@ class _Emitter:
         counted(b, 0, words, 1, word)
 
     def points_of(
-        self, matrix: Matrix, square: Values, offset: ir.Value, mask: ir.Value | None
-    ) -> Iterator[tuple[int, int, ir.Value]]:
+        self, part: Part, square: Values, offset: ir.Value, mask: ir.Value | None
+    ) -> Square:
         """The vectors at `offset` from each place of a square at all points."""
         dtype = self.plan.terms.dtype
         loaded = (
             load_vector(self.b, at(self.b, p, offset, dtype), self.lanes, dtype, f32, mask)
             for p in square
         )
-        method = self.plan.method
-        return along_both(
-            loaded, len(matrix[0]), lambda line: method.to_points(self.b, matrix, line)
-        )
+        return self.plan.filter.to_points(self.b, part, loaded)
 
     def corner(self, tile: ir.Value) -> tuple[ir.Value, ir.Value, ir.Value]:
         """The image of a tile, and where in the gradient it begins."""
         grid = self.plan.grid
         rest, column = self.split(tile, grid[1])
         image, row = self.split(rest, grid[0])
-        return image, *(mul(self.b, i, self.plan.method.tile) for i in (row, column))
+        tiles = self.plan.filter.tiles
+        return image, mul(self.b, row, tiles[0]), mul(self.b, column, tiles[1])
 
     def x_of(self, block: _Block) -> _Side:
         plan, b = self.plan, self.b
@@ -214,7 +212,7 @@ class _Emitter:
             return self.places(base, image, around, plan.sizes, plan.all_channels)
 
         return _Side(
-            *(places, plan.method.image, self.channels, plan.pitches[1]),
+            *(places, "image", self.channels, plan.pitches[1]),
             *(block.channel, plan.channels, plan.all_channels),
         )
 
@@ -228,7 +226,7 @@ class _Emitter:
             return self.places(base, image, around, plan.out, plan.all_filters)
 
         return _Side(
-            *(places, plan.method.result, self.filters, plan.pitches[2]),
+            *(places, "result", self.filters, plan.pitches[2]),
             *(block.filter, plan.filters, plan.all_filters),
         )
 
@@ -238,7 +236,8 @@ class _Emitter:
 
         def tile(index: ir.Value) -> None:
             image, row, column = self.corner(add(b, first, index))
-            new = [line[-plan.method.tile :] for line in self.around_x(block, (row, column))]
+            lines = self.around_x(block, (row, column))
+            new = [line[-n:] for line, n in zip(lines, plan.filter.tiles, strict=True)]
             around = self.around_ct((row, column))
             dtype = plan.terms.dtype
             x, ct = (at(b, b.function.args[i], start, dtype) for i, start in enumerate(block[1:]))
@@ -257,27 +256,28 @@ class _Emitter:
 
     def around_x(self, block: _Block, corner: tuple[ir.Value, ir.Value]) -> list[list[Place]]:
         """For both dims the places of a phase of x that a tile takes."""
-        b, plan, stride = self.b, self.plan, self.plan.stride
+        b, plan, filter = self.b, self.plan, self.plan.filter
         found = []
         for dim, (start, phase) in enumerate(zip(corner, block.phase, strict=True)):
-            first = add(b, mul(b, start, stride), phase)
-            offsets = [i * stride - plan.low[dim] for i in range(plan.method.size)]
-            found.append([self.inside(first, i, dim, plan.sizes, stride) for i in offsets])
+            first = add(b, mul(b, start, filter.stride), phase)
+            last = (plan.grid[dim] - 1) * filter.tiles[dim] * filter.stride + filter.phases[dim] - 1
+            offsets = [i * filter.stride - plan.low[dim] for i in range(filter.sizes[dim])]
+            found.append([self.inside(first, last, i, plan.sizes[dim]) for i in offsets])
         return found
 
     def around_ct(self, corner: tuple[ir.Value, ir.Value]) -> list[list[Place]]:
-        tile = range(self.plan.method.tile)
-        return [
-            [self.inside(start, i, dim, self.plan.out, 1) for i in tile]
-            for dim, start in enumerate(corner)
-        ]
+        plan, found = self.plan, []
+        for start, count, tile, size in zip(
+            corner, plan.grid, plan.filter.tiles, plan.out, strict=True
+        ):
+            found.append([self.inside(start, (count - 1) * tile, i, size) for i in range(tile)])
+        return found
 
-    def inside(self, start: ir.Value, offset: int, dim: int, sizes: Ints, stride: int) -> Place:
-        """An index in a tile's phase along a dim, and whether it is one of the image."""
-        b, size = self.b, sizes[dim]
+    def inside(self, start: ir.Value, last: int, offset: int, size: int) -> Place:
+        """`offset` from an index of at most `last` along a dim, and whether it is in the image."""
+        b = self.b
         index = b.add(start, i64(offset))
-        last = (self.plan.grid[dim] - 1) * self.plan.method.tile * stride + stride - 1 + offset
-        if offset >= 0 and last < size:
+        if offset >= 0 and last + offset < size:
             return index, None
         return index, b.icmp_unsigned("<", index, i64(size))
 
@@ -373,14 +373,12 @@ class _Emitter:
     # the gradient
     def finish(self, block: _Block, part: ir.Value) -> None:
         """Transform the sums, and store the block of the gradient of this part."""
-        plan, b, method = self.plan, self.b, self.plan.method
+        plan, b, filter = self.plan, self.b, self.plan.filter
         area = plan.all_channels * plan.all_filters
-        result = at(b, b.function.args[2], mul(b, part, plan.size**2 * area), f32)
+        result = at(b, b.function.args[2], mul(b, part, filter.size**2 * area), f32)
         rows = smaller(b, b.sub(i64(plan.all_channels), block.channel), plan.channels)
-        found_at = taps(b, method, (plan.size, plan.stride), block.phase)
-
-        def transform(line: Values) -> list[ir.Value]:
-            return method.from_points(b, method.filter, line)
+        most = [n - 1 for n in filter.phases]
+        found_at = filter.taps_from(b, block.phase, most, filter.stride)
 
         def row(c: ir.Value) -> None:
             line = mul(b, add(b, block.channel, c), plan.all_filters)
@@ -391,8 +389,8 @@ class _Emitter:
                 mask = self.mask(block.filter, k, plan.all_filters, plan.filters)
                 place = at(b, source, k, f32)
                 sums = (self.load(place, i * plan.pitches[0]) for i in range(self.points))
-                for i, j, value in along_both(sums, method.size, transform):
-                    tap, exists = found_at[i * method.taps + j]
+                for i, j, value in filter.from_points(b, "filter", sums):
+                    tap, exists = found_at[i * filter.methods[1].taps + j]
                     place = at(b, target, add(b, mul(b, tap, area), k), f32)
                     if exists is not None:
                         place = b.select(exists, place, self.zeros)  # not read any more
