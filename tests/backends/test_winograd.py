@@ -108,6 +108,13 @@ def test_sizes_and_strides(size: int, stride: int, seed: int) -> None:
     agree(both(3, sizes, *random.choice(CHANNELS), size, **attrs), 2)
 
 
+@pytest.mark.parametrize("c, size, stride", [(1, 13, 6), (2, 7, 3), (3, 7, 2), (3, 11, 4)])
+def test_first_layers_have_few_channels(c: int, size: int, stride: int) -> None:
+    attrs = {"strides": (stride, stride), "low": (2, 1), "high": (0, 3)}
+    x, w = tensor("f32", 3, 31, 40, c), tensor("f32", size, size, c, 40)
+    agree(trace(lambda x, w: ops.convolution(x, w, **attrs), x, w), 1)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_many_tasks_and_blocks(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     random = Random(seed)

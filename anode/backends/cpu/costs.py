@@ -51,11 +51,13 @@ WINOGRAD_SHARES: Mapping[str, Mapping[str, tuple[float, float, float]]] = {
         "wide": (0.68, 0.65, 0.53),
         "narrow": (0.38, 0.38, 0.41),
         "strided": (0.6, 0.6, 0.5),
+        "few channels": (0.45, 0.38, 0.41),
     },
     "bf16": {
         "wide": (1.6, 1.5, 1.25),
         "narrow": (0.62, 0.72, 0.73),
         "strided": (1.54, 1.43, 1.14),
+        "few channels": (0.9, 0.72, 0.73),
     },
 }
 FILTERS = 30.0  # operations that a core at its peak does while an element of filters is transformed

@@ -49,6 +49,13 @@ def mul(b: ir.IRBuilder, x: ir.Value, factor: int) -> ir.Value:
     return b.mul(x, i64(factor), flags=("nsw",))
 
 
+def divided(b: ir.IRBuilder, x: ir.Value, count: int) -> tuple[ir.Value, ir.Value]:
+    """Quotient and remainder of an index by a constant."""
+    if count == 1:
+        return x, i64(0)
+    return b.udiv(x, i64(count)), b.urem(x, i64(count))
+
+
 def smaller(b: ir.IRBuilder, x: Index, y: Index) -> ir.Value:
     """The smaller of two indices."""
     x, y = i64(x), i64(y)

@@ -8,7 +8,8 @@ A tile of results takes fewer products than the sum over windows (see `winograd_
 
 With a stride s, the s² phases of the image are channels of a grid s times as coarse: a filter of
 4x4 that moves by 2 is one of 2x2 over four times the channels. A gradient by data is the
-convolution of its operand with turned filters, whose results are the phases of the image.
+convolution of its operand with turned filters, whose results are the phases of the image. Channels
+of the phases across lie side by side in memory: a first layer's few fill vectors.
 
 The usual points 0, ±1, ±2, ∞ lose most of two digits. At those of METHODS results differ from those
 in f64 by 4e-7 to 2e-6 (root of the mean square, relative), for 3x3 taps four times what a direct
@@ -34,7 +35,8 @@ from anode.ir.node import Node, make
 from anode.ir.op import Op
 from anode.ir.types import TensorType, Type
 
-LEAST_CHANNELS: Mapping[str, int] = {FORWARD: 8, DATA: 8, WEIGHTS: 16}  # and filters
+# Channels, forward times the stride as those of the phases lie side by side, and filters.
+LEAST_CHANNELS: Mapping[str, int] = {FORWARD: 6, DATA: 8, WEIGHTS: 16}
 MOST_TASKS, LEAST_TILES = 32, 16  # of a convolution, and of a task or a block
 BLOCK = 384 << 10  # bytes that a block's tiles may take up; measured, it matters little
 MOST_VECTORS = 2  # of a panel's row: more of them leave fewer tiles to multiply each by
@@ -56,6 +58,11 @@ class Side:
     @property
     def phases(self) -> int:
         return prod(self.counts)
+
+    @property
+    def run(self) -> int:
+        """Elements that lie side by side: the channels of all phases across."""
+        return self.counts[1] * self.channels
 
 
 @dataclass(frozen=True)
@@ -172,8 +179,8 @@ class Blocking:
     @property
     def pitch(self) -> int:
         """From a tile's channels at a point to the next tile's."""
-        channels = self.geometry.source.channels
-        whole = _up(self.geometry.depth - channels + _up(channels, self.lanes), self.lanes)
+        run = self.geometry.source.run
+        whole = _up(self.geometry.depth - run + _up(run, self.lanes), self.lanes)
         words = self.geometry.terms.words(whole)
         return words + self.lanes if words % 256 == 0 else words  # not all in one set of a cache
 
@@ -290,11 +297,12 @@ def refusal(problem: Problem) -> str:
         return f"Winograd's method is for filters of 2 to 5 strides, not {size}x{size}/{stride}"
     if not all(0 <= p < size for p in (*problem.low, *problem.high)):
         return f"Winograd's method is for paddings of 0 to {size - 1}"
-    if min(problem.channels, problem.filters) < (least := LEAST_CHANNELS[problem.kind]):
-        return f"Winograd's method takes at least {least} channels and filters"
     geometry = Geometry.of(problem)
-    if problem.kind != WEIGHTS and geometry.source.channels % geometry.terms.per_word:
-        return "Winograd's method takes an even number of channels in bf16"
+    channels = geometry.source.run if problem.kind == FORWARD else problem.channels
+    if min(channels, problem.filters) < (least := LEAST_CHANNELS[problem.kind]):
+        return f"Winograd's method takes at least {least} channels and filters"
+    if problem.kind != WEIGHTS and geometry.source.run % geometry.terms.per_word:
+        return "Winograd's method takes channels, or strides, of an even number in bf16"
     return "" if prod((geometry.batch, *geometry.grid)) else "there is nothing to compute"
 
 

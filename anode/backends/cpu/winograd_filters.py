@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from llvmlite import ir
 
@@ -13,6 +14,7 @@ from anode.backends.cpu.llvm_ir import (
     add,
     at,
     counted,
+    divided,
     for_each,
     function,
     gather,
@@ -34,8 +36,9 @@ MOST_TASKS = 16
 def filter_tasks(node: Node) -> int:
     """In how many tasks filters are transformed."""
     *_, c, o = node.args[0].tensor.static
-    words = Terms(node.dtype).words(o if node.attrs["flipped"] else c)
-    return min(MOST_TASKS, words)
+    phases = Filter.of(node.args[0].tensor.static[0], node.attrs["stride"], node.dtype.name).phases
+    run = o if node.attrs["flipped"] else phases[1] * c
+    return min(MOST_TASKS, Terms(node.dtype).words(run))
 
 
 def emit_filters(node: Node, module: ir.Module, name: str, target: Target) -> ir.Function:
@@ -49,6 +52,10 @@ def emit_filters(node: Node, module: ir.Module, name: str, target: Target) -> ir
     filters.emit(task, filter_tasks(node))
     b.ret_void()
     return b.function
+
+
+Member: TypeAlias = "tuple[Sequence[Place], ir.Value]"
+"""A channel of a word: its taps, and its number."""
 
 
 @dataclass(frozen=True)
@@ -72,19 +79,24 @@ class _FilterTransform:
     def emit(self, task: ir.Value, tasks: int) -> None:
         b, panel, filter = self.b, self.layout[1], self.filter
         channels, filters = reversed(self.shape) if self.flipped else self.shape
-        panels, words = -(-filters // panel), self.terms.words(channels)
-        start, stop = (b.udiv(mul(b, t, words), i64(tasks)) for t in (task, add(b, task, 1)))
-        sources = filter.turns if self.flipped else filter.phases
+        phases = filter.turns if self.flipped else filter.phases
         results = filter.stride if self.flipped else 1
+        panels, words = -(-filters // panel), self.terms.words(phases[1] * channels)
+        start, stop = (b.udiv(mul(b, t, words), i64(tasks)) for t in (task, add(b, task, 1)))
 
-        def one(*indices: ir.Value) -> None:
-            source, result, (number, word) = indices[:2], indices[2:4], indices[4:]
-            row = add(b, mul(b, _joined(b, source, sources[1]), words), word)
-            phase = _joined(b, result, results)
-            place = self.place(add(b, mul(b, phase, panels), number), row)
-            self.row(self.taps_of(source, result), mul(b, number, panel), word, place)
+        def one(down: ir.Value, *indices: ir.Value) -> None:
+            result, (number, word) = indices[:2], indices[2:]
+            members = []
+            for i in range(self.terms.per_word):
+                index = add(b, mul(b, word, self.terms.per_word), i)
+                across, channel = divided(b, index, channels) if phases[1] > 1 else (i64(0), index)
+                members.append((self.taps_of((down, across), result), channel))
+            phase = add(b, mul(b, result[0], results), result[1])
+            panel_place = add(b, mul(b, phase, panels), number)
+            place = self.place(panel_place, add(b, mul(b, down, words), word))
+            self.row(members, mul(b, number, panel), place)
 
-        for_each(b, (*sources, results, results, panels, (start, stop)), one)
+        for_each(b, (phases[0], results, results, panels, (start, stop)), one)
 
     def taps_of(self, source: Sequence[ir.Value], result: Sequence[ir.Value]) -> list[Place]:
         """The taps from a phase of the source to one of the result."""
@@ -104,13 +116,13 @@ class _FilterTransform:
         row = add(b, mul(b, panel, self.filter.points * depth), word)
         return at(b, self.u, mul(b, row, width), f32)
 
-    def row(self, taps: Sequence[Place], first: ir.Value, word: ir.Value, place: ir.Value) -> None:
-        """The row of a word of channels in the panel that begins with filter `first`."""
+    def row(self, members: Sequence[Member], first: ir.Value, place: ir.Value) -> None:
+        """The row of a word's channels in the panel that begins with filter `first`."""
         b, filter, (depth, panel) = self.b, self.filter, self.layout
 
         def vector(v: ir.Value) -> None:
             read = self.across if self.flipped else self.along
-            found = zip(*read(taps, word, add(b, first, v)), strict=True)
+            found = read(members, add(b, first, v))
             squares = [filter.to_points(b, "filter", square) for square in found]
             for same in zip(*squares, strict=True):
                 offset = (same[0][0] * filter.sizes[1] + same[0][1]) * depth * panel
@@ -119,37 +131,38 @@ class _FilterTransform:
 
         counted(b, 0, panel, self.lanes, vector)
 
-    def along(self, taps: Sequence[Place], word: ir.Value, first: ir.Value) -> list[Values]:
-        """The taps of a word's channels for the filters from `first` on; zeros beyond the last."""
-        b, terms, lanes, (_, filters) = self.b, self.terms, self.lanes, self.shape
-        dtype = terms.dtype
+    def along(self, members: Sequence[Member], first: ir.Value) -> Iterable[Values]:
+        """The taps of channels for the filters from `first` on; zeros beyond the last one."""
+        b, dtype, lanes, (_, filters) = self.b, self.terms.dtype, self.lanes, self.shape
         mask = lanes_below(b, b.sub(i64(filters), first), lanes) if filters % lanes else None
         column = b.select(_below(b, first, filters), first, i64(0))
-        start = add(b, mul(b, word, terms.per_word * filters), column)
+        for taps, channel in members:
+            start = add(b, mul(b, channel, filters), column)
 
-        def load(offset: ir.Value) -> Values:
-            place = at(b, self.w, add(b, offset, start), dtype)
-            return [
-                load_vector(b, at(b, place, i * filters, dtype), lanes, dtype, f32, mask)
-                for i in range(terms.per_word)
-            ]
+            def load(offset: ir.Value, start: ir.Value = start) -> Values:
+                place = at(b, self.w, add(b, offset, start), dtype)
+                return [load_vector(b, place, lanes, dtype, f32, mask)]
 
-        return self.loaded(taps, load)
+            yield [tap for (tap,) in self.loaded(taps, load)]
 
-    def across(self, taps: Sequence[Place], word: ir.Value, first: ir.Value) -> list[Values]:
-        """The same of flipped filters, which lie apart; beyond the last one it again."""
+    def across(self, members: Sequence[Member], first: ir.Value) -> Iterable[Values]:
+        """The same of flipped filters, which lie apart; beyond the last one it again.
+
+        The channels of a word are neighbours and have the same taps.
+        """
         b, terms, lanes, (filters, channels) = self.b, self.terms, self.lanes, self.shape
         ramp = ir.Constant(ir.VectorType(I64, lanes), list(range(lanes)))
         last = splat(b, i64(filters - 1), lanes)
         number = b.add(splat(b, first, lanes), ramp)
         number = b.select(b.icmp_signed("<", number, last), number, last)
         offsets = b.mul(number, splat(b, i64(terms.words(channels)), lanes))
+        taps, channel = members[0]
 
         def load(offset: ir.Value) -> Values:
-            place = at(b, at(b, self.w, offset, terms.dtype), word, terms.word)
+            place = at(b, self.w, add(b, offset, channel), terms.dtype)
             return terms.of_words(b, gather(b, place, offsets, terms.word, terms.word))
 
-        return self.loaded(taps, load)
+        return zip(*self.loaded(taps, load), strict=True)
 
     def loaded(self, taps: Sequence[Place], load: Callable[[ir.Value], Values]) -> list[Values]:
         """What is loaded from the offset of each tap of a phase; zeros where there is none."""
@@ -163,11 +176,6 @@ class _FilterTransform:
             none = ir.Constant(values[0].type, None)
             found.append([b.select(exists, value, none) for value in values])
         return found
-
-
-def _joined(b: ir.IRBuilder, pair: Sequence[ir.Value], count: int) -> ir.Value:
-    """The number of a pair of indices, of which the second is below `count`."""
-    return add(b, mul(b, pair[0], count), pair[1])
 
 
 def _below(b: ir.IRBuilder, index: ir.Value, size: int) -> ir.Value:

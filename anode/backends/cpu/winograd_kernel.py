@@ -167,27 +167,25 @@ class _Tiles:
     def horizontal(self, row: ir.Value, phase: ir.Value) -> None:
         """The tiles of a row of a phase, transformed sideways too: a left operand's rows."""
         b, blocks, source = self.b, self.blocks, self.geometry.source
-        channels, stride, (lines, method) = source.channels, source.stride, self.filter.methods
+        pace, (lines, method) = source.stride * source.channels, self.filter.methods
 
-        def points(tile: ir.Value, i: ir.Value, across: ir.Value) -> None:
-            place = add(b, mul(b, tile, method.tile * stride), across)
-            place = add(b, mul(b, i, blocks.line), mul(b, place, channels))
+        def points(tile: ir.Value, i: ir.Value) -> None:
+            place = add(b, mul(b, i, blocks.line), mul(b, tile, method.tile * pace))
             line = at(b, self.lines, place, f32)
             place = add(b, mul(b, row, self.geometry.across), tile)
             place = add(b, mul(b, i, method.size * blocks.image_step), mul(b, place, blocks.pitch))
-            number = add(b, mul(b, phase, source.counts[1]), across)
-            target = at(b, at(b, self.image, place, f32), mul(b, number, channels), self.dtype)
+            target = at(b, at(b, self.image, place, f32), mul(b, phase, source.run), self.dtype)
 
             def step(c: ir.Value) -> None:
-                offsets = [add(b, c, j * stride * channels) for j in range(method.size)]
+                offsets = [add(b, c, j * pace) for j in range(method.size)]
                 found = [_load(b, at(b, line, offset, f32), blocks.lanes) for offset in offsets]
                 for j, value in enumerate(method.to_points(b, method.image, found)):
                     place = at(b, target, j * blocks.image_step, f32)
                     self.terms.store(b, value, at(b, place, c, self.dtype))
 
-            counted(b, 0, channels, blocks.lanes, step)
+            counted(b, 0, source.run, blocks.lanes, step)
 
-        for_each(b, [self.geometry.across, lines.size, source.counts[1]], points)
+        for_each(b, [self.geometry.across, lines.size], points)
 
     # products
     def product(self, panel: ir.Value, point: ir.Value) -> None:

@@ -24,6 +24,7 @@ from anode.backends.cpu.llvm_ir import (
     add,
     at,
     counted,
+    divided,
     i64,
     lanes_below,
     load_vector,
@@ -89,11 +90,11 @@ class _Emitter:
         plan, b = self.plan, self.b
         task: ir.Value = b.function.args[-1]
         phases, *blocks = plan.blocks
-        task, filters = self.split(task, blocks[1])
-        task, channels = self.split(task, blocks[0])
-        part, phase = self.split(task, phases)
+        task, filters = divided(b, task, blocks[1])
+        task, channels = divided(b, task, blocks[0])
+        part, phase = divided(b, task, phases)
         firsts = mul(b, channels, plan.channels), mul(b, filters, plan.filters)
-        block = _Block(self.split(phase, plan.filter.phases[1]), *firsts)
+        block = _Block(divided(b, phase, plan.filter.phases[1]), *firsts)
         bounds = (part, add(b, part, 1))
         first, last = (b.udiv(mul(b, x, plan.count), i64(plan.parts)) for x in bounds)
         self.clear(self.sums, self.points * plan.pitches[0])
@@ -115,12 +116,6 @@ class _Emitter:
         counted(b, first, last, plan.depth, some)
         self.finish(block, part)
         b.ret_void()
-
-    def split(self, number: ir.Value, count: int) -> tuple[ir.Value, ir.Value]:
-        """Quotient and remainder of `number` by a constant."""
-        if count == 1:
-            return number, i64(0)
-        return self.b.udiv(number, i64(count)), self.b.urem(number, i64(count))
 
     # scratch: sums, transformed channels, transformed filters, zeros
     def scratch(self, offset: int) -> ir.Value:
@@ -197,8 +192,8 @@ class _Emitter:
     def corner(self, tile: ir.Value) -> tuple[ir.Value, ir.Value, ir.Value]:
         """The image of a tile, and where in the gradient it begins."""
         grid = self.plan.grid
-        rest, column = self.split(tile, grid[1])
-        image, row = self.split(rest, grid[0])
+        rest, column = divided(self.b, tile, grid[1])
+        image, row = divided(self.b, rest, grid[0])
         tiles = self.plan.filter.tiles
         return image, mul(self.b, row, tiles[0]), mul(self.b, column, tiles[1])
 
