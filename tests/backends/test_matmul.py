@@ -258,6 +258,11 @@ def test_strides_that_skip_elements():
     check(draw((40, 60), f32, 1)[:, ::3], draw((40, 50), f32, 2)[::2, :21])
 
 
+@pytest.mark.parametrize("k", [40, 41])
+def test_strided_elements_are_copied_into_words(k):
+    check(draw((33, 3 * k), bf16, 1)[:, ::3], draw((k, 90), bf16, 2), bf16)
+
+
 def test_broadcast_rows_and_columns():
     row = np.broadcast_to(draw((1, 30), f32, 1), (20, 30))
     column = np.broadcast_to(draw((30, 1), f32, 2), (30, 40))

@@ -18,6 +18,7 @@ from anode.backends.cpu.llvm_ir import (
     add,
     at,
     counted,
+    element_type,
     i64,
     lanes_below,
     load_scalar,
@@ -55,6 +56,9 @@ def pack_rows(
             return ()
 
         each_run(b, a.columns, a.column, part, run)
+        if dtype is bf16 and a.column != 1:
+            zero = ir.Constant(element_type(bf16), 0)  # what makes a word of an odd last term
+            store_vector(b, zero, at(b, copy, part[1], bf16), bf16)
 
     def copy_run(line: ir.Value, copy: ir.Value, length: ir.Value) -> None:
 

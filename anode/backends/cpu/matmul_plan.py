@@ -14,6 +14,7 @@ _TASK_CYCLES = 24_000  # about 7 µs: long against the cost of handing out a tas
 _LEAST_CYCLES = 6_000  # of a task where some threads would have none
 _FAR_CYCLES = 640  # the latency of the last-level cache, two or three times over
 _COPYING = 1.1  # what packing A costs, relative to a tile that does without
+_FEW_COLUMNS = 64  # of C: too little use of each element of A to copy it
 _STREAM_ROWS = 48  # of B that are copied at a time: two such blocks fit the second-level cache
 _STREAM_COLUMNS = 1024  # of B in such a block: rows are then read in runs of a page
 _STREAM_DEPTH = 512  # of columns of B that are copied, if those are contiguous
@@ -299,7 +300,8 @@ def _in_words(spec: MatmulSpec) -> MatmulSpec:
     """The product of pairs of bf16, if its operands can be read so; else itself."""
     a, b = _words(spec.a, spec.k, 1), _words(spec.b, spec.k, 0)
     halves = spec.a.dtype is spec.b.dtype is bf16 and spec.dtype is f32 and spec.k > 1
-    if not halves or (a is spec.a and 1 not in (a.row, a.column)):
+    single = a is spec.a and 1 not in (a.row, a.column)  # elements, which are copied one by one
+    if not halves or (single and spec.n <= _FEW_COLUMNS):
         return spec
     if spec.n < 2 or (b is spec.b and b.column != 1):
         return spec
@@ -458,7 +460,7 @@ def _packs_a(spec: MatmulSpec, mr: int, nr: int) -> bool:
         return True
     if not a.is_plain and a.dtype is spec.packed:
         return False
-    if spec.n <= 2 * nr and spec.n <= 64:
+    if spec.n <= 2 * nr and spec.n <= _FEW_COLUMNS:
         return False  # too little use of each element
     if a.dtype is not spec.packed or 1 not in (a.row, a.column):
         return True
