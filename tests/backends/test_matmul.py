@@ -354,18 +354,34 @@ def test_a_large_b_is_asked_for_ahead(transposed):
 
 
 @pytest.mark.parametrize(
-    ("k", "n", "transposed"), [(1061, 1104, ""), (1536, 1101, "b"), (1024, 2048, "ab")]
+    ("k", "n", "transposed", "name"),
+    [
+        (1061, 1104, "", "f32"),
+        (1536, 1101, "b", "f32"),
+        (1024, 2048, "ab", "f32"),
+        (1061, 1104, "", "f16"),
+        (1536, 1101, "b", "f16"),
+        (2122, 1104, "a", "bf16"),
+        (3072, 1101, "b", "bf16"),
+    ],
 )
-def test_a_far_b_under_few_rows_is_streamed(k, n, transposed):
-    a, b = operands(29, k, n, transposed)
+def test_a_far_b_under_few_rows_is_streamed(k, n, transposed, name):
+    dtype = DTYPES[name]
+    a, b = operands(29, k, n, transposed, dtype)
     results = []
     for threads in (1, 2, 5):
         target = replace(TARGET, l2=1 << 18)
-        plan = plan_matmul(spec_of(a, b, f32, f32, threads), target)
+        plan = plan_matmul(spec_of(a, b, dtype, f32, threads), target)
         assert plan.streams_b
         results.append(run(plan, a, b))
     np.testing.assert_allclose(results[0], wide(a) @ wide(b), rtol=1e-4, atol=1e-3)
     assert all((result == results[0]).all() for result in results)
+
+
+def test_an_odd_number_of_bf16_is_right_where_b_is_far():
+    a, b = operands(29, 2123, 1104, "", bf16)
+    plan = plan_matmul(spec_of(a, b, bf16, f32, 2), replace(TARGET, l2=1 << 18))
+    np.testing.assert_allclose(run(plan, a, b), wide(a) @ wide(b), rtol=1e-4, atol=1e-3)
 
 
 def test_streamed_batch_starts_afresh():

@@ -470,7 +470,8 @@ class _Emitter:
         """The copying of the block of B whose first row is `start`, from `panel` on."""
         plan, b, operand = self.plan, self.b, self.plan.spec.b
         column = mul(b, panel, plan.nr * operand.column)
-        first = b.add(mul(b, start, operand.row), column)
+        terms = 1 + plan.spec.joins_b
+        first = b.add(mul(b, start, terms * operand.row), column)
         return Stream(b, plan, matrices.b, first, self.streamed_b(start))
 
     def copy_ahead(

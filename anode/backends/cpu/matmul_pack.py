@@ -268,21 +268,32 @@ class Stream:
 
         One that is copied some steps later is asked for.
         """
-        b, plan, dtype = self.builder, self.plan, self.plan.spec.dtype
-        value = load_vector(b, self.vector(number), plan.lanes, dtype, dtype)
+        b, plan, dtype = self.builder, self.plan, self.plan.spec.packed
         place = smaller(b, number, prod(plan.streamed))
-        store_vector(b, value, at(b, self.target, mul(b, place, plan.lanes), dtype), dtype)
-        _ask(b, self.vector(add(b, number, AHEAD)), dtype)
+        copy = at(b, self.target, mul(b, place, plan.lanes), dtype)
+        store_vector(b, self.packed(number), copy, dtype)
+        source = plan.spec.b.dtype
+        for later in self.places(add(b, number, AHEAD)):
+            prefetch(b, later, plan.lanes, source, aligned=True)
 
-    def vector(self, number: ir.Value) -> ir.Value:
-        """Where in B vector `number` is; the last of B for those past its end."""
+    def packed(self, number: ir.Value) -> ir.Value:
+        """Vector `number` as it is packed."""
+        b, plan, spec = self.builder, self.plan, self.plan.spec
+        dtype = bf16 if spec.joins_b else spec.packed
+        terms = [load_vector(b, p, plan.lanes, spec.b.dtype, dtype) for p in self.places(number)]
+        return _words(b, *terms) if spec.joins_b else terms[0]
+
+    def places(self, number: ir.Value) -> list[ir.Value]:
+        """Where in B vector `number` is, or its two terms; the last of B for those past its end."""
         b, spec, lanes = self.builder, self.plan.spec, self.plan.lanes
+        operand, terms = spec.b, 1 + spec.joins_b
         vectors = i64(self.plan.streamed[1])
         across, within = b.udiv(number, vectors), mul(b, b.urem(number, vectors), lanes)
-        stride = spec.b.row if spec.b.column == 1 else spec.b.column
+        stride = terms * operand.row if operand.column == 1 else operand.column
         distance = b.add(self.first, b.add(mul(b, across, stride), within))
-        last = (spec.k - 1) * spec.b.row + (spec.n - 1) * spec.b.column - (lanes - 1)
-        return at(b, self.source, smaller(b, distance, last), spec.b.dtype)
+        last = (spec.k - 1) * terms * operand.row + (spec.n - 1) * operand.column - (lanes - 1)
+        start = at(b, self.source, smaller(b, distance, last), operand.dtype)
+        return [at(b, start, term * operand.row, operand.dtype) for term in range(terms)]
 
 
 def _ask(b: ir.IRBuilder, place: ir.Value, dtype: DType) -> None:
@@ -304,7 +315,7 @@ def transposer(plan: MatmulPlan, module: ir.Module, name: str) -> ir.Function:
     source, target, first, columns, *part = function.args
     if plan.streams_b:
         pitch = plan.streamed[1] * plan.lanes
-        plan = replace(plan, spec=replace(plan.spec, b=Operand(plan.spec.dtype, (1, pitch))))
+        plan = replace(plan, spec=replace(plan.spec, b=Operand(plan.spec.packed, (1, pitch))))
     operand, dtype, lanes = plan.spec.b, plan.spec.packed, plan.lanes
     copy_lines = _copy_elements
     if plan.spec.b.row == 1 and dtype.size >= 4:

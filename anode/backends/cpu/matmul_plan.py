@@ -81,6 +81,11 @@ class MatmulSpec:
         return self.terms > 0
 
     @property
+    def joins_b(self) -> bool:
+        """Whether the two terms of a word of B are joined by packing."""
+        return self.in_words and self.b.dtype is not u32
+
+    @property
     def packed(self) -> DType:
         """The type of packed elements."""
         return u32 if self.in_words else self.dtype
@@ -354,9 +359,10 @@ def _streams_b(spec: MatmulSpec, mr: int, nr: int, target: Target) -> bool:
     if b.column != 1:
         length, across, unit = spec.k, b.column, _STREAM_DEPTH  # every pass copies as much
     runs = b.is_plain and 1 in (b.row, b.column) and across >= length and length % unit == 0
+    whole = not (spec.joins_b and spec.terms % 2)
     tiles = nr // lanes < ceil_div(spec.m, mr) <= 8
     large = min(spec.n, spec.k) >= _STREAM_COLUMNS and _is_far(spec, spec.n, 32 * target.l2)
-    return runs and b.dtype is spec.dtype and tiles and large
+    return runs and whole and tiles and large
 
 
 def _stream_tasks(spec: MatmulSpec, panels: int) -> int:
