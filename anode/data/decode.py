@@ -51,7 +51,7 @@ def open_image(content: bytes, max_pixels: int = MAX_PIXELS) -> Image:
     except library.DecompressionBombError:
         raise DataError(f"it claims more than {max_pixels} pixels") from None
     except Exception as error:  # Pillow's readers raise nearly everything
-        raise DataError(_reason("it is no image", error)) from error
+        raise DataError(_reason("it is no image of a known format", error)) from error
     width, height = image.size
     if width * height > max_pixels or max(width, height) > MAX_SIDE:
         raise DataError(f"it claims {width}x{height} pixels, more than are allowed")

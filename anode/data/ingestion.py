@@ -70,6 +70,8 @@ class Options:
             value = getattr(self, name)
             if value is not None and not least <= value <= most:
                 raise DataError(f"{name}={value}: choose {least} to {most}")
+        if self.seed and not self.shuffle:
+            raise DataError(f"seed={self.seed} is of the order of shuffled images: shuffle them")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections import deque
+from collections.abc import Iterable
 from os import PathLike
 from types import TracebackType
 from typing import Literal
@@ -213,7 +214,10 @@ def _range(crop: int, short_side: int | tuple[int, int] | None) -> tuple[int, in
         raise DataError(f"crop={crop}: give at least 1 pixel")
     if short_side is None:
         return None
-    least, most = (short_side, short_side) if isinstance(short_side, int) else short_side
+    try:
+        least, most = short_side if isinstance(short_side, Iterable) else (short_side,) * 2
+    except ValueError:
+        raise DataError(f"short_side={short_side}: give a number or two") from None
     if not crop <= least <= most < 1 << 16:
         raise DataError(f"short_side={short_side}: give {crop} pixels, the crop, or more")
     return least, most

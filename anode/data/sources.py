@@ -6,6 +6,7 @@ import hashlib
 import os
 import tarfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path, PurePosixPath
@@ -120,7 +121,8 @@ def _fail(error: OSError) -> None:
 def _in_tar(path: Path, stem: str, *, one_class: bool = False) -> Iterator[Found]:
     try:
         with tarfile.open(path, "r:") as tar:
-            for name, file, offset, size in _members(tar, stem if one_class else None):
+            given = stem if one_class else None
+            for name, file, offset, size in _members(tar, path.stat().st_size, given):
                 yield name, file, (str(path), offset, size)
     except tarfile.CompressionError as error:
         raise DataError(f"{path}: {error}") from error
@@ -130,16 +132,22 @@ def _in_tar(path: Path, stem: str, *, one_class: bool = False) -> Iterator[Found
         raise DataError(f"{path}: a tar that is {how}; {way}") from error
 
 
-def _members(tar: tarfile.TarFile, given: str | None) -> Iterator[tuple[str, str, int, int]]:
-    """Class, name, offset and size of each file of a tar, and of the tars in it."""
+def _members(
+    tar: tarfile.TarFile, end: int, given: str | None
+) -> Iterator[tuple[str, str, int, int]]:
+    """Class, name, offset and size of each file of a tar of `end` bytes, and of the tars in it."""
     for member in tar:
-        if not member.isreg() or member.issparse():
+        if member.issparse():
+            continue
+        stored = member.isreg() or member.type not in tarfile.SUPPORTED_TYPES
+        if stored and not 0 <= member.size <= end - member.offset_data:
+            raise tarfile.ReadError(f"{member.name} of {member.size} bytes does not fit into it")
+        if not member.isreg():
             continue
         path = PurePosixPath(member.name)
         if path.suffix == ".tar" and given is None:
-            with tarfile.open(fileobj=tar.extractfile(member), mode="r:") as inner:
-                for name, file, offset, size in _members(inner, path.stem):
-                    yield name, file, member.offset_data + offset, size
+            for name, file, offset, size in _inner(tar, member, path.stem):
+                yield name, file, member.offset_data + offset, size
             continue
         name = given if given is not None else path.parent.name
         if not name:
@@ -147,8 +155,19 @@ def _members(tar: tarfile.TarFile, given: str | None) -> Iterator[tuple[str, str
                 f"{tar.name!s}: {path} is in no folder of a class; unpack it and give a list of "
                 "files with labels"
             )
-        if path.name[0] != ".":
+        if not path.name.startswith("."):
             yield name, path.name, member.offset_data, member.size
+
+
+def _inner(
+    tar: tarfile.TarFile, member: tarfile.TarInfo, stem: str
+) -> list[tuple[str, str, int, int]]:
+    """The files of a tar in a tar."""
+    try:
+        with tarfile.open(fileobj=tar.extractfile(member), mode="r:") as inner:
+            return list(_members(inner, member.size, stem))
+    except tarfile.TarError as error:
+        raise tarfile.ReadError(f"{member.name} in it: {error}") from error
 
 
 def _is_compressed(path: Path) -> bool:
@@ -170,6 +189,8 @@ def _listed(path: Path) -> Source:
     for number, line in enumerate(lines, 1):
         if len(line) != 2:
             raise DataError(f"{path}: line {number} has no label; write a path and a label")
+        if line[1][0] == "-" and line[1][1:].isdecimal():
+            raise DataError(f"{path}: line {number} has the label {line[1]}; they count from 0")
     given = {line[1] for line in lines}
     if all(label.isdecimal() and len(label) < 8 for label in given):
         count = max(map(int, given), default=-1) + 1
@@ -185,8 +206,10 @@ def _listed(path: Path) -> Source:
 
 def _entry(root: Path, name: str, label: int) -> Entry:
     """A file of a list; one that is missing has size 0 and is reported like a damaged one."""
-    path = root / name
-    return Entry(name, label, str(path), 0, path.stat().st_size if path.is_file() else 0)
+    path, size = root / name, 0
+    with suppress(OSError, ValueError):  # names that no file can have, folders that are not ours
+        size = path.stat().st_size if path.is_file() else 0
+    return Entry(name, label, str(path), 0, size)
 
 
 def _worded(classes: tuple[str, ...], path: Path) -> tuple[str, ...]:

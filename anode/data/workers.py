@@ -117,7 +117,11 @@ class Channel:
         return self.connection.recv_bytes()
 
     def send(self, message: bytes) -> None:
-        self.connection.send_bytes(MESSAGE + message)
+        """Answer; EOFError when nobody waits for it."""
+        try:
+            self.connection.send_bytes(MESSAGE + message)
+        except (BrokenPipeError, ConnectionResetError):
+            raise EOFError from None  # no OSError: those are of files
 
 
 def serve() -> None:
@@ -127,10 +131,11 @@ def serve() -> None:
         module, _, function = sys.argv[2].partition(":")
         target = getattr(import_module(module), function)
         target(Channel(connection), json.loads(connection.recv_bytes()))
-    except (EOFError, BrokenPipeError, ConnectionResetError):
+    except (EOFError, ConnectionResetError):
         pass  # nobody waits for more
     except DataError as error:
-        connection.send_bytes(FAILURE + str(error).encode())
+        with suppress(BrokenPipeError, ConnectionResetError):
+            connection.send_bytes(FAILURE + str(error).encode())
 
 
 def cores() -> int:

@@ -183,6 +183,7 @@ def test_only_damage(tmp_path):
     [
         {"short_side": 0},
         {"seed": -1},
+        {"seed": 5},
         {"shard_images": 0},
         {"quality": 101},
         {"max_pixels": 1 << 40},
@@ -233,6 +234,7 @@ def test_a_kill_in_the_middle_loses_no_shard_and_changes_no_byte(large, tmp_path
         assert not list((tmp_path / "out").glob(".*"))
     else:
         assert process.returncode == -how
+        assert error == ""  # workers whom nobody waits for end without a word
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["result"] is None
     kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("shard-*")}
     with pytest.raises(DataError, match="not complete; run the same anode data ingest again"):

@@ -233,6 +233,7 @@ def test_closing_ends_the_workers(loader):
         ({"short_side": 23}, "give 24 pixels, the crop, or more"),
         ({"short_side": (40, 30), "seed": 0}, "give 24 pixels, the crop, or more"),
         ({"short_side": (30, 40)}, "a range is for random crops"),
+        ({"short_side": (30, 40, 50)}, "give a number or two"),
         ({"mean": "pixel"}, "choose 'channels'"),
         ({"mean": np.zeros(5)}, r"mean of shape \[5\] does not broadcast"),
         ({"mean": "image", "crop": 40}, "choose mean='channels'"),

@@ -86,11 +86,13 @@ def test_a_list(tree, tmp_path):
 
 def test_a_list_with_blanks_in_paths_and_files_that_are_missing(tmp_path):
     (tmp_path / "a b.jpg").write_bytes(jpeg(1))
-    (tmp_path / "list.txt").write_text("a b.jpg 0\nmissing.jpg 0\n")
+    long = f"{'n' * 5000}.jpg"  # longer than a file's name can be
+    (tmp_path / "list.txt").write_text(f"a b.jpg 0\nmissing.jpg 0\n{long} 0\n")
     found = list_source(tmp_path / "list.txt").entries
     assert [(entry.name, entry.size) for entry in found] == [
         ("a b.jpg", len(jpeg(1))),
         ("missing.jpg", 0),
+        (long, 0),
     ]
 
 
@@ -130,10 +132,39 @@ def test_a_tar_that_is_cut_short(tree, tmp_path):
         assert "damaged" in str(error)
 
 
+@pytest.mark.parametrize("size", [-1, -16, 10_000, 1 << 60, (1 << 80) + 1])
+def test_a_size_that_a_tar_cannot_have(tmp_path, size):
+    info = tarfile.TarInfo("a/x.jpg")
+    info.size = size
+    content = info.tobuf(tarfile.GNU_FORMAT) + bytes(1024)
+    (tmp_path / "x.tar").write_bytes(content)
+    with pytest.raises(
+        DataError, match=rf"damaged \(a/x\.jpg of {size} bytes does not fit into it"
+    ):
+        list_source(tmp_path / "x.tar")
+
+
+def test_a_damaged_tar_in_a_tar_is_named(tmp_path):
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        info = tarfile.TarInfo("n01.tar")
+        info.size = 1024
+        tar.addfile(info, io.BytesIO(b"x" * 1024))
+    with pytest.raises(DataError, match=r"x\.tar: .* damaged \(n01\.tar in it: "):
+        list_source(tmp_path / "x.tar")
+
+
+def test_files_without_a_name(tmp_path):
+    with tarfile.open(tmp_path / "n01.tar", "w") as tar:
+        for name in ("", ".", "x.jpg"):
+            tar.addfile(tarfile.TarInfo(name))
+    assert [entry.name for entry in list_source(tmp_path).entries][-1] == "n01/x.jpg"
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"a.jpg\n", "line 1 has no label"),
+        (b"a.jpg 2\nb.jpg 10\nc.jpg -1\n", "line 3 has the label -1"),
         (b"", "has no files"),
         (b"a.jpg 1048576", "beyond"),
         (b"\x28\xb5\x2f\xfd\xff\xff", "compressed; decompress it first"),
