@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from anode.errors import AnodeError
+from anode.scripts import full_traceback, sentence
 
 FAILED, INTERRUPTED = 1, 130
 
@@ -22,9 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except Exception as error:
-        if os.environ.get("ANODE_TRACEBACK") == "full":
+        if full_traceback():
             raise
-        print(f"anode: {_sentence(error)}", file=sys.stderr)
+        print(f"anode: {sentence(error)}", file=sys.stderr)
         return int(getattr(error, "exit_code", FAILED))
 
 
@@ -49,19 +50,6 @@ def _run(arguments: list[str]) -> int:
     except typer.Abort:
         print("anode: stopped", file=sys.stderr)
         return INTERRUPTED
-
-
-def _sentence(error: Exception) -> str:
-    """What went wrong, in one sentence."""
-    if hasattr(error, "format_message"):  # typer's, of a class that depends on its version
-        return str(error.format_message()).replace("\n", " ")
-    if isinstance(error, OSError):
-        where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror or error}"
-    if isinstance(error, (AnodeError, ImportError)):
-        return str(error)
-    kind = type(error).__name__
-    return f"{kind}: {error}; this is a bug of anode, ANODE_TRACEBACK=full shows where"
 
 
 if __name__ == "__main__":

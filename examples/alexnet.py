@@ -9,6 +9,8 @@ import argparse
 import numpy as np
 
 from anode import data, layers, models, ops
+from anode.errors import DataError
+from anode.scripts import plain_errors, positive
 
 COST = layers.CrossEntropyMulti()
 MEASURES = layers.TopKMisclassification(5)  # with the top-1 error beside the top-5 error
@@ -30,6 +32,9 @@ def optimizer() -> layers.Optimizer:
 def main(options: argparse.Namespace) -> dict[str, float]:
     """The errors on the validation images."""
     records = data.open_records(options.records)
+    test = data.ImageLoader(options.validation, options.batch, short_side=256, last="keep")
+    if test.records.classes != records.classes:
+        raise DataError(f"{options.validation} has other classes than {options.records}")
     model = layers.Model(
         models.alexnet(len(records.classes)),
         preprocess=centred(np.float32(records.mean)),
@@ -39,7 +44,6 @@ def main(options: argparse.Namespace) -> dict[str, float]:
     )
     if options.model_file:
         model.load(options.model_file, weights_only=options.test_only)
-    test = data.ImageLoader(options.validation, options.batch, short_side=256, last="keep")
     if not options.test_only:
         train = data.ImageLoader(records, options.batch, short_side=256, seed=options.seed)
         callbacks = [
@@ -57,13 +61,17 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("records", help="training records, whose means are subtracted")
     parser.add_argument("validation", help="validation records")
-    parser.add_argument("--epochs", type=int, default=90)
-    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--epochs", type=positive, default=90)
+    parser.add_argument("--batch", type=positive, default=128)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-b", "--backend", choices=("cpu", "reference"))
-    parser.add_argument("--threads", type=int)
+    parser.add_argument("--threads", type=positive)
     parser.add_argument("--save", default="alexnet.safetensors", help="checkpoint to write")
     parser.add_argument("--model-file", help="checkpoint to start from, or to test")
     parser.add_argument("--test-only", action="store_true")
-    for name, value in main(parser.parse_args()).items():
-        print(f"{name} {value:.4f}")
+    given = parser.parse_args()
+    if given.test_only and not given.model_file:
+        parser.error("--test-only needs the --model-file to test")
+    with plain_errors():
+        for name, value in main(given).items():
+            print(f"{name} {value:.4f}")

@@ -3,6 +3,7 @@
 import argparse
 
 from anode import data, layers, models
+from anode.scripts import plain_errors, positive
 
 
 def main(
@@ -25,8 +26,9 @@ def main(
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder")
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--epochs", type=positive, default=10)
+    parser.add_argument("--batch", type=positive, default=128)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-b", "--backend", choices=("cpu", "reference"))
-    print(f"test accuracy {100 * main(**vars(parser.parse_args())):.2f} %")
+    with plain_errors():
+        print(f"test accuracy {100 * main(**vars(parser.parse_args())):.2f} %")

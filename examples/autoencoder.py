@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from anode import data, layers
+from anode.scripts import plain_errors, positive
 
 COLUMNS = 12
 INIT = layers.Uniform(-0.1, 0.1)
@@ -63,9 +64,10 @@ def main(
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--epochs", type=positive, default=5)
+    parser.add_argument("--batch", type=positive, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-b", "--backend", choices=("cpu", "reference"))
     parser.add_argument("--out", default="runs/autoencoder.png", help="digits before and after")
-    print(f"mean squared error of a test pixel {main(**vars(parser.parse_args())):.4f}")
+    with plain_errors():
+        print(f"mean squared error of a test pixel {main(**vars(parser.parse_args())):.4f}")

@@ -11,6 +11,7 @@ import numpy as np
 
 from anode import layers
 from anode.data import text
+from anode.scripts import plain_errors, positive
 
 COST = layers.PerStep(layers.CrossEntropyMulti(), mean=True)
 
@@ -75,15 +76,18 @@ def main(
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("text")
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--units", type=int, default=256)
-    parser.add_argument("--rows", type=int, default=64, help="streams that the text is cut into")
-    parser.add_argument("--steps", type=int, default=64, help="letters between two updates")
+    parser.add_argument("--epochs", type=positive, default=10)
+    parser.add_argument("--units", type=positive, default=256)
+    parser.add_argument(
+        "--rows", type=positive, default=64, help="streams that the text is cut into"
+    )
+    parser.add_argument("--steps", type=positive, default=64, help="letters between two updates")
     parser.add_argument("--keep", type=float, default=0.8, help="share that dropout keeps")
     parser.add_argument("--prompt", default="ROMEO:\n")
-    parser.add_argument("--length", type=int, default=300, help="letters to write")
+    parser.add_argument("--length", type=positive, default=300, help="letters to write")
     parser.add_argument("--temperature", type=float, default=0.7)
     parser.add_argument("--seed", type=int, default=0)
     options = vars(parser.parse_args())
-    nats = main(options.pop("text"), **options)
-    print(f"{nats:.3f} nats, {nats / np.log(2):.3f} bits a letter of the text held out")
+    with plain_errors():
+        nats = main(options.pop("text"), **options)
+        print(f"{nats:.3f} nats, {nats / np.log(2):.3f} bits a letter of the text held out")

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from anode import data, layers, models, ops
+from anode.scripts import plain_errors, positive
 
 NOISE, ROWS, COLUMNS = 64, 8, 12
 
@@ -61,10 +62,11 @@ def main(
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--steps", type=int, help="minibatches of an epoch, by default all")
+    parser.add_argument("--epochs", type=positive, default=3)
+    parser.add_argument("--batch", type=positive, default=64)
+    parser.add_argument("--steps", type=positive, help="minibatches of an epoch, by default all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-b", "--backend", choices=("cpu", "reference"))
     parser.add_argument("--out", default="runs/dcgan.png", help="the sheet of digits")
-    main(**vars(parser.parse_args()))
+    with plain_errors():
+        main(**vars(parser.parse_args()))

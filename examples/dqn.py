@@ -17,6 +17,7 @@ import numpy as np
 
 from anode import data, layers, ops
 from anode.pictures import learning_curves
+from anode.scripts import plain_errors, positive
 
 
 class Settings(NamedTuple):
@@ -280,12 +281,13 @@ def main(
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("game", nargs="?", default="cartpole", help="cartpole, pong, breakout, …")
-    parser.add_argument("--steps", type=int, help="by default 100,000, and 2,000,000 of Atari")
+    parser.add_argument("--steps", type=positive, help="by default 100,000, and 2,000,000 of Atari")
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", default="runs/dqn")
     parser.add_argument("-b", "--backend", choices=("cpu", "reference"))
-    try:
-        print(f"mean return {main(**vars(parser.parse_args())):.2f}")
-    except KeyboardInterrupt:
-        sys.exit("stopped; the same command goes on from the last report")
+    with plain_errors():
+        try:
+            print(f"mean return {main(**vars(parser.parse_args())):.2f}")
+        except KeyboardInterrupt:
+            sys.exit("stopped; the same command goes on from the last report")

@@ -3,6 +3,7 @@
 import argparse
 
 from anode import data, layers, models
+from anode.scripts import plain_errors, positive
 
 
 def main(epochs: int = 5, batch: int = 64, seed: int = 0, backend: str | None = None) -> float:
@@ -23,8 +24,9 @@ def main(epochs: int = 5, batch: int = 64, seed: int = 0, backend: str | None = 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--epochs", type=positive, default=5)
+    parser.add_argument("--batch", type=positive, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-b", "--backend", choices=("cpu", "reference"))
-    print(f"test accuracy {100 * main(**vars(parser.parse_args())):.2f} %")
+    with plain_errors():
+        print(f"test accuracy {100 * main(**vars(parser.parse_args())):.2f} %")

@@ -1,8 +1,9 @@
 """Train a small network on the MNIST that comes with anode: python examples/mnist_mlp.py"""
 
-import sys
+import argparse
 
 from anode import data, layers
+from anode.scripts import plain_errors, positive
 
 
 def main(folder: str | None = None, epochs: int = 10) -> float:
@@ -23,4 +24,8 @@ def main(folder: str | None = None, epochs: int = 10) -> float:
 
 
 if __name__ == "__main__":
-    print(f"test accuracy {100 * main(*sys.argv[1:2]):.2f} %")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", help="of other images in four IDX files")
+    parser.add_argument("--epochs", type=positive, default=10)
+    with plain_errors():
+        print(f"test accuracy {100 * main(**vars(parser.parse_args())):.2f} %")

@@ -10,6 +10,7 @@ import numpy as np
 
 from anode import data, layers, models, ops
 from anode.pictures import learning_curves
+from anode.scripts import plain_errors, positive
 
 MEAN, DEVIATION = (np.float32([125.3, 123.0, 113.9]), np.float32([63.0, 62.1, 66.7]))
 
@@ -62,10 +63,11 @@ def main(
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder")
-    parser.add_argument("--depth", type=int, default=20, help="20, 32, 44, 56 or 110")
-    parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--depth", type=positive, default=20, help="20, 32, 44, 56 or 110")
+    parser.add_argument("--epochs", type=positive, default=8)
+    parser.add_argument("--batch", type=positive, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-b", "--backend", choices=("cpu", "reference"))
     parser.add_argument("--out", default="runs/resnet")
-    print(f"test accuracy {100 * main(**vars(parser.parse_args())):.2f} %")
+    with plain_errors():
+        print(f"test accuracy {100 * main(**vars(parser.parse_args())):.2f} %")

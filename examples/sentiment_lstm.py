@@ -15,6 +15,7 @@ import numpy as np
 from anode import layers, ops
 from anode.data import Batches, text
 from anode.data.batches import permutation
+from anode.scripts import plain_errors, positive
 
 SPLIT = 0  # the seed of the order whose first tenth is held out
 PHRASE = 20  # words
@@ -103,15 +104,18 @@ def main(
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data")
-    parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--steps", type=int, default=1000, help="words of a review, from both ends")
-    parser.add_argument("--units", type=int, default=16)
-    parser.add_argument("--networks", type=int, default=5)
+    parser.add_argument("--epochs", type=positive, default=4)
+    parser.add_argument(
+        "--steps", type=positive, default=1000, help="words of a review, from both ends"
+    )
+    parser.add_argument("--units", type=positive, default=16)
+    parser.add_argument("--networks", type=positive, default=5)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    accuracy = main(
-        *(options.data, options.epochs, options.steps, options.units),
-        networks=options.networks,
-        seed=options.seed,
-    )
-    print(f"{100 * accuracy:.1f} % of the reviews held out are right")
+    with plain_errors():
+        accuracy = main(
+            *(options.data, options.epochs, options.steps, options.units),
+            networks=options.networks,
+            seed=options.seed,
+        )
+        print(f"{100 * accuracy:.1f} % of the reviews held out are right")

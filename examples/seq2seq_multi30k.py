@@ -12,6 +12,7 @@ import numpy as np
 
 from anode import layers
 from anode.data import Batches, text, transcripts
+from anode.scripts import plain_errors, positive
 
 PAD, START, END = 0, 2, 3
 
@@ -74,11 +75,14 @@ def main(
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder")
-    parser.add_argument("--longest", type=int, default=50, help="letters of a sentence, at most")
-    parser.add_argument("--epochs", type=int, default=15)
-    parser.add_argument("--units", type=int, default=256)
-    parser.add_argument("--beams", type=int, default=5)
+    parser.add_argument(
+        "--longest", type=positive, default=50, help="letters of a sentence, at most"
+    )
+    parser.add_argument("--epochs", type=positive, default=15)
+    parser.add_argument("--units", type=positive, default=256)
+    parser.add_argument("--beams", type=positive, default=5)
     parser.add_argument("--seed", type=int, default=0)
     options = vars(parser.parse_args())
-    rate = main(options.pop("folder"), **options)
-    print(f"character error rate {100 * rate:.1f} %")
+    with plain_errors():
+        rate = main(options.pop("folder"), **options)
+        print(f"character error rate {100 * rate:.1f} %")

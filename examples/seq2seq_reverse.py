@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from anode import layers
+from anode.scripts import plain_errors, positive
 
 PAD, START, END, LETTERS = 0, 1, 2, 26  # the tokens; letters are from 3 on
 TOKENS = LETTERS + 3
@@ -75,11 +76,12 @@ def spelled(tokens: np.ndarray) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--batches", type=int, default=300, help="minibatches of an epoch")
-    parser.add_argument("--longest", type=int, default=20, help="letters of a word, at most")
-    parser.add_argument("--units", type=int, default=128)
+    parser.add_argument("--epochs", type=positive, default=10)
+    parser.add_argument("--batches", type=positive, default=300, help="minibatches of an epoch")
+    parser.add_argument("--longest", type=positive, default=20, help="letters of a word, at most")
+    parser.add_argument("--units", type=positive, default=128)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    right = main(options.epochs, options.batches, options.longest, options.units, options.seed)
-    print(f"{100 * right:.2f} % of 2,000 new words are right in every letter")
+    with plain_errors():
+        right = main(options.epochs, options.batches, options.longest, options.units, options.seed)
+        print(f"{100 * right:.2f} % of 2,000 new words are right in every letter")

@@ -6,6 +6,7 @@ python examples/skip_connections.py
 import argparse
 
 from anode import data, layers
+from anode.scripts import plain_errors, positive
 
 
 def block(width: int, plain: bool) -> list:
@@ -48,10 +49,11 @@ def main(
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--blocks", type=int, default=20, help="of two layers each")
+    parser.add_argument("--epochs", type=positive, default=3)
+    parser.add_argument("--batch", type=positive, default=64)
+    parser.add_argument("--blocks", type=positive, default=20, help="of two layers each")
     parser.add_argument("--plain", action="store_true", help="without skip connections")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-b", "--backend", choices=("cpu", "reference"))
-    print(f"test accuracy {100 * main(**vars(parser.parse_args())):.2f} %")
+    with plain_errors():
+        print(f"test accuracy {100 * main(**vars(parser.parse_args())):.2f} %")

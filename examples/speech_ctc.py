@@ -34,6 +34,7 @@ from anode.data.speech import (
 from anode.data.speech_features import MFCC, LogMel
 from anode.data.transcripts import label_error_rate
 from anode.pictures import learning_curves
+from anode.scripts import plain_errors, positive
 
 RELU = layers.Rectlin()
 WAVS = 3
@@ -180,12 +181,16 @@ def parser() -> argparse.ArgumentParser:
     )
     found.add_argument("--librispeech", metavar="FOLDER", help="learn letters from this instead")
     found.add_argument("--demo", metavar="WAV", help="print what a trained net hears in a sound")
-    found.add_argument("--strings", type=int, default=3000, help="training strings, or utterances")
-    found.add_argument("--test-strings", type=int, default=500)
-    found.add_argument("--epochs", type=int, default=12)
-    found.add_argument("--batch", type=int, default=32)
-    found.add_argument("--width", type=int, default=96, help="of the recurrent layer")
-    found.add_argument("--beam", type=int, default=16, help="how many prefixes the search keeps")
+    found.add_argument(
+        "--strings", type=positive, default=3000, help="training strings, or utterances"
+    )
+    found.add_argument("--test-strings", type=positive, default=500)
+    found.add_argument("--epochs", type=positive, default=12)
+    found.add_argument("--batch", type=positive, default=32)
+    found.add_argument("--width", type=positive, default=96, help="of the recurrent layer")
+    found.add_argument(
+        "--beam", type=positive, default=16, help="how many prefixes the search keeps"
+    )
     found.add_argument("--mfcc", action="store_true", help="39 cepstral features, not 40 bands")
     found.add_argument("--seed", type=int, default=0)
     found.add_argument("-b", "--backend", choices=("cpu", "reference"))
@@ -195,4 +200,5 @@ def parser() -> argparse.ArgumentParser:
 
 if __name__ == "__main__":
     given = parser().parse_args()
-    (demo if given.demo else main)(given)
+    with plain_errors():
+        (demo if given.demo else main)(given)

@@ -10,6 +10,7 @@ import numpy as np
 from dcgan_mnist import COLUMNS, NOISE, ROWS, sheet, symmetric
 
 from anode import data, layers, models
+from anode.scripts import plain_errors, positive
 
 
 def main(
@@ -49,10 +50,11 @@ def main(
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=1000)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--critic-steps", type=int, default=3)
+    parser.add_argument("--steps", type=positive, default=1000)
+    parser.add_argument("--batch", type=positive, default=64)
+    parser.add_argument("--critic-steps", type=positive, default=3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-b", "--backend", choices=("cpu", "reference"))
     parser.add_argument("--out", default="runs/wgan_gp.png", help="the sheet of digits")
-    main(**vars(parser.parse_args()))
+    with plain_errors():
+        main(**vars(parser.parse_args()))

@@ -151,3 +151,63 @@ def test_speech(tmp_path, capsys):
     (sound, *_) = out.glob("*.wav")
     script["demo"](script["parser"]().parse_args([*small, "--demo", str(sound)]))
     assert capsys.readouterr().out.startswith("greedy  ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("resnet_cifar10 none", "none: has no data_batch_1"),
+        ("resnet_cifar10 none --depth 21", "none: has no data_batch_1"),
+        ("allcnn_cifar10 none", "none: has no data_batch_1"),
+        ("alexnet none none --test-only --model-file m", "none/manifest.json: cannot be read"),
+        ("lenet_mnist --batch 5000", "batch_size=5000"),
+        ("dcgan_mnist --seed -1", "seed=-1"),
+        ("wgan_gp_mnist --seed -1", "seed=-1"),
+        ("autoencoder --seed -1", "seed=-1"),
+        ("skip_connections --seed -1", "seed=-1"),
+        ("multistream_mnist --seed -1", "seed=-1"),
+        ("char_lm none", "none: "),
+        ("sentiment_lstm none", "none: "),
+        ("seq2seq_multi30k none", "none"),
+        ("speech_ctc none", "none: "),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(arguments, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name, *options = arguments.split()
+    monkeypatch.setattr("sys.argv", [f"{name}.py", *options])
+    with pytest.raises(SystemExit) as raised:
+        runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
+    assert str(raised.value).startswith(f"{name}.py: ") and words in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "lenet_mnist --epochs 0",
+        "dcgan_mnist --steps 0",
+        "wgan_gp_mnist --critic-steps 0",
+        "alexnet records records --test-only",
+    ],
+)
+def test_options_that_cannot_be(arguments, monkeypatch, capsys):
+    name, *options = arguments.split()
+    monkeypatch.setattr("sys.argv", [f"{name}.py", *options])
+    with pytest.raises(SystemExit, match="2"):
+        runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
+    assert f"{name}.py: error: " in capsys.readouterr().err
+
+
+def test_alexnet_is_tested_on_the_classes_it_knows(tmp_path, monkeypatch):
+    from PIL import Image
+
+    for part, labels in (("train", (0, 1)), ("valid", (1, 2))):
+        for label in labels:
+            folder = tmp_path / part / f"class{label}"
+            folder.mkdir(parents=True)
+            Image.new("RGB", (256, 256)).save(folder / "0.jpg")
+        data.ingest(tmp_path / part, tmp_path / f"{part}-records")
+    records = [str(tmp_path / f"{part}-records") for part in ("train", "valid")]
+    monkeypatch.setattr("sys.argv", ["alexnet.py", *records, "--epochs", "1", "--batch", "1"])
+    with pytest.raises(SystemExit, match=r"valid-records has other classes than .*train-records"):
+        runpy.run_path(str(EXAMPLES / "alexnet.py"), run_name="__main__")

@@ -10,6 +10,7 @@ ROOT = Path(__file__).parent.parent
 # The order of docs/design.md: a folder, or a module at the top, may import from those before it.
 ORDER = (
     "errors",
+    "scripts",
     "ir",
     "rewrite",
     "ops",

@@ -13,6 +13,7 @@ from anode.errors import CheckpointError, DataError, UnsupportedOp
 from anode.frontends import layers as nn
 from anode.frontends.layers.schedules import CONSTANT, AnySchedule
 from anode.models import lenet
+from anode.scripts import positive
 
 T = TypeVar("T")
 
@@ -232,10 +233,3 @@ def schedule_of(text: str | None) -> AnySchedule:
     except ValueError:
         pass
     raise UnsupportedOp(f"--schedule {text}: write {SCHEDULES}")
-
-
-def positive(text: str) -> int:
-    """An integer above zero, else ValueError."""
-    if (value := int(text)) < 1:
-        raise ValueError(text)
-    return value

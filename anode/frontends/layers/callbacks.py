@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from os import PathLike, fspath
+from os import W_OK, PathLike, access, fspath
+from os.path import dirname, isdir
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from anode.errors import UnsupportedOp
+from anode.errors import CheckpointError, UnsupportedOp
 
 if TYPE_CHECKING:
     from anode.frontends.layers.costs import Cost
@@ -203,6 +204,7 @@ class Checkpoint(Callback):
     """Saves the model after every `every` epochs, and with `minibatches` after every so many too.
 
     `{epoch}` in the path becomes the number of epochs done; without it each save replaces the last.
+    A folder that is not there is a CheckpointError before training begins.
     """
 
     order = 90
@@ -211,6 +213,11 @@ class Checkpoint(Callback):
         self, path: str | PathLike[str], every: int = 1, minibatches: int | None = None
     ) -> None:
         self.path, self.every, self.minibatches = fspath(path), every, minibatches
+
+    def on_train_begin(self, run: Training) -> None:
+        folder = dirname(self.path) or "."
+        if "{epoch}" not in folder and not (isdir(folder) and access(folder, W_OK)):
+            raise CheckpointError(f"{self.path}: {folder} is no folder that can be written to")
 
     def on_minibatch_end(self, run: Training) -> None:
         if self.minibatches and run.batch % self.minibatches == 0:

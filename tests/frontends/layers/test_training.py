@@ -234,6 +234,15 @@ def test_checkpoints_that_do_not_fit(tmp_path):
         network().load(tmp_path / "other")
 
 
+def test_a_checkpoint_that_cannot_be_written_is_known_before_training(tmp_path):
+    model = network()
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "none", tmp_path / "file"):
+        with pytest.raises(CheckpointError, match=rf"{folder} is no folder"):
+            model.fit(batches(), COST, optimizer(), 1, [nn.Checkpoint(folder / "m")])
+    assert not model.history.costs
+
+
 def test_callbacks_run_in_order(tmp_path):
     seen = []
 
