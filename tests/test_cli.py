@@ -142,12 +142,12 @@ def test_threads_do_not_change_the_bits(digits, tmp_path):
     assert_same(tmp_path / "1", tmp_path / "2")
 
 
-def test_resuming_ends_with_the_same_bits(digits, tmp_path):
+@pytest.mark.parametrize("given", ["part/checkpoint.safetensors", "part"])
+def test_resuming_ends_with_the_same_bits(digits, tmp_path, given):
     options = ("--optimizer", "adam", "--dropout", 0.2, "--model", "mlp-bn", "--epochs")
     assert train(digits, tmp_path / "whole", *options, 4) == 0
     assert train(digits, tmp_path / "part", *options, 2) == 0
-    saved = tmp_path / "part/checkpoint.safetensors"
-    assert main(["train", "mnist", "--resume", str(saved), "--epochs", "4"]) == 0
+    assert main(["train", "mnist", "--resume", str(tmp_path / given), "--epochs", "4"]) == 0
     assert_same(tmp_path / "whole", tmp_path / "part")
 
 
@@ -345,6 +345,10 @@ def test_a_checkpoint_of_something_else(tmp_path, fails):
     path = tmp_path / "other.safetensors"
     checkpoint.save(path, {"a": np.zeros(3, np.float32)})
     fails("train", "mnist", "--resume", path, code=1, words=(str(path), "anode train"))
+
+
+def test_a_folder_without_a_checkpoint(tmp_path, fails):
+    fails("train", "mnist", "--resume", tmp_path, code=1, words=(str(tmp_path), "No such file"))
 
 
 def test_a_run_that_is_finished(trained, fails):

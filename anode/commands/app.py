@@ -90,7 +90,8 @@ def train(
     backend: Annotated[str | None, typer.Option(help="cpu, or reference: NumPy.")] = None,
     threads: Threads = None,
     resume: Annotated[
-        str | None, typer.Option(help="Go on from a checkpoint, with its options.")
+        str | None,
+        typer.Option(help="Go on from a checkpoint or a run's folder, as it was."),
     ] = None,
     out: Annotated[str, typer.Option(help="Folder of the run's files.")] = FOLDER,
 ) -> None:

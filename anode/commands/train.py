@@ -43,13 +43,18 @@ class Run:
 
     @staticmethod
     def of(given: Mapping[str, Any]) -> Run:
-        """The run for the options that were given; with `resume` the checkpoint has the others."""
+        """The run for the options that were given; with `resume` the checkpoint has the others.
+
+        That is a file, or the folder of a run.
+        """
         place = {name: given.get(name) for name in ("backend", "threads")}
         own = {k: v for k, v in given.items() if k not in ("out", "resume", "backend", "threads")}
         check_threads(place["threads"], place["backend"])
         if given.get("resume") is None:
             return Run(Settings(**own), Path(given.get("out", FOLDER)), **place)
         resume = Path(given["resume"])
+        if resume.is_dir():
+            resume /= CHECKPOINT
         settings = settings_of(checkpoint.load(resume)[1], resume, own)
         return Run(settings, Path(given.get("out", resume.parent)), resume, **place)
 
