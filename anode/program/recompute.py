@@ -121,7 +121,7 @@ class Drops:
     def below(self, goal: int) -> bool:
         """Drop values until `current` has at most `goal` bytes live at once; False if it cannot."""
         while self.current.peak > goal:
-            drop = max(self._candidates(goal), key=self._value, default=None)
+            drop = self._best(goal)
             if drop is not None:
                 self._drop(drop)
             elif not self._take_back(goal):
@@ -172,17 +172,47 @@ class Drops:
     def _value(self, drop: Drop) -> float:
         return drop.excess / drop.cost**self.weight
 
-    def _candidates(self, goal: int) -> Iterator[Drop]:
+    def _best(self, goal: int) -> Drop | None:
+        """The candidate of most value, the first of several; None if none brings anything.
+
+        A candidate's value is at most what its own bytes bring for the cost of its own step: those
+        that cannot be best by this are not looked at.
+        """
         over = np.array(self.current.live, np.float64) - goal
-        for buffer in self.current.users:
+        excess, best, most = np.maximum(over, 0), None, (0.0, 0)
+        bounds = sorted(self._bounds(excess), key=lambda found: -found[0])
+        for bound, place, buffer in bounds:
+            if bound < most[0]:
+                break
+            for drop in self._candidates(buffer, over):
+                value = self._value(drop), -place
+                if value > most or best is None:
+                    best, most = drop, value
+        return best
+
+    def _bounds(self, excess: np.ndarray) -> Iterator[tuple[float, int, int]]:
+        """For each buffer that can be dropped its greatest value, its place and its number."""
+        for place, buffer in enumerate(self.current.users):
             if buffer in self.cuts or buffer >= len(self.pure) or not self.pure[buffer]:
                 continue
-            drop = self._candidate(buffer, over, False)
-            both = drop is not None and drop.with_it
-            for each in (drop, self._candidate(buffer, over, True) if both else None):
-                refused = each is None or (buffer, not each.with_it) in self.refused
-                if each is not None and not refused and each.excess > 0:
-                    yield each
+            start, end = self._gap(buffer)
+            saved = float(np.minimum(excess[start + 1 : end], self.sizes[buffer]).sum())
+            if saved > 0:
+                yield saved / self.cost[self.writer[buffer]] ** self.weight, place, buffer
+
+    def _gap(self, buffer: int) -> tuple[int, int]:
+        """The steps that the longest gap between two uses of a buffer lies between."""
+        users = self.current.users[buffer]
+        return max(pairwise(users), key=lambda gap: gap[1] - gap[0], default=(0, 0))
+
+    def _candidates(self, buffer: int, over: np.ndarray) -> Iterator[Drop]:
+        """The ways to drop a buffer: computing again what it is computed from, or keeping that."""
+        drop = self._candidate(buffer, over, False)
+        both = drop is not None and drop.with_it
+        for each in (drop, self._candidate(buffer, over, True) if both else None):
+            refused = each is None or (buffer, not each.with_it) in self.refused
+            if each is not None and not refused and each.excess > 0:
+                yield each
 
     def _is_pure(self, buffer: int) -> bool:
         """Whether running the step that writes a buffer has no effect but on temporaries."""
@@ -198,8 +228,7 @@ class Drops:
 
         What it is computed from is kept for it or, unless `keeping`, computed again too.
         """
-        users, now = self.current.users[buffer], self.current
-        start, end = max(pairwise(users), key=lambda gap: gap[1] - gap[0], default=(0, 0))
+        now, (start, end) = self.current, self._gap(buffer)
         if end - start < 2 or now.at[start] == now.at[end] or over[start + 1 : end].max() <= 0:
             return None
         change = np.zeros(len(over) + 1)
