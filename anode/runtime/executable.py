@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from anode.runtime.state import State, from_numbers, stores
 
 Shapes = tuple[tuple[int, ...], ...]
 
-_BYTES = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:([kKMGT])(i)?)?B?\s*")
+_BYTES = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:([kMGT])(i)?)?B?\s*", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -235,8 +236,8 @@ def bytes_of(limit: int | str) -> int:
         number, prefix, binary = match.groups()
         power = " kmgt".index((prefix or " ").lower())
         return int(float(number) * (1024 if binary else 1000) ** power)
-    if isinstance(limit, int) and limit >= 0:
-        return limit
+    if isinstance(limit, Integral) and not isinstance(limit, bool) and limit >= 0:
+        return int(limit)
     raise BackendError(f"memory_limit={limit!r}: give a number of bytes, or text such as '400MB'")
 
 
