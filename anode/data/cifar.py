@@ -101,6 +101,8 @@ def _load(folder: Path, layout: Layout, validation: int) -> Splits:
             train, test = _batches(root, layout, ".bin", _binary_batch, _text_names)
         elif (root / "train").is_dir() and (root / "test").is_dir():
             names = class_folders(root / "train")
+            if unknown := sorted({*class_folders(root / "test")} - {*names}):
+                raise DataError(f"{root}: test has the class {unknown[0]}, train has not")
             train, test = (load_images(root / part, names) for part in ("train", "test"))
         else:
             continue
@@ -162,9 +164,9 @@ def _binary_batch(path: Path, layout: Layout) -> Batch:
 def _python_names(root: Path, layout: Layout) -> Sequence[Any]:
     path = root / layout.meta
     names = read_pickle(path).get(layout.names, ()) if path.is_file() else ()
-    return [name.decode() if isinstance(name, bytes) else name for name in names]
+    return [name.decode(errors="replace") if isinstance(name, bytes) else name for name in names]
 
 
 def _text_names(root: Path, layout: Layout) -> Sequence[Any]:
     path = root / layout.text
-    return path.read_text().split() if path.is_file() else ()
+    return path.read_text(errors="replace").split() if path.is_file() else ()

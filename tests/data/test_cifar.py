@@ -67,6 +67,9 @@ def test_image_files(tmp_path):
     np.testing.assert_array_equal(splits.test.images, IMAGES[6:12])
     assert splits.train.labels.tolist() == [0, 1] * 3
     assert splits.train.classes == ("class0", "class1")
+    (tmp_path / "test" / "class2").mkdir()
+    with pytest.raises(DataError, match="test has the class class2, train has not"):
+        load_cifar10(tmp_path)
 
 
 def test_cifar100(tmp_path):
