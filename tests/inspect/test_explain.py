@@ -117,7 +117,8 @@ def test_lines_are_kept_by_all_passes():
     """Those that make new nodes, such as parts of a variance, take the line of what was there."""
 
     def normalised(x, scale, offset):
-        return ops.batch_norm_training(x, scale, offset, axis=3).item(0)  # NORM
+        norm = ops.batch_norm_training  # equal numbers keep the line that made them first
+        return norm(x, scale, offset, axis=3, epsilon=0.0123).item(0)  # NORM
 
     lines = Path(__file__).read_text().splitlines()
     here = next(number for number, text in enumerate(lines, 1) if "# NORM" in text)

@@ -64,8 +64,10 @@ def test_a_number_at_each_step(tf, rnn, tmp_path):
     made.fit(input_fn=given, steps=3)
     found, state = logits(made)
     rows = list(islice(made.predict(input_fn=given), len(X)))
-    np.testing.assert_allclose([row["scores"] for row in rows], found[..., 0], rtol=1e-5)
-    np.testing.assert_allclose([row["rnn_cell_state_0"] for row in rows], state, rtol=1e-5)
+    np.testing.assert_allclose([row["scores"] for row in rows], found[..., 0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        [row["rnn_cell_state_0"] for row in rows], state, rtol=1e-5, atol=1e-6
+    )
     loss = made.evaluate(input_fn=given, steps=1)["loss"]
     assert loss == pytest.approx(np.mean((found[..., 0] - SUMS) ** 2), rel=1e-5)
     made.fit(input_fn=given, steps=60)
@@ -81,7 +83,9 @@ def test_a_class_at_the_end_of_each_sequence(tf, rnn, tmp_path):
     last = logits(made, 0.5)[0][np.arange(len(X)), LENGTHS - 1]
     expected = np.exp(last) / np.exp(last).sum(1, keepdims=True)
     rows = list(islice(made.predict(input_fn=given), len(X)))
-    np.testing.assert_allclose([row["probabilities"] for row in rows], expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        [row["probabilities"] for row in rows], expected, rtol=1e-5, atol=1e-6
+    )
     assert [row["classes"] for row in rows] == list(expected.argmax(1))
     found = made.evaluate(input_fn=given, steps=1)
     assert found["accuracy"] == pytest.approx(np.mean(expected.argmax(1) == labels))
