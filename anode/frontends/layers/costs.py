@@ -15,6 +15,7 @@ from anode.errors import ShapeError, UnsupportedOp
 from anode.frontends.layers.activations import Logistic, Softmax
 from anode.frontends.layers.structure import Nodes
 from anode.ir.node import Node
+from anode.ops.precision import as_dtype
 
 LEAST = math.exp(-50)  # neon's safelog takes no smaller argument
 
@@ -38,6 +39,17 @@ class Prediction:
     def outputs(self) -> list[Node]:
         """The value, and those of the heads."""
         return [self.value, *(node for head in self.heads for node in head.outputs)]
+
+    @property
+    def wide(self) -> Prediction:
+        """The same with half types as f32, which costs and metrics are computed in."""
+        logits = None if self.logits is None else as_dtype(self.logits, self.logits.dtype.compute)
+        return replace(
+            self,
+            value=as_dtype(self.value, self.value.dtype.compute),
+            logits=logits,
+            heads=tuple(head.wide for head in self.heads),
+        )
 
 
 class Cost:

@@ -403,7 +403,7 @@ class Model(Selectable):
             inputs, (given, targets) = structure.inputs(*types)
             prediction, scope = self.forward(given)
             scope.fill(self.state, self.seed)
-            sums = [metrics.sums(measure, prediction, targets) for measure in measures]
+            sums = [metrics.sums(measure, prediction.wide, targets) for measure in measures]
             seen = self.watch(scope, prediction.outputs)
             labels = [*structure.names("xy", types), *(type(m).__name__ for m in measures)]
             graph = close(inputs, [*sums, *seen.nodes], names=[*labels, *seen.names])

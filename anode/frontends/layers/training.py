@@ -104,7 +104,7 @@ class TrainingStep:
         """The step, whose last outputs are what the model's taps need."""
         inputs, (given, targets) = structure.inputs(x, y)
         prediction, scope = self.model.forward(given, training=True, target=targets)
-        loss = ops.mean(self.cost.rows(prediction, targets))
+        loss = ops.mean(self.cost.rows(prediction.wide, targets))
         seen = self.model.watch(scope, prediction.outputs) if tapped else Watch.of(())
         outputs = [loss, *seen.nodes]
         parameters = [v for v in scope.variables.values() if self.model.trains(v)]

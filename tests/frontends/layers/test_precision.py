@@ -117,3 +117,16 @@ def test_stochastic_rounding_is_nowhere_ignored() -> None:
         losses(None, 1, nn.Adam(stochastic_round=2.5))
     with pytest.raises(UnsupportedOp, match="give these options to the optimisers in it"):
         nn.MultiOptimizer(optimizers={"default": rounding}, stochastic_round=True)
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "f16"])
+def test_a_model_of_a_half_type_is_measured_in_f32(dtype: str) -> None:
+    data = [(IMAGES.images, IMAGES.labels)]
+    measures = [nn.CrossEntropyMulti(), nn.TopKMisclassification(3), nn.Accuracy()]
+    found = []
+    for kind in (dtype, "f32"):
+        layers = [nn.Affine(10, nn.Gaussian(scale=0.01), bias=0.0, activation=nn.Softmax())]
+        made = nn.Model(layers, preprocess=nn.unit_range, dtype=kind)
+        history = made.fit(data, nn.CrossEntropyMulti(), nn.GradientDescentMomentum(0.1), 3)
+        found.append({"cost": history["cost"][-1], **made.eval(data, measures)})
+    assert found[0] == pytest.approx(found[1], rel=0.02, abs=0.02)
