@@ -11,10 +11,11 @@ from it. A product is a group's member too: its users become the epilogue of its
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from math import prod
+from typing import TypeAlias
 
 from anode.ir.graph import Graph, close, fresh_inputs
 from anode.ir.node import CONSTANT, ITEM, Node, remake, substitute
@@ -38,9 +39,13 @@ from anode.rewrite.trace import Hit, Miss, Trace
 
 Axes = tuple[int, ...]
 
+Rounding: TypeAlias = "Callable[[Node], bool]"
+"""Whether a product can round its operand 1 to a half type as it reads it."""
+
 LARGEST_GROUP = 160  # members; beyond it registers spill and compile time grows, for no gain
 MOST_INLINE = 16  # movements that a reader does at every element; beyond it the value is stored
 LONGEST_REPEATED = 3  # operations, one after another, that are as cheap as what they read
+MOST_ROUNDING = 2  # products, at most, that read f32 for less than storing its half type takes
 LITTLE = 2  # operations that are repeated for each window an element is in
 MUCH_SMALLER = 16  # times: the cache holds what is so much smaller than the values of a loop
 FEW_ROWS, SMALL = 16, 1 << 15  # a kernel of fewer rows keeps threads idle, unless it is small
@@ -60,12 +65,21 @@ class Use:
 
 def fuse(graph: Graph, trace: Trace | None = None) -> Graph:
     """The graph as kernels: nodes are leaves, kernels, items of them, or ops that are no loops."""
-    return _Fusion(graph, trace or Trace("fuse")).run()
+    return fusing()(graph, trace or Trace("fuse"))
+
+
+def fusing(rounding: Rounding | None = None) -> Callable[[Graph, Trace], Graph]:
+    """The pass that fuses for a backend whose products round their operand 1 where it says so."""
+
+    def fuse(graph: Graph, trace: Trace) -> Graph:
+        return _Fusion(graph, trace, rounding or (lambda _: False)).run()
+
+    return fuse
 
 
 class _Fusion:
-    def __init__(self, graph: Graph, trace: Trace) -> None:
-        self.graph, self.trace = graph, trace
+    def __init__(self, graph: Graph, trace: Trace, rounding: Rounding) -> None:
+        self.graph, self.trace, self.rounding = graph, trace, rounding
         self.position = {node: i for i, node in enumerate(graph.nodes)}
         self.stored = frozenset(_stored_movement(graph))
         self.summed = frozenset(_summed(graph, self.stored))
@@ -142,6 +156,9 @@ class _Fusion:
     def _place(self, node: Node) -> None:
         """Put a member into its users' group, or into one of its own."""
         wanted = self._wanted(node)
+        if self._is_rounded_by_products(node):
+            self._repeat(node)
+            return
         if node in self.windowed:
             if self._is_cheap_in_windows(node):
                 self._repeat(node)
@@ -177,6 +194,27 @@ class _Fusion:
             return False
         found = self._sources(node, 1, any_value=True)
         return found is not None and len(found) == 1
+
+    def _is_rounded_by_products(self, node: Node) -> bool:
+        """Whether products round what is stored to a half type for less than another kernel does.
+
+        Each reads twice the bytes of the half type, which need not be stored.
+        """
+        users = {use.user for use in self.uses[node]}
+        if node.op.name != "convert" or node in self.escapes or not 0 < len(users) <= MOST_ROUNDING:
+            return False
+        (source,), dtype = node.args, node.tensor.dtype
+        if source.tensor.dtype is not dtype.compute or source.tensor.dtype is dtype:
+            return False
+        if self._is_inline(source) or not self._is_stored(source):
+            return False
+        return all(self._rounds(user, node) for user in users)
+
+    def _rounds(self, user: Node, node: Node) -> bool:
+        if user.op.name != "dot_general":
+            return False
+        left, right = _factors(user)
+        return right is node is not left and self.rounding(user)
 
     def _sources(self, node: Node, most: int, any_value: bool = False) -> set[Node] | None:
         """The large stored values that a few cheap operations make a node of, else None.

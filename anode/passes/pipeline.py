@@ -17,7 +17,7 @@ from anode.ir.node import Node, remake
 from anode.ops.control import COND, ROW_PARTS, SCAN, SCAN_PARTS, WHILE
 from anode.passes.cover import Library, cover
 from anode.passes.fission import split_scans
-from anode.passes.fuse import fuse
+from anode.passes.fuse import Rounding, fusing
 from anode.passes.halves import halve_products
 from anode.passes.layout import layout
 from anode.passes.legalize import legalize
@@ -33,7 +33,11 @@ from anode.rewrite.trace import Trace, record
 Pass = Callable[[Graph, Trace], Graph]
 
 
-def pipeline(library: Library | None = None, parting: Parting | None = None) -> tuple[Pass, ...]:
+def pipeline(
+    library: Library | None = None,
+    parting: Parting | None = None,
+    rounding: Rounding | None = None,
+) -> tuple[Pass, ...]:
     """The passes in their order, with the kernels of `library` to choose from."""
     parting = parting or Parting()
     return (
@@ -51,7 +55,7 @@ def pipeline(library: Library | None = None, parting: Parting | None = None) -> 
         part_scans(parting.threads),
         halve_products,
         split_reductions,
-        fuse,
+        fusing(rounding),
     )
 
 
@@ -65,9 +69,10 @@ def optimize(
     traces: list[Trace] | None = None,
     library: Library | None = None,
     parting: Parting | None = None,
+    rounding: Rounding | None = None,
 ) -> Graph:
     """The graph through every pass of `pipeline`; what each did is added to `traces`."""
-    for step in pipeline(library, parting):
+    for step in pipeline(library, parting, rounding):
         trace = Trace(step.__name__)
         graph = run_pass(step, graph, trace)
         record(trace)

@@ -11,6 +11,7 @@ import pytest
 
 from anode import ops
 from anode.backends.cpu import position
+from anode.backends.cpu.target import host_target
 from anode.ir.dtypes import DTYPES, f32_to_bf16
 from anode.ir.graph import Graph, close, fresh_inputs, trace
 from anode.ir.node import Node, constant, read
@@ -177,6 +178,30 @@ def test_products_of_any_types(source):
         return [ops.dot_general(x, y, contract=((1,), (0,)), dtype=type) for type in types]
 
     agrees(function, *[RNG.integers(0, 4, shape).astype(np.int32) for shape in ((5, 9), (9, 3))])
+
+
+@pytest.mark.parametrize("half", ["f16", "bf16"])
+def test_a_layer_whose_weights_no_cache_holds_rounds_them_as_it_reads_them(half):
+    n = 1024 * (host_target().l2 // (1 << 19) + 1)
+
+    def layer(x: Node, w: Node, bias: Node, ct: Node) -> list[Node]:
+        x, w, ct = (ops.convert(value, dtype=half) for value in (x, w, ct))
+        y = ops.relu(x @ w + ops.convert(bias, dtype=half))
+        return [y, ops.convert(ops.dot_general(ct, w, contract=((1,), (1,))), dtype="f32")]
+
+    x, w, bias, ct = (
+        RNG.integers(-3, 4, shape).astype(np.float32)
+        for shape in ((30, 4096), (4096, n), n, (30, n))
+    )
+    args = x, w * np.float32(1 + 2.0**-14), bias, ct  # sums of what is rounded are exact
+    graph = trace(layer, *[tensor("f32", *arg.shape) for arg in args])
+    made = [compiled(graph, threads) for threads in (1, 2)]
+    bodies = [step.node.attrs["body"].nodes for step in made[0].program.steps]
+    assert not any(node.type == tensor(half, 4096, n) for body in bodies for node in body[-1:])
+    case = Case("", graph, args)
+    first, second = ([value.tobytes() for value in run(m, case)] for m in made)
+    assert first == second
+    check([case], 2)
 
 
 @pytest.mark.parametrize("dtype", ["u8", "u16", "u32", "u64"])

@@ -139,6 +139,11 @@ def wide(array: np.ndarray) -> np.ndarray:
     return array.astype(np.float64 if array.dtype.kind == "f" else np.int64)
 
 
+def halved(array: np.ndarray, dtype: DType) -> np.ndarray:
+    """f32 rounded to a half type, as the host stores it."""
+    return f32_to_bf16(array) if dtype is bf16 else array.astype(dtype.numpy)
+
+
 def spec_of(a: np.ndarray, b: np.ndarray, source: DType, dtype: DType, threads: int) -> MatmulSpec:
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     left = np.broadcast_to(a, batch + a.shape[-2:])
@@ -376,6 +381,22 @@ def test_a_far_b_under_few_rows_is_streamed(k, n, transposed, name):
         results.append(run(plan, a, b))
     np.testing.assert_allclose(results[0], wide(a) @ wide(b), rtol=1e-4, atol=1e-3)
     assert all((result == results[0]).all() for result in results)
+
+
+@pytest.mark.parametrize("pairs", [True, False])
+@pytest.mark.parametrize("name", ["f16", "bf16"])
+@pytest.mark.parametrize(("k", "n", "transposed"), [(2122, 1104, ""), (3072, 1101, "b")])
+def test_a_streamed_b_is_rounded(k, n, transposed, name, pairs):
+    half, (a, b) = DTYPES[name], operands(29, k, n, transposed)
+    b[3, 5], b[7, 9] = 1 + 2.0**-8 + 2.0**-20, -1 - 2.0**-9 * 3
+    narrow = halved(a, half)
+    spec = spec_of(narrow, b, half, f32, 2)
+    spec = replace(spec, b=replace(spec.b, dtype=f32, rounded=half))
+    features = TARGET.features if pairs else TARGET.features.replace("+avx512bf16", "")
+    plan = plan_matmul(spec, replace(TARGET, l2=1 << 18, features=features))
+    assert plan.streams_b
+    expected = wide(narrow) @ wide(halved(b, half))
+    np.testing.assert_allclose(run(plan, narrow, b), expected, rtol=1e-4, atol=1e-3)
 
 
 def test_an_odd_number_of_bf16_is_right_where_b_is_far():

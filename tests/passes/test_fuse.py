@@ -14,7 +14,7 @@ from anode.ir.node import Node, constant, read
 from anode.ir.types import TensorType, tensor
 from anode.ir.variable import Variable
 from anode.ops.declare import Elementwise
-from anode.passes.fuse import MOST_INLINE, fuse
+from anode.passes.fuse import MOST_INLINE, fuse, fusing
 from anode.passes.kernel import KERNEL
 from anode.passes.legalize import legalize
 from anode.passes.pipeline import optimize
@@ -246,3 +246,43 @@ def test_a_long_way_round_is_seen() -> None:
     data, layers = tensor("f32", 32, 40), [(40, 16), (16,), (16, 40), (40,)]
     weights = [tensor("f32", *shape) for shape in 2 * layers]
     assert len(fused(update, data, data, *weights)) > 10
+
+
+WEIGHTS = tensor("f32", 100, 30)
+HALVES = tensor("bf16", 64, 100)
+
+
+def rounding_kernels(function: Callable[..., Any], rounds: bool = True) -> list[list[str]]:
+    """The ops of each kernel that converts, for a backend whose products can round, or not."""
+    graph = legalize(trace(function, HALVES, WEIGHTS))
+    made = fusing(lambda _: rounds)(graph, Trace("fuse"))
+    bodies = [node.attrs["body"] for node in made.nodes if node.op is KERNEL]
+    ops = [[node.op.name for node in body.nodes if node.args] for body in bodies]
+    return [names for names in ops if "convert" in names]
+
+
+def halved(w: Node) -> Node:
+    return ops.convert(w, dtype="bf16")
+
+
+def test_products_round_stored_weights_if_they_can() -> None:
+    def twice(x: Node, w: Node) -> Any:
+        y = ops.dot_general(x, halved(w), contract=((1,), (0,)))
+        return ops.dot_general(y, halved(w), contract=((1,), (1,)))
+
+    assert rounding_kernels(twice) == [["convert", "dot_general"]] * 2
+    assert rounding_kernels(twice, rounds=False) == [["convert"]]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, w: (x @ halved(w), halved(w)),
+        lambda x, w: x @ halved(w * w),
+        lambda x, w: ops.dot_general(halved(w), x, contract=((0,), (1,))),
+        lambda x, w: [x[i : i + 20] @ halved(w) for i in (0, 20, 40)],
+    ],
+    ids=["result", "computed", "left", "thrice"],
+)
+def test_a_half_type_is_stored(function: Callable[..., Any]) -> None:
+    assert [names for names in rounding_kernels(function) if "dot_general" in names] == []

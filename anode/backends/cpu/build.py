@@ -19,6 +19,7 @@ from anode.backends.cpu.code import object_code
 from anode.backends.cpu.control import control_workspace
 from anode.backends.cpu.layout import Layout
 from anode.backends.cpu.native import NativeModule
+from anode.backends.cpu.products import rounds_streamed
 from anode.backends.cpu.target import Target, target_machine
 from anode.ir.graph import Graph
 from anode.passes.cover import Library
@@ -71,7 +72,7 @@ class Build:
         return small
 
     def _optimized(self, parting: Parting, traces: list[Trace]) -> Graph:
-        return optimize(self.graph, traces, self.library, parting)
+        return optimize(self.graph, traces, self.library, parting, rounds_streamed(self.target))
 
     def _arena(self, graph: Graph) -> int:
         """The bytes of temporaries that a graph of kernels takes."""

@@ -317,6 +317,17 @@ def nearest_bf16(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
     return b.bitcast(rounded, ir.VectorType(I16, lanes))
 
 
+def round_pairs(b: ir.IRBuilder, x: ir.Value, y: ir.Value) -> ir.Value:
+    """The lanes of x, then those of y, f32 rounded to bf16, as bits (needs AVX512_BF16).
+
+    Denormal numbers become zero, as which `add_pairs` counts them.
+    """
+    lanes = x.type.count
+    kind = ir.FunctionType(ir.VectorType(_BFloat(), 2 * lanes), [x.type, x.type])
+    function = _intrinsic(b, f"llvm.x86.avx512bf16.cvtne2ps2bf16.{32 * lanes}", kind)
+    return b.bitcast(b.call(function, [y, x]), ir.VectorType(I16, 2 * lanes))
+
+
 def add_up(b: ir.IRBuilder, vectors: Values) -> ir.Value:
     """The vector whose lane i is the sum of the lanes of `vectors[i]`, added up in pairs."""
     while len(vectors) > 1:

@@ -24,7 +24,9 @@ packed into such words.
 A B far larger than the caches under few rows of A is as much memory traffic as arithmetic. Every
 step of a micro-tile then copies one vector of the rows (or of the contiguous columns) needed next
 into scratch, so that B comes in long runs while the sums run on, and asks for one of some steps
-later. Copying in a loop of its own would cost as much as the caches' bandwidth does.
+later. Copying in a loop of its own would cost as much as the caches' bandwidth does. Such a B may
+be f32 that is rounded to a half type on the way: weights of mixed precision are then read as they
+are kept, and no kernel before has to read and write them.
 
 What is far is asked for ahead of use, as rows strides apart defeat the processor's own prefetching:
 rows of a large B some steps of k before, and what the epilogue will read beside the sums while k

@@ -8,6 +8,7 @@ from math import prod
 
 from llvmlite import ir
 
+from anode.backends.cpu.lanes import Lane, Lanes
 from anode.backends.cpu.llvm_ir import (
     I32,
     I64,
@@ -26,6 +27,7 @@ from anode.backends.cpu.llvm_ir import (
     loop,
     mul,
     prefetch,
+    round_pairs,
     shuffle,
     smaller,
     splat,
@@ -33,10 +35,13 @@ from anode.backends.cpu.llvm_ir import (
 )
 from anode.backends.cpu.matmul_plan import MatmulPlan, Operand, Panel, ceil_div
 from anode.backends.cpu.matmul_view import Part, Segment, each_run, offset, segments
-from anode.ir.dtypes import DType, bf16, u32
+from anode.ir.dtypes import DType, bf16, f32, u32
 from anode.passes.strides import Axis
 
-AHEAD = 64  # vectors of a stream from the one that is asked for to the one that is copied
+# Vectors of a stream from the one that is copied to the one that is asked for, and for which level
+# of cache. The first waits for few lines at a time: where a step copies two, the second is asked.
+ASKED: Sequence[tuple[int, int]] = ((64, 1),)
+ASKED_OF_TWO: Sequence[tuple[int, int]] = ((256, 2), (24, 1))
 
 
 def pack_rows(
@@ -266,34 +271,57 @@ class Stream:
     def copy(self, number: ir.Value) -> None:
         """Copy vector `number` of the block, or one that does not matter if it has fewer.
 
-        One that is copied some steps later is asked for.
+        Those that are copied some steps later are asked for.
         """
-        b, plan, dtype = self.builder, self.plan, self.plan.spec.packed
+        b, plan, spec = self.builder, self.plan, self.plan.spec
         place = smaller(b, number, prod(plan.streamed))
-        copy = at(b, self.target, mul(b, place, plan.lanes), dtype)
-        store_vector(b, self.packed(number), copy, dtype)
-        source = plan.spec.b.dtype
-        for later in self.places(add(b, number, AHEAD)):
-            prefetch(b, later, plan.lanes, source, aligned=True)
+        copy = at(b, self.target, mul(b, place, plan.lanes), spec.packed)
+        store_vector(b, self.packed(number), copy, spec.packed)
+        two_lines = spec.joins_b and spec.b.rounded is not None
+        for ahead, level in ASKED_OF_TWO if two_lines else ASKED:
+            for later in self.places(add(b, number, ahead)):
+                prefetch(b, later, plan.lanes, spec.b.dtype, aligned=True, level=level)
 
     def packed(self, number: ir.Value) -> ir.Value:
         """Vector `number` as it is packed."""
         b, plan, spec = self.builder, self.plan, self.plan.spec
-        dtype = bf16 if spec.joins_b else spec.packed
-        terms = [load_vector(b, p, plan.lanes, spec.b.dtype, dtype) for p in self.places(number)]
-        return _words(b, *terms) if spec.joins_b else terms[0]
+        source, rounded = spec.b.dtype, spec.b.rounded
+        dtype = source if spec.joins_b else spec.packed
+        values = [load_vector(b, p, plan.lanes, source, dtype) for p in self.places(number)]
+        if not spec.joins_b:
+            return _rounded(b, values[0], rounded) if rounded else values[0]
+        if rounded is None:
+            return _words(b, *values)
+        halves = round_pairs(b, *values)
+        if spec.b.column == 1:
+            order = [term * plan.lanes + lane for lane in range(plan.lanes) for term in (0, 1)]
+            halves = shuffle(b, halves, halves, order)
+        return b.bitcast(halves, ir.VectorType(I32, plan.lanes))
 
     def places(self, number: ir.Value) -> list[ir.Value]:
-        """Where in B vector `number` is, or its two terms; the last of B for those past its end."""
+        """Where in B vector `number` is, or its two parts; the last of B for those past its end.
+
+        The parts are two terms of each word; of half the words each, where k is contiguous.
+        """
         b, spec, lanes = self.builder, self.plan.spec, self.plan.lanes
         operand, terms = spec.b, 1 + spec.joins_b
+        across, along, part = operand.column, terms, lanes
+        if operand.column == 1:
+            across, along, part = terms * operand.row, 1, operand.row
         vectors = i64(self.plan.streamed[1])
-        across, within = b.udiv(number, vectors), mul(b, b.urem(number, vectors), lanes)
-        stride = terms * operand.row if operand.column == 1 else operand.column
-        distance = b.add(self.first, b.add(mul(b, across, stride), within))
-        last = (spec.k - 1) * terms * operand.row + (spec.n - 1) * operand.column - (lanes - 1)
-        start = at(b, self.source, smaller(b, distance, last), operand.dtype)
-        return [at(b, start, term * operand.row, operand.dtype) for term in range(terms)]
+        line, within = b.udiv(number, vectors), b.urem(number, vectors)
+        distance = b.add(mul(b, line, across), mul(b, within, along * lanes))
+        last = (spec.k - 1) * terms * operand.row + (spec.n - 1) * operand.column
+        last -= along * (lanes - 1)
+        start = smaller(b, b.add(self.first, distance), last)
+        first = at(b, self.source, start, operand.dtype)
+        return [at(b, first, term * part, operand.dtype) for term in range(terms)]
+
+
+def _rounded(b: ir.IRBuilder, value: ir.Value, dtype: DType) -> ir.Value:
+    """f32 rounded to a half type, as f32."""
+    lanes = Lanes(b, value.type.count)
+    return lanes.widen(lanes.round(Lane(value, f32), dtype)).value
 
 
 def _ask(b: ir.IRBuilder, place: ir.Value, dtype: DType) -> None:

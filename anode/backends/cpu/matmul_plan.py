@@ -27,13 +27,15 @@ class Operand:
 
     Strides are those of the batch dimensions, then of the row, then of the column. Where a view
     makes a row (or column) an index over several dims in memory, `rows` (or `columns`) has them
-    all, and the stride is that of the last.
+    all, and the stride is that of the last. Elements of a B that is streamed may be `rounded` to a
+    half type as they are copied.
     """
 
     dtype: DType
     strides: tuple[int, ...]
     rows: Axis = ()
     columns: Axis = ()
+    rounded: DType | None = None
 
     @property
     def row(self) -> int:
@@ -303,12 +305,12 @@ def round_up(a: int, multiple: int) -> int:
 
 def _in_words(spec: MatmulSpec) -> MatmulSpec:
     """The product of pairs of bf16, if its operands can be read so; else itself."""
-    a, b = _words(spec.a, spec.k, 1), _words(spec.b, spec.k, 0)
-    halves = spec.a.dtype is spec.b.dtype is bf16 and spec.dtype is f32 and spec.k > 1
+    a, b = _words(spec.a, spec.k, 1), spec.b if spec.b.rounded else _words(spec.b, spec.k, 0)
+    halves = spec.a.dtype is (spec.b.rounded or spec.b.dtype) is bf16 and spec.dtype is f32
     single = a is spec.a and 1 not in (a.row, a.column)  # elements, which are copied one by one
     if not halves or (single and spec.n <= _FEW_COLUMNS):
         return spec
-    if spec.n < 2 or (b is spec.b and b.column != 1):
+    if min(spec.n, spec.k) < 2 or (b is spec.b and b.column != 1 and not b.rounded):
         return spec
     return replace(spec, a=a, b=b, k=ceil_div(spec.k, 2), terms=spec.k)
 
@@ -330,7 +332,7 @@ def _words(operand: Operand, k: int, along: int) -> Operand:
         halved[along] = (*halved[along][:-1], (deep[-1][0] // 2, 1))
     strides = [step // 2 for step in strides]
     strides[along - 2] = 1
-    return Operand(u32, tuple(strides), *halved)
+    return Operand(u32, tuple(strides), halved[0], halved[1])
 
 
 def _panel(columns: int, lanes: int, least: int = 1) -> Panel:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from llvmlite import ir
@@ -76,25 +76,49 @@ def plan_product(body: Graph, target: Target, threads: int) -> ProductPlan:
     (product,) = [node for node in body.nodes if node.op.name == "dot_general"]
     a, b = factors(product)
     assert a is not None and b is not None
+    blocking = plan_matmul(_spec(product, a, b, threads), target)
+    assert blocking.spec.b.rounded is None or blocking.streams_b
+    return ProductPlan(body, product, a, b, blocking, _scalars(body))
+
+
+def rounds_streamed(target: Target) -> Callable[[Node], bool]:
+    """What says whether a product copies operand 1 while it runs, so that rounding it is free."""
+
+    def streams(product: Node) -> bool:
+        a, b = factors(product)
+        if a is None or b is None:
+            return False
+        spec = _spec(product, a, b, threads=1)
+        return not spec.a.rows and plan_matmul(spec, target).streams_b
+
+    return streams
+
+
+def _spec(product: Node, a: View, b: View, threads: int) -> MatmulSpec:
     m, k = a.shape[-2:]
-    spec = MatmulSpec(
+    return MatmulSpec(
         m=m,
         n=b.shape[-1],
         k=k,
-        a=_matrix(a),
-        b=_matrix(b),
+        a=_matrix(a, a.base),
+        b=_matrix(b, _stored(b.base)),
         dtype=product.tensor.dtype.compute,
         threads=threads,
         batch=a.shape[:-2],
     )
-    return ProductPlan(body, product, a, b, plan_matmul(spec, target), _scalars(body))
 
 
-def _matrix(view: View) -> Operand:
-    """A product's operand as its kernel reads it."""
+def _matrix(view: View, stored: Node) -> Operand:
+    """A product's operand as its kernel reads it, its base from what is `stored`."""
     strides = tuple([axis[-1][1] if axis else 0 for axis in view.axes])
     rows, columns = (axis if len(axis) > 1 else () for axis in view.axes[-2:])
-    return Operand(view.base.tensor.dtype, strides, rows, columns)
+    rounded = None if stored is view.base else view.base.tensor.dtype
+    return Operand(stored.tensor.dtype, strides, rows, columns, rounded)
+
+
+def _stored(base: Node) -> Node:
+    """What is in memory of the base of a product's operand, which may be rounded on the way."""
+    return base.args[0] if base.op.name == "convert" else base
 
 
 def _scalars(body: Graph) -> tuple[Node, ...]:
@@ -136,9 +160,9 @@ def emit_product(plan: ProductPlan, module: ir.Module, name: str, pages: int = 0
 
 
 def _operand(builder: ir.IRBuilder, view: View, pointers: Sequence[ir.Value]) -> ir.Value:
-    assert view.base.op is INPUT
-    pointer = pointers[view.base.attrs["index"]]
-    return at(builder, pointer, view.offset, view.base.tensor.dtype)
+    stored = _stored(view.base)
+    assert stored.op is INPUT
+    return at(builder, pointers[stored.attrs["index"]], view.offset, stored.tensor.dtype)
 
 
 def _puller(plan: ProductPlan, b: ir.IRBuilder, pointers: Values, lanes: int) -> Puller:
@@ -184,7 +208,7 @@ def _epilogue(plan: ProductPlan) -> Epilogue:
             Position(n, 1 if lanes > 1 else 0),
         ]
         for node in body.nodes:
-            if isinstance(node.op, Elementwise) and node.tensor.rank:
+            if isinstance(node.op, Elementwise) and node.tensor.rank and node is not plan.b.base:
                 pull.element(node, _indices(product.tensor, node.tensor, where))
         indices = [_indices(product.tensor, node.tensor, where) for node in body.outputs]
         results = [pull.pull(n, i) for n, i in zip(body.outputs, indices, strict=True)]
@@ -253,4 +277,4 @@ def _indices(space: TensorType, type: TensorType, where: Sequence[Index]) -> Ind
     return tuple(ZERO if size == 1 else next(axes) for size in type.static)
 
 
-__all__ = ["ProductPlan", "emit_product", "plan_product"]
+__all__ = ["ProductPlan", "emit_product", "plan_product", "rounds_streamed"]

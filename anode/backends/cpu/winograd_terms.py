@@ -14,6 +14,7 @@ from anode.backends.cpu.llvm_ir import (
     load_vector,
     multiply_add,
     nearest_bf16,
+    round_pairs,
     shuffle,
     splat,
     store_vector,
@@ -48,11 +49,9 @@ class Terms:
     def store_words(self, b: ir.IRBuilder, values: Values, place: ir.Value) -> None:
         """Vectors of f32, as many as terms in a word, as a vector of words."""
         if self.dtype is bf16:
-            low, high = (nearest_bf16(b, value) for value in values)
-            lanes = low.type.count
-            halves = shuffle(
-                b, low, high, [i for lane in range(lanes) for i in (lane, lane + lanes)]
-            )
+            halves, lanes = round_pairs(b, *values), values[0].type.count
+            order = [i for lane in range(lanes) for i in (lane, lane + lanes)]
+            halves = shuffle(b, halves, halves, order)
             values = [b.bitcast(halves, ir.VectorType(I32, lanes))]
         store_vector(b, values[0], place, self.word)
 
