@@ -430,3 +430,25 @@ def test_two_threads_get_even_shares(m, k, n, transposed):
     ]
     own = sum(tasks[: len(tasks) // 2])
     assert abs(own - sum(tasks) / 2) <= 0.05 * sum(tasks)
+
+
+@pytest.mark.parametrize("blocks", [1, 3, 5])
+@pytest.mark.parametrize(
+    ("name", "channels"), [("bf16", 64), ("bf16", 22), ("f16", 27), ("f32", 7)]
+)
+def test_windows_as_columns_are_packed_run_by_run(name, channels, blocks):
+    """As gradients by weights read them: rows are taps and channels, columns are places."""
+    dtype, (n, size, taps) = DTYPES[name], (3, 15, 3)
+    out, strides = size - taps + 1, (size * size * channels, size * channels, channels)
+    x = draw((n, size, size, channels), dtype, 1)
+    y = draw((n * out * out, 40), dtype, 2)
+    rows = ((taps, strides[1]), (taps * channels, 1))
+    columns = ((n, strides[0]), (out, strides[1]), (out, strides[2]))
+    a, m = Operand(dtype, (1, channels), rows, columns), taps * taps * channels
+    b = Operand(dtype, (40, 1))
+    plan = plan_matmul(MatmulSpec(m, 40, n * out * out, a, b, dtype.compute, 2), TARGET)
+    plan = replace(plan, row_blocks=blocks, kc=128, pack_a=True)
+    result = run(plan, x, y)
+    views = np.lib.stride_tricks.sliding_window_view(wide(x), (taps, taps), axis=(1, 2))
+    expected = views.transpose(4, 5, 3, 0, 1, 2).reshape(m, -1) @ wide(y)
+    np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-3)

@@ -55,6 +55,7 @@ from anode.backends.cpu.llvm_ir import (
     element_type,
     first_lanes,
     i64,
+    larger,
     load_vector,
     loop,
     mul,
@@ -68,6 +69,7 @@ from anode.backends.cpu.matmul_pack import (
     pack_panel,
     pack_rows,
     panel_ahead,
+    tiles_at_once,
     transposer,
 )
 from anode.backends.cpu.matmul_plan import (
@@ -80,8 +82,6 @@ from anode.backends.cpu.matmul_plan import (
 )
 from anode.backends.cpu.matmul_tile import Tile
 from anode.backends.cpu.matmul_view import offset
-
-COLUMNS = 16  # of A that are packed at a time: so many rows of memory stay near
 
 __all__ = [
     "EachStep",
@@ -328,26 +328,44 @@ class _Emitter:
     def pack_a(self, matrices: _Matrices, block: _Block, depth: _Pass) -> None:
         """Pack this pass's columns of the block's rows of A."""
         plan, b = self.plan, self.b
+        part = (depth.start, depth.depth)
         if plan.a_is_column_major:
-            counted(
-                b, 0, depth.depth, COLUMNS, lambda k: self.pack_tiles(matrices, block, depth, k)
-            )
+            pack_columns(b, plan, matrices.a, part, lambda body: self.each_packed(block, body))
             return
         first = mul(b, block.first_tile, plan.mr)
         last = smaller(b, mul(b, block.last_tile, plan.mr), plan.spec.m)
-        rows = (first, b.sub(last, first))
-        pack_rows(b, plan, matrices.a, self.scratch, rows, (depth.start, depth.depth))
+        pack_rows(b, plan, matrices.a, self.scratch, (first, b.sub(last, first)), part)
 
-    def pack_tiles(self, matrices: _Matrices, block: _Block, depth: _Pass, k: ir.Value) -> None:
-        """Pack a few columns of A, from `k` of the pass on, for every row tile."""
-        plan, b = self.plan, self.b
-        part = (add(b, depth.start, k), smaller(b, b.sub(depth.depth, k), COLUMNS))
+    def each_packed(
+        self, block: _Block, body: Callable[[ir.Value, Sequence[int], ir.Value], None]
+    ) -> None:
+        """`body(first row, rows of each, where they are packed)` for all row tiles of the block.
 
-        def tile(index: ir.Value, rows: int) -> None:
-            target = at(b, self.packed_a(block, index), mul(b, k, plan.mr), plan.spec.packed)
-            pack_columns(b, plan, matrices.a, target, (mul(b, index, plan.mr), rows), part)
+        They are taken several at a time, those of a run, or one by one where a block ends.
+        """
+        plan, b, count = self.plan, self.b, tiles_at_once(self.plan)
 
-        self.each_row_tile(block, tile)
+        def tiles(index: ir.Value, rows: Sequence[int]) -> None:
+            body(mul(b, index, plan.mr), rows, self.packed_a(block, index))
+
+        def group(number: ir.Value) -> None:
+            first = larger(b, mul(b, number, count), block.first_tile)
+            last = smaller(b, mul(b, add(b, number, 1), count), whole)
+            complete = b.icmp_signed("==", b.sub(last, first), i64(count))
+            with b.if_else(complete) as (then, other):
+                with then:
+                    tiles(first, [plan.mr] * count)
+                with other:
+                    counted(b, first, last, 1, lambda i: tiles(i, [plan.mr]))
+
+        rest = plan.spec.m % plan.mr
+        whole = smaller(b, block.last_tile, plan.row_tiles - (rest > 0))
+        first = b.udiv(block.first_tile, i64(count))
+        last = b.udiv(add(b, whole, count - 1), i64(count))
+        counted(b, first, last, 1, group)
+        if rest:
+            end = plan.row_tiles - 1
+            self.at_end(block.last_tile, end + 1, lambda: tiles(i64(end), [rest]))
 
     def packed_a(self, block: _Block, tile: ir.Value) -> ir.Value:
         """Where the packed rows of `tile` begin."""
@@ -406,9 +424,9 @@ class _Emitter:
         if plan.streams_b:
             asks.append(self.copy_ahead(matrices, block, depth.start, place))
         elif plan.panels_ahead:
-            panel_after = mul(b, add(b, j, 1), plan.nr)
-            share = b.sub(i, block.first_tile)
-            asks.append(panel_ahead(b, plan, matrices.b, depth.start, panel_after, share))
+            start, panel_after = self.next_panel(block, depth.start, j)
+            column, share = mul(b, panel_after, plan.nr), b.sub(i, block.first_tile)
+            asks.append(panel_ahead(b, plan, matrices.b, start, column, share))
 
         def ahead(k: ir.Value) -> None:
             for ask in asks:
@@ -487,11 +505,20 @@ class _Emitter:
             tiles = b.sub(block.last_tile, block.first_tile)
             number = b.add(number, b.mul(b.sub(place[1], block.first_panel), tiles))
         else:
-            more = b.icmp_signed("<", add(b, place[1], 1), block.last_panel)
-            panel = b.select(more, add(b, place[1], 1), block.first_panel)
-            after = b.select(more, start, after)
+            after, panel = self.next_panel(block, start, place[1])
         stream, first = self.stream(matrices, after, panel), mul(b, number, plan.kc)
         return lambda k: stream.copy(b.add(first, k))
+
+    def next_panel(
+        self, block: _Block, start: ir.Value, panel: ir.Value
+    ) -> tuple[ir.Value, ir.Value]:
+        """What part of B is packed next: its first row, perhaps of the next pass, and panel."""
+        b, after = self.b, add(self.b, panel, 1)
+        if self.plan.k_blocks == 1:
+            return start, after
+        more = b.icmp_signed("<", after, block.last_panel)
+        start = b.select(more, start, add(b, start, self.plan.kc))
+        return start, b.select(more, after, block.first_panel)
 
     def tile_of_a(self, matrices: _Matrices, block: _Block, tile: ir.Value) -> ir.Value:
         """Where the rows of A that `tile` multiplies begin, packed or in place."""

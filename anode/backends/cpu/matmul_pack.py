@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from math import prod
 
 from llvmlite import ir
@@ -38,10 +39,16 @@ from anode.backends.cpu.matmul_view import Part, Segment, each_run, offset, segm
 from anode.ir.dtypes import DType, bf16, f32, u32
 from anode.passes.strides import Axis
 
+COLUMNS = 16  # of A that are packed at a time: so many rows of memory stay near
+PLACES = 128  # of a view likewise, whose rows are near: at most, as it is packed run by run
 # Vectors of a stream from the one that is copied to the one that is asked for, and for which level
 # of cache. The first waits for few lines at a time: where a step copies two, the second is asked.
 ASKED: Sequence[tuple[int, int]] = ((64, 1),)
 ASKED_OF_TWO: Sequence[tuple[int, int]] = ((256, 2), (24, 1))
+
+
+EachTile = Callable[[Callable[[ir.Value, Sequence[int], ir.Value], None]], None]
+"""Emits a body of (first row, rows of each of some row tiles, where they are packed) for all."""
 
 
 def pack_rows(
@@ -85,24 +92,59 @@ def pack_rows(
 
 
 def pack_columns(
-    b: ir.IRBuilder,
-    plan: MatmulPlan,
-    source: ir.Value,
-    target: ir.Value,
-    rows: tuple[ir.Value, int],
-    part: Part,
+    b: ir.IRBuilder, plan: MatmulPlan, source: ir.Value, part: Part, each_tile: EachTile
 ) -> None:
-    """Copy one tile of A, `rows` contiguous elements of each column of a part, as [k][mr].
+    """Copy a part of A's columns, mr contiguous elements of each column for a tile, as [k][mr].
 
+    A few columns, or a part of a run of a view, are copied for all tiles before those that follow.
     Whole vectors are stored: what is too much lies where the next column goes, or behind the last.
     """
-    a, lanes = plan.spec.a, plan.lanes
-    first, count = rows
-    vectors = [(start, min(lanes, count - start), lanes) for start in range(0, count, lanes)]
-    parts = segments(b, a.rows, first, plan.mr, vectors)
-    places = [(start, segment) for (start, *_), segment in zip(vectors, parts, strict=True)]
-    lines = _Lines(a.dtype, a.columns, a.column, plan.mr, places)
-    _pack_lines(b, plan, source, target, lines, part)
+    a = plan.spec.a
+    in_halves = plan.spec.in_words and a.dtype is bf16
+    start, count = _terms(b, plan, part) if in_halves else part
+
+    def few(first: ir.Value) -> None:
+        length = smaller(b, b.sub(count, first), PLACES if a.columns else COLUMNS)
+
+        def run(place: Index, distance: ir.Value, length: ir.Value, _: Values) -> Values:
+            number, after = add(b, first, place), None
+            if a.columns:
+                last = b.add(start, b.add(number, length))
+                after = b.sub(offset(b, a.columns, 0, last), distance)
+            lines = _Run(at(b, source, distance, a.dtype), number, length, after)
+            each_tile(lambda *tile: copy(lines, *tile))
+            return ()
+
+        each_run(b, a.columns, a.column, (add(b, start, first), length), run)
+
+    def copy(run: _Run, first: ir.Value, tiles: Sequence[int], target: ir.Value) -> None:
+        vectors, places = _vectors_of_tiles(plan, tiles)
+        parts = segments(b, a.rows, first, plan.mr * len(tiles), vectors)
+        found = list(zip(places, parts, strict=True))
+        _pack_run(b, plan, target, _Lines(a.dtype, a.columns, a.column, plan.mr, found), run)
+
+    counted(b, 0, count, PLACES if a.columns else COLUMNS, few)
+
+
+def tiles_at_once(plan: MatmulPlan) -> int:
+    """Row tiles that columns of A are packed for at a time: they lie in one run of its rows."""
+    rows = plan.spec.a.rows
+    return next(n for n in (4, 3, 2, 1) if n == 1 or not rows or rows[-1][0] % (n * plan.mr) == 0)
+
+
+def _vectors_of_tiles(
+    plan: MatmulPlan, tiles: Sequence[int]
+) -> tuple[list[tuple[int, int, int]], list[tuple[int, ...]]]:
+    """The vectors (start, valid lanes, lanes) of some row tiles, and where parts of each go."""
+    mr, lanes = plan.mr, plan.lanes
+    shared = lanes // mr
+    if lanes % mr == 0 and len(tiles) % shared == 0 and tiles[-1] == mr:
+        firsts = range(0, len(tiles), shared)
+        places = [tuple((i + t) * plan.tile_pitch for t in range(shared)) for i in firsts]
+        return [(i * mr, lanes, lanes) for i in firsts], places
+    cut = [(tile, i) for tile, rows in enumerate(tiles) for i in range(0, rows, lanes)]
+    vectors = [(tile * mr + i, min(lanes, tiles[tile] - i), lanes) for tile, i in cut]
+    return vectors, [(tile * plan.tile_pitch + i,) for tile, i in cut]
 
 
 def pack_panel(
@@ -117,20 +159,47 @@ def pack_panel(
     operand, (first, panel) = plan.spec.b, columns
     vectors = [(panel.offset(v), panel.valid(v), lanes) for v, lanes in enumerate(panel.lanes)]
     parts = segments(b, operand.columns, first, plan.nr, vectors)
-    places = [(start, segment) for (start, *_), segment in zip(vectors, parts, strict=True)]
+    places = [((start,), segment) for (start, *_), segment in zip(vectors, parts, strict=True)]
     lines = _Lines(operand.dtype, operand.rows, operand.row, plan.nr, places)
     _pack_lines(b, plan, source, target, lines, part)
 
 
 @dataclass(frozen=True)
 class _Lines:
-    """What is packed at each step of k: vectors and where they go, `pitch` elements a step."""
+    """What is packed at each step of k: vectors and where they go, `pitch` elements a step.
+
+    A vector goes to one place, or equal parts of it to as many as there are.
+    """
 
     dtype: DType
     axis: Axis
     stride: int
     pitch: int
-    vectors: Sequence[tuple[int, Segment]]
+    vectors: Sequence[tuple[tuple[int, ...], Segment]]
+
+    def ask(self, b: ir.IRBuilder, elements: ir.Value, count: int) -> None:
+        """Ask for what is packed of `count` steps of k, the first of which begins at `elements`."""
+        places = [p for _, segment in self.vectors for p, _ in segment.parts]
+        places = places[:: LINE // self.dtype.size // self.vectors[0][1].lanes]
+        for k, place in product(range(count), places):
+            _ask(b, at(b, elements, b.add(place, i64(k * self.stride)), self.dtype), self.dtype)
+
+    def in_halves(self, plan: MatmulPlan) -> bool:
+        """Whether they are single terms of a product that is computed in words of two."""
+        return plan.spec.in_words and self.dtype is bf16
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Lines one stride apart: where the first is, its number and how many they are.
+
+    `after` is how far from them those are that are packed next, if they are to be asked for.
+    """
+
+    begin: ir.Value
+    number: ir.Value
+    length: ir.Value
+    after: ir.Value | None = None
 
 
 def _pack_lines(
@@ -141,61 +210,73 @@ def _pack_lines(
     lines: _Lines,
     part: Part,
 ) -> None:
-    """Copy a part of k, line by line."""
-    if plan.spec.in_words and lines.dtype is bf16:
-        _pack_words(b, source, target, lines, _terms(b, plan, part))
-        return
-    dtype = plan.spec.packed
+    """Copy a part of k, run by run."""
 
     def run(place: Index, distance: ir.Value, length: ir.Value, _: Values) -> Values:
         begin = at(b, source, distance, lines.dtype)
-        copies = at(b, target, mul(b, i64(place), lines.pitch), dtype)
+        _pack_run(b, plan, target, lines, _Run(begin, i64(place), length))
+        return ()
 
-        def line(k: ir.Value, _: Values) -> Values:
-            elements = at(b, begin, mul(b, k, lines.stride), lines.dtype)
-            copy = at(b, copies, mul(b, k, lines.pitch), dtype)
-            for start, segment in lines.vectors:
-                value = segment.load(b, elements, lines.dtype, dtype)
-                store_vector(b, value, at(b, copy, start, dtype), dtype)
-            return ()
-
-        return loop(b, 0, length, 1, line)
-
+    part = _terms(b, plan, part) if lines.in_halves(plan) else part
     each_run(b, lines.axis, lines.stride, part, run)
 
 
-def _pack_words(
-    b: ir.IRBuilder, source: ir.Value, target: ir.Value, lines: _Lines, part: Part
+def _pack_run(
+    b: ir.IRBuilder, plan: MatmulPlan, target: ir.Value, lines: _Lines, run: _Run
 ) -> None:
-    """Copy a part of k, in single terms: each is one half of words, the low ones first.
+    """Copy a run of lines to where they go by their numbers."""
+    if lines.in_halves(plan):
+        _pack_words(b, target, lines, run)
+        return
+    dtype = plan.spec.packed
+    copies = at(b, target, mul(b, run.number, lines.pitch), dtype)
+
+    def line(k: ir.Value, _: Values) -> Values:
+        elements = at(b, run.begin, mul(b, k, lines.stride), lines.dtype)
+        copy = at(b, copies, mul(b, k, lines.pitch), dtype)
+        for places, segment in lines.vectors:
+            value = segment.load(b, elements, lines.dtype, dtype)
+            for place, part in zip(places, _parts(b, value, len(places)), strict=True):
+                store_vector(b, part, at(b, copy, place, dtype), dtype)
+        return ()
+
+    loop(b, 0, run.length, 1, line)
+
+
+def _pack_words(b: ir.IRBuilder, target: ir.Value, lines: _Lines, run: _Run) -> None:
+    """Copy a run of lines that are single terms: each is one half of words, the low ones first.
 
     Two lines of a run are words at once; one that its partner is not next to joins it later.
     """
 
-    def run(place: Index, distance: ir.Value, length: ir.Value, _: Values) -> Values:
-        begin = at(b, source, distance, bf16)
+    def pack(k: ir.Value, pair: bool) -> None:
+        elements = at(b, run.begin, mul(b, k, lines.stride), bf16)
+        term = b.add(run.number, k)
+        copy = at(b, target, mul(b, b.lshr(term, i64(1)), lines.pitch), u32)
+        if run.after is not None:
+            lines.ask(b, at(b, elements, run.after, bf16), 1 + pair)
+        for places, segment in lines.vectors:
+            value = segment.load(b, elements, bf16, bf16)
+            if pair:
+                after = segment.load(b, at(b, elements, lines.stride, bf16), bf16, bf16)
+                value = _words(b, value, after)
+            for place, part in zip(places, _parts(b, value, len(places)), strict=True):
+                to = at(b, copy, place, u32)
+                store_vector(b, part if pair else _joined(b, part, to, term), to, u32)
 
-        def pack(k: ir.Value, pair: bool) -> None:
-            elements = at(b, begin, mul(b, k, lines.stride), bf16)
-            number = add(b, place, k)
-            copy = at(b, target, mul(b, b.lshr(number, i64(1)), lines.pitch), u32)
-            for start, segment in lines.vectors:
-                to, value = at(b, copy, start, u32), segment.load(b, elements, bf16, bf16)
-                if pair:
-                    after = segment.load(b, at(b, elements, lines.stride, bf16), bf16, bf16)
-                    words = _words(b, value, after)
-                else:
-                    words = _joined(b, value, to, number)
-                store_vector(b, words, to, u32)
+    first = b.and_(run.number, i64(1))
+    last = b.sub(run.length, b.and_(b.sub(run.length, first), i64(1)))
+    counted(b, 0, first, 1, lambda k: pack(k, False))
+    counted(b, first, last, 2, lambda k: pack(k, True))
+    counted(b, last, run.length, 1, lambda k: pack(k, False))
 
-        first = b.and_(i64(place), i64(1))
-        last = b.sub(length, b.and_(b.sub(length, first), i64(1)))
-        counted(b, 0, first, 1, lambda k: pack(k, False))
-        counted(b, first, last, 2, lambda k: pack(k, True))
-        counted(b, last, length, 1, lambda k: pack(k, False))
-        return ()
 
-    each_run(b, lines.axis, lines.stride, part, run)
+def _parts(b: ir.IRBuilder, value: ir.Value, count: int) -> Values:
+    """A vector in so many equal parts."""
+    lanes = value.type.count // count
+    if count == 1:
+        return [value]
+    return [shuffle(b, value, value, range(i * lanes, (i + 1) * lanes)) for i in range(count)]
 
 
 def _words(b: ir.IRBuilder, low: ir.Value, high: ir.Value) -> ir.Value:
@@ -235,11 +316,14 @@ def panel_ahead(
     """
     operand, size = plan.spec.b, plan.spec.b.dtype.size
     width = LINE // size
-    begin = b.add(mul(b, start, operand.row), mul(b, column, operand.column))
+    terms = 2 if plan.spec.in_words and operand.dtype is bf16 else 1
+    begin = b.add(mul(b, start, terms * operand.row), mul(b, column, operand.column))
     if operand.column == 1:
-        line = smaller(b, tile, ceil_div(plan.nr, width) - 1)
-        panel = at(b, source, b.add(begin, mul(b, line, width)), operand.dtype)
-        step = operand.row
+        number = smaller(b, tile, terms * ceil_div(plan.nr, width) - 1)
+        first = mul(b, b.and_(number, i64(terms - 1)), operand.row)
+        line = mul(b, b.lshr(number, i64(terms - 1)), width)
+        panel = at(b, source, b.add(begin, b.add(first, line)), operand.dtype)
+        step = terms * operand.row
         return lambda k: _ask(b, at(b, panel, mul(b, k, step), operand.dtype), operand.dtype)
     lines = ceil_div(plan.kc, width)
     first = mul(b, tile, plan.kc)

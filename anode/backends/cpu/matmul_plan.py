@@ -392,30 +392,42 @@ def _tile_of_form(spec: MatmulSpec, form: Form, lanes: int, target: Target) -> t
         return (lanes, 1) if spec.n == 1 else (spec.m, lanes)
     if form == "column":
         return min(8, ceil_div(spec.m, lanes)) * lanes, 1
-    best, *tile = _tile(spec, lanes, target.registers, 1)
-    if spec.a.rows:
-        run = spec.a.rows[-1][0]
-        cycles, *in_place = _tile(spec, lanes, target.registers, run)
-        tile = in_place if cycles <= _COPYING * best else tile
+    best, *tile = _tile(spec, lanes, target.registers)
+    if spec.a.rows or _packs_halves(spec):
+        cycles, *simple = _tile(spec, lanes, target.registers, simple=True)
+        tile = simple if cycles <= _COPYING * best else tile
     mr, vectors = tile
     return mr, vectors * lanes
 
 
-def _tile(spec: MatmulSpec, lanes: int, registers: int, run: int) -> tuple[float, int, int]:
+def _packs_halves(spec: MatmulSpec) -> bool:
+    """Whether columns of A are packed into words."""
+    return spec.in_words and spec.a.dtype is bf16 and spec.a.is_column_major
+
+
+def _tile(
+    spec: MatmulSpec, lanes: int, registers: int, simple: bool = False
+) -> tuple[float, int, int]:
     """Rows and vectors of the micro-tile that waste least, as (cycles, mr, vectors).
 
     The sums must fit the registers beside one row of B and one broadcast element of A. A tile of
     another shape at an edge costs compile time, so a size that divides evenly wins a close race.
-    Runs of `run` rows hold whole tiles, unless it is 1.
+    Tiles that are `simple` lie in one run of the rows of a view, and where their columns are
+    packed into words, in parts of a vector or in whole ones.
     """
     m, n, best = spec.m, spec.n, (inf, 1, 1)
     for vectors in range(1, min(ceil_div(n, lanes), registers - 3) + 1):
         most = registers - 2 if vectors == 1 else (registers - 1) // vectors - 1
-        least = 1 if run > 1 else max(1, most // 2)
+        least = 1 if simple else max(1, most // 2)
         for mr in range(min(m, least), min(m, max(1, most)) + 1):
-            if run == 1 or run % mr == 0:
+            if not simple or _is_simple(spec, lanes, mr):
                 best = min(best, (_tile_cycles(m, n, lanes, mr, vectors), mr, vectors))
     return best
+
+
+def _is_simple(spec: MatmulSpec, lanes: int, mr: int) -> bool:
+    even = lanes % mr == 0 or mr % lanes == 0
+    return not (spec.a.rows and spec.a.rows[-1][0] % mr) and (even or not _packs_halves(spec))
 
 
 def _tile_cycles(m: int, n: int, lanes: int, mr: int, vectors: int) -> float:
