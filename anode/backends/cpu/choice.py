@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import prod
 
-from anode.backends.cpu import onednn, winograd, winograd_weights
+from anode.backends.cpu import onednn, phases, winograd, winograd_weights
 from anode.backends.cpu.costs import GENERATED, ONEDNN, WAYS, WINOGRAD, Costs
 from anode.backends.cpu.onednn_conv import (
     CONVOLUTION,
@@ -71,7 +71,11 @@ class Choosing:
         library = self.absent
         if not library and whole.dtype not in onednn.DATA_TYPES:
             library = f"oneDNN has no convolution of {whole.dtype}"
-        other = winograd.refusal(whole) if self.winograd else "Winograd's method is switched off"
+        other = (
+            winograd.refusal(phases.coarse(whole))
+            if self.winograd
+            else "Winograd's method is switched off"
+        )
         return {way: text for way, text in ((ONEDNN, library), (WINOGRAD, other)) if text}
 
     def _made(
@@ -79,10 +83,13 @@ class Choosing:
     ) -> tuple[Node, str]:
         if way == ONEDNN:
             return _built(wanted, problem, tasks), primitive(problem).implementation
-        if problem.kind == WEIGHTS:
-            name = f"Winograd's {winograd.filter_of(problem).gradient}"
-            return winograd_weights.gradient(wanted.node), name
         whole = replace(problem, batch=problem.batch * tasks)
+        if problem.kind == WEIGHTS:
+            small = phases.coarse(whole)
+            name = f"Winograd's {winograd.filter_of(small).gradient}"
+            if small is whole:
+                return winograd_weights.gradient(wanted.node), name
+            return phases.gradient(wanted.node, whole), f"{name} over phases of the image"
         made = winograd.convolved(wanted.node, whole, _added(wanted), host_target())
         return made, f"Winograd's {winograd.filter_of(problem)}"
 

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from math import prod
 from pathlib import Path
 
-from anode.backends.cpu import cache, winograd, winograd_weights
+from anode.backends.cpu import cache, phases, winograd, winograd_weights
 from anode.backends.cpu.onednn_conv import DATA, FORWARD, WEIGHTS, Problem
 
 FILE = "convolutions.json"
@@ -61,6 +61,7 @@ WINOGRAD_SHARES: Mapping[str, Mapping[str, tuple[float, float, float]]] = {
     },
 }
 FILTERS = 30.0  # operations that a core at its peak does while an element of filters is transformed
+PHASES = 160.0  # likewise while an element of an image is moved to where its phase is
 MOST_BORDERS = 1.5
 LANES = 16  # filters or channels that oneDNN computes at once: what is missing is computed as zeros
 
@@ -153,18 +154,20 @@ def _shares(problem: Problem, tasks: int, threads: int) -> dict[str, float]:
         GENERATED: generated / _borders(problem),
     }
     whole = replace(problem, batch=problem.batch * tasks)
-    if not winograd.refusal(whole):
-        shares[WINOGRAD] = _by_winograd(whole, kind, threads)
+    if not winograd.refusal(phases.coarse(whole)):
+        shares[WINOGRAD] = _by_winograd(whole, threads)
     return shares
 
 
-def _by_winograd(whole: Problem, kind: str, threads: int) -> float:
+def _by_winograd(whole: Problem, threads: int) -> float:
     """The share that Winograd's method reaches of a convolution."""
-    geometry = winograd.Geometry.of(whole)
-    share = WINOGRAD_SHARES[whole.dtype][kind][KINDS.index(whole.kind)]
+    small = phases.coarse(whole)
+    geometry = winograd.Geometry.of(small)
+    share = WINOGRAD_SHARES[whole.dtype][shape_class(small)][KINDS.index(whole.kind)]
     share *= whole.flops / (2 * geometry.products)
     if whole.kind == WEIGHTS:
-        return share * winograd_weights.filled(whole, threads)
+        moved = 0.0 if small is whole else PHASES * prod(small.x_shape)
+        return 1 / (1 / (share * winograd_weights.filled(small, threads)) + moved / whole.flops)
     side = geometry.result.channels
     share *= side / (-(-side // LANES) * LANES) * min(geometry.tasks, threads) / threads
     return 1 / (1 / share + FILTERS * geometry.filters / whole.flops)
