@@ -19,6 +19,7 @@ from anode.passes.cover import Library, cover
 from anode.passes.fission import split_scans
 from anode.passes.fuse import Rounding, fusing
 from anode.passes.halves import halve_products
+from anode.passes.join import join_small
 from anode.passes.layout import layout
 from anode.passes.legalize import legalize
 from anode.passes.parts import Parting, part_rows
@@ -56,6 +57,7 @@ def pipeline(
         halve_products,
         split_reductions,
         fusing(rounding),
+        join_small,
     )
 
 
