@@ -72,14 +72,8 @@ from anode.backends.cpu.matmul_pack import (
     tiles_at_once,
     transposer,
 )
-from anode.backends.cpu.matmul_plan import (
-    MatmulPlan,
-    MatmulSpec,
-    Operand,
-    Panel,
-    ceil_div,
-    plan_matmul,
-)
+from anode.backends.cpu.matmul_plan import MatmulPlan, Panel, plan_matmul
+from anode.backends.cpu.matmul_spec import MatmulSpec, Operand, ceil_div
 from anode.backends.cpu.matmul_tile import Tile
 from anode.backends.cpu.matmul_view import offset
 

@@ -34,7 +34,8 @@ from anode.backends.cpu.llvm_ir import (
     splat,
     store_vector,
 )
-from anode.backends.cpu.matmul_plan import MatmulPlan, Operand, Panel, ceil_div
+from anode.backends.cpu.matmul_plan import MatmulPlan, Panel
+from anode.backends.cpu.matmul_spec import Operand, ceil_div
 from anode.backends.cpu.matmul_view import Part, Segment, each_run, offset, segments
 from anode.ir.dtypes import DType, bf16, f32, u32
 from anode.passes.strides import Axis
