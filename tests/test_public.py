@@ -27,5 +27,5 @@ def test_trace_shows_what_each_pass_did(monkeypatch):
     graph = anode.graph(lambda x: anode.ops.softmax(x, axis=-1) * 1.0, anode.tensor("f32", 4, 8))
     with anode.trace() as traces:
         anode.compile(graph).compile()
-    assert [t.name for t in traces][-1] == "fuse"
+    assert [t.name for t in traces][-1] == "join_small"
     assert "times_one" in repr(traces) and "nodes" in repr(traces)
