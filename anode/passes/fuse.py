@@ -151,6 +151,9 @@ class _Fusion:
 
     # placement
     def _opaque(self, node: Node) -> None:
+        if any(group.kind == "loops" for group in self._user_groups(node)):
+            reason = "a kernel of its own, which takes in no loops over its results"
+            self.trace.misses.append(Miss("fuse", node, reason))
         self._start(node, Group(node.op.name), ())
 
     def _place(self, node: Node) -> None:

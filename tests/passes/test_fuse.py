@@ -286,3 +286,14 @@ def test_products_round_stored_weights_if_they_can() -> None:
 )
 def test_a_half_type_is_stored(function: Callable[..., Any]) -> None:
     assert [names for names in rounding_kernels(function) if "dot_general" in names] == []
+
+
+def test_a_kernel_of_its_own_says_that_it_takes_in_no_loops() -> None:
+    def statistics(x: Node) -> Any:
+        y = ops.sort(x, axis=1)
+        return y, ops.sum(y, 0), ops.sum(y * y, 0)
+
+    log = Trace("fuse")
+    fuse(legalize(trace(statistics, tensor("f32", 8, 4))), log)
+    (reason,) = [miss.reason for miss in log.misses if miss.node.op.name == "sort"]
+    assert "takes in no loops" in reason
