@@ -45,7 +45,8 @@ SHARES: Mapping[str, Mapping[str, tuple[_Pair, _Pair, _Pair]]] = {
     },
 }
 # The same of the products that Winograd's method takes, on both cores: its share of one core is
-# smaller where others wait for memory.
+# smaller where others wait for memory. Few channels are computed so forward only: the other two
+# numbers of theirs are those of narrow layers and choose nothing.
 WINOGRAD_SHARES: Mapping[str, Mapping[str, tuple[float, float, float]]] = {
     "f32": {
         "wide": (0.68, 0.65, 0.53),
